@@ -1,0 +1,226 @@
+"""The seams: what has a real form and a fake one. Everything here is synchronous and may block; the runner calls it in
+a thread. Whatever waits has a timeout of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.keeper.protocol import Desired, Event, Manifest, Observed
+from pipeline.model import BuildResult, Change, Commit, CrashReport, Patch, Progress, Response
+
+OnStarted = Callable[[int, float, str], None]  # pid, create time (seconds since the epoch), what it is
+
+
+@dataclass(frozen=True)
+class Pushed:
+    head: str
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """The branch on the remote has what ours lacks, or vanished after we had pushed it."""
+
+    detail: str
+
+
+class Source(Protocol):
+    """Our own clone. The user's checkout is only ever read."""
+
+    def prepare(self) -> None:
+        """Clones where there is no clone, ends what our own killed git left (locks), fetches from the checkout.
+        Raises SourceUnusable, RemoteUnreachable."""
+
+    def resolve(self, revision: str) -> str | None:
+        """The full hash of a (short) hash, branch or `HEAD`, None where it is not in the repository."""
+
+    def base_head(self) -> str:
+        """The head of SOURCE_BASE_BRANCH in the checkout, fetched into our clone."""
+
+    def begin(self, branch: str, base: str) -> None:
+        """Makes the branch at base unless it exists, and checks it out. Idempotent."""
+
+    def restore(self, branch: str, head: str) -> None:
+        """Our clone is exactly at head on branch: index, work tree, nothing untracked."""
+
+    def head(self, branch: str) -> str | None:
+        """The head of a local branch."""
+
+    def find_run(self, branch: str, above: str, run: str) -> Commit | None:
+        """The commit above `above` on the branch that carries `Run: <run>`."""
+
+    def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
+        """Applies to the checked-out branch and commits. `since` = the commit the analyst saw.
+        Raises Refused (nothing written; the clone is as before)."""
+
+    def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
+        """What the patch would change at a commit, and as a unified diff; writes nothing. Raises Refused."""
+
+    def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
+        """Pushes fast-forward only; idempotent. `known` = what we last pushed there (None = nothing yet).
+        Raises RemoteUnreachable."""
+
+    def commit(self, hash: str) -> Commit: ...
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        """Whether `ancestor` is in the history of `descendant` (or is it)."""
+
+    def holds_fix(self, revision: str, fix: str, run: str) -> bool:
+        """Whether a binary of `revision` contains the fix: ancestor, `Run:` trailer or patch-id; and no revert of it."""
+
+    def log(self, since: str, until: str) -> list[Commit]:
+        """Commits after `since` up to `until`, newest first."""
+
+    def url(self, commit: str) -> str | None:
+        """The commit's page, None where the remote has none."""
+
+    def diff(self, commit: str) -> str:
+        """The commit as a unified diff against its first parent."""
+
+    def work_tree(self) -> Path:
+        """Where builds read from."""
+
+
+@dataclass(frozen=True)
+class PatchLimits:
+    """What policy allows of a patch."""
+
+    allowed: tuple[str, ...] = ("src/**",)
+    denied: tuple[str, ...] = ()
+    max_files: int = 10
+    max_lines: int = 400
+
+
+class Builder(Protocol):
+    def build(
+        self,
+        source: Path,
+        commit: str,
+        *,
+        on_started: OnStarted,
+        on_progress: Callable[[Progress, float | None], None],  # progress, seconds left where they can be told
+        cancelled: threading.Event,
+        warm: bool = False,
+    ) -> BuildResult:
+        """Configures when needed, compiles, archives into builds/<commit>/. A commit that is archived already is
+        answered from its manifest. Raises Cancelled, ToolMissing."""
+
+    def archive_found(self) -> Manifest:
+        """Archives the executable that lies in SERVER_DIR, with its symbols, as build `found-<sha256>`; idempotent."""
+
+    def manifest(self, build: str) -> Manifest | None:
+        """A build that is archived and complete."""
+
+    def prune(self, keep: int, protected: Iterable[str]) -> list[str]:
+        """Removes the oldest archived builds beyond `keep`, never a protected one; the names that went."""
+
+    def end_strays(self, children: Iterable[tuple[int, float]]) -> None:
+        """Ends what still runs of builds begun by an earlier life of the bot (pid, create time; and our mark)."""
+
+
+class Keeper(Protocol):
+    """The bot's end of the keeper's files."""
+
+    def ensure(self) -> bool:
+        """Starts a keeper where none lives; whether one had to be started."""
+
+    def desired(self) -> Desired | None:
+        """The last wish that was written."""
+
+    def wish(self, desired: Desired) -> None: ...
+
+    def observed(self) -> Observed | None:
+        """None while no keeper has ever reported, or its file is not readable."""
+
+    def alive(self) -> bool:
+        """Whether a keeper holds its lock."""
+
+    def events(self, after: tuple[str, int] | None) -> list[Event]:
+        """Events behind the given (keeper, number), in the order of the file; None = all of them."""
+
+
+class Console(Protocol):
+    """The server's own console. Raises ConsoleUnavailable."""
+
+    def execute(self, command: str) -> str: ...
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete response file (or the outcome of ANALYST_COMMAND)."""
+
+    path: Path
+    digest: str  # sha256 of its content
+    response: Response | None  # None = it cannot be used
+    fault: str | None = None  # why not, in a sentence
+    request_id: str | None = None  # as far as it can be told, also where the response cannot be used
+
+
+@dataclass(frozen=True)
+class AnalystFailed:
+    reason: str
+
+
+@dataclass(frozen=True)
+class AnalystWork:
+    """What ANALYST_COMMAND needs beside the request file."""
+
+    request_id: str
+    request: Path
+    base_commit: str
+    on_started: OnStarted
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+class Analyst(Protocol):
+    def ask(self, request_id: str, request: dict[str, object]) -> Path:
+        """Writes `requests/request_<id>.json` (temporary name, rename); idempotent."""
+
+    def answers(self) -> list[Answer]:
+        """Every response that lies there complete, oldest first; half-written ones are left until they are quiet."""
+
+    def file_away(self, answer: Answer, used: bool) -> None:
+        """Moves the response to `completed/` or `rejected/`; never overwrites."""
+
+    @property
+    def has_command(self) -> bool: ...
+
+    def run_command(self, work: AnalystWork) -> AnalystFailed | None:
+        """Runs ANALYST_COMMAND in a scratch clone; what it found lies as a response file afterwards."""
+
+
+class Players(Protocol):
+    def count(self, pid: int) -> int | None:
+        """Established connections on the world port of the server; None where it cannot be told."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Aware, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+
+
+@dataclass(frozen=True)
+class ExitEvidence:
+    """What one end of the server left behind."""
+
+    status: int | None
+    output: Path | None
+    log: Path | None
+    core: Path | None
+    executable: Path | None
+    started: float
+    at: float
+    reports: tuple[Path, ...] = ()  # new files of SERVER_CRASH_DIRS
+
+
+class CrashReader(Protocol):
+    def read(self, evidence: ExitEvidence) -> CrashReport:
+        """One report from all that a crash left; never raises on any content."""
