@@ -580,6 +580,28 @@ Outcome = Done | Impossible
 
 
 @dataclass(frozen=True)
+class Actor:
+    """Who gives an order, and from where."""
+
+    id: str  # Discord's user id, or "command line"
+    name: str  # as shown
+    where: str = ""  # guild and channel ids, for the audit
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class RestartPlan:
+    """What /restart-server asks about."""
+
+    down_seconds: float | None  # expected, None = not known
+    players: int | None
+    running: str | None  # build or revision
+    brings: tuple[str, ...] = ()  # subjects of approved fixes that this restart would deploy
+
+
+@dataclass(frozen=True)
 class RevertPlan:
     """What /revert asks about."""
 
