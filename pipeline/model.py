@@ -211,7 +211,8 @@ TRANSITIONS: dict[RunState, tuple[RunState, ...]] = {
     RunState.ANALYZING: (RunState.READY, RunState.PROPOSED, RunState.FAILED, RunState.CANCELLED),
     RunState.PROPOSED: (RunState.READY, RunState.ANALYZING, RunState.CANCELLED),
     RunState.READY: (
-        RunState.PATCHING, RunState.AWAITING_APPROVAL, RunState.FAILED, RunState.CANCELLED, RunState.SUCCEEDED,
+        RunState.PATCHING, RunState.AWAITING_APPROVAL, RunState.PROPOSED, RunState.FAILED, RunState.CANCELLED,
+        RunState.SUCCEEDED,
     ),
     RunState.AWAITING_APPROVAL: (RunState.READY, RunState.AWAITING_DEPLOYMENT, RunState.CANCELLED, RunState.FAILED),
     RunState.PATCHING: (

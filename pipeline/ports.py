@@ -71,7 +71,7 @@ class Source(Protocol):
         """Whether `ancestor` is in the history of `descendant` (or is it)."""
 
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
-        """Whether a binary of `revision` contains the fix (ancestor, `Run:` trailer or patch-id) and no revert of it."""
+        """Whether a binary of `revision` has the fix (ancestor, `Run:` trailer or patch-id) and no revert of it."""
 
     def log(self, since: str, until: str) -> list[Commit]:
         """Commits after `since` up to `until`, newest first."""

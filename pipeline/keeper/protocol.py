@@ -161,6 +161,7 @@ class Desired:
     next_build: Manifest | None = None  # approved: used at the next start, whatever causes it
     next_deployment: str | None = None  # the deployment that next_build belongs to
     operator_stop: bool = False  # want == STOPPED by a person
+    restart: int = 0  # a counter: one larger than the living server was started with = a restart is asked for
     lift_hold: bool = False  # an operator's or a deployment's wish: a larger generation with this lifts any hold
     protocol: int = PROTOCOL
 
