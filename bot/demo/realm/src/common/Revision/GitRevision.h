@@ -1,0 +1,7 @@
+#pragma once
+
+namespace GitRevision
+{
+    char const* GetHash();
+    char const* GetFullVersion();
+}
