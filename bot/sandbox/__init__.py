@@ -1,6 +1,7 @@
 """A loopback Discord: REST v10, gateway, attachments and three calls of a visitor, on 127.0.0.1 only.
 
-For `demo`, `run --sandbox` and the tests. The real discord.py client talks to it over real sockets once `redirect_discord`
+For `demo`, `run --sandbox` and the tests. The real discord.py client talks to it over real sockets once
+`redirect_discord`
 was called. In short::
 
     sandbox = await Sandbox.start()                 # or: async with await Sandbox.start() as sandbox
@@ -13,7 +14,8 @@ was called. In short::
     forget = sandbox.on_message(lambda event: print(event.kind, event.message["content"]))
     await sandbox.stop()
 
-Ids are strings of digits, as Discord's are: `guild_id`, `channel_id`, `operator_role_id`, `operator_id`, `guest_id`, `application_id`.
+Ids are strings of digits, as Discord's are: `guild_id`, `channel_id`, `operator_role_id`, `operator_id`,
+`guest_id`, `application_id`.
 """
 
 from bot.sandbox.clock import Clock

@@ -1,0 +1,57 @@
+"""One slash, click or completion of a visitor, from its event to its answer."""
+
+import asyncio
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from bot.sandbox.errors import Json
+
+
+class InteractionType(IntEnum):
+    COMMAND = 2
+    COMPONENT = 3
+    AUTOCOMPLETE = 4
+
+
+class CallbackType(IntEnum):
+    MESSAGE = 4
+    DEFERRED_MESSAGE = 5
+    DEFERRED_UPDATE = 6
+    UPDATE = 7
+    CHOICES = 8
+
+
+@dataclass
+class Interaction:
+    id: str
+    token: str
+    type: InteractionType
+    user: str
+    # user id
+    channel: str
+    # channel id
+    begun: float
+    # steady seconds
+    answered: "asyncio.Future[Any]"
+    # message id, or the choices of an autocomplete
+    message: str | None = None
+    # id of the message with the component
+    acknowledged: CallbackType | None = None
+    original: str | None = None
+    # id of the message that @original names
+
+    def settle(self, answer: Any) -> None:
+        """The visitor sees something; only the first counts."""
+        if not self.answered.done():
+            self.answered.set_result(answer)
+
+    def describe(self, user: Json, guild_id: str) -> Json:
+        """interaction_metadata of an answering message."""
+        about: Json = {
+            "id": self.id,
+            "type": int(self.type),
+            "user": user,
+            "authorizing_integration_owners": {"0": guild_id},
+        }
+        return about | ({"interacted_message_id": self.message} if self.type is InteractionType.COMPONENT else {})

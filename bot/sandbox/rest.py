@@ -1,0 +1,165 @@
+"""One request's way through the REST API: faults, check of who asks and how often, handler, store, record."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from bot.sandbox.call import Answer, Call, Exchange, Upload, Violation
+from bot.sandbox.errors import ApiError, Json, Refusal
+from bot.sandbox.faults import Fault, Faults, Moment
+from bot.sandbox.ratelimit import Allowance
+from bot.sandbox.routes import Guard, Route, find_route
+from bot.sandbox.service import Service
+from bot.sandbox.store import Store
+
+Check = Callable[[Exchange], list[str]]
+# what is wrong with a request or its answer, in words
+RECORDED = 2000
+FILE_FIELD = re.compile(r"files\[(\d+)\]")
+
+
+class RestApi:
+    def __init__(self, service: Service, faults: Faults, store: Store, token: str, check: Check | None) -> None:
+        self._service = service
+        self._faults = faults
+        self._store = store
+        self._authorization = f"Bot {token}"
+        self._check = check
+        self.exchanges: deque[Exchange] = deque(maxlen=RECORDED)
+        self.violations: list[Violation] = []
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        path = "/" + request.match_info["tail"]
+        if self._faults.outage:
+            return self._record(request, path, None, _to_response(Answer(status=503)))
+        fault = self._faults.take(request.method, path, Moment.BEFORE)
+        if fault is not None:
+            return self._record(request, path, None, _break(request, fault))
+        body: Any = None
+        files: tuple[Upload, ...] = ()
+        try:
+            body, files = await _read_body(request)
+            answer, headers = self._answer(request, path, body, files)
+        except ApiError as refusal:
+            answer, headers = Answer(refusal.body(), refusal.status), _refusal_headers(refusal)
+        await self._store.save(self._service.guild, self._service.files)
+        fault = self._faults.take(request.method, path, Moment.AFTER)
+        response = _to_response(answer, headers) if fault is None else _break(request, fault)
+        return self._record(request, path, body, response, None if fault else answer.body)
+
+    def _answer(
+        self, request: web.Request, path: str, body: Any, files: tuple[Upload, ...]
+    ) -> tuple[Answer, dict[str, str]]:
+        found = find_route(request.method, path)
+        route, args = found or (None, {})
+        if (route is None or route.guard is not Guard.INTERACTION) and request.headers.get(
+            "Authorization"
+        ) != self._authorization:
+            raise ApiError(Refusal.UNAUTHORIZED)
+        if route is None:
+            raise ApiError(Refusal.NOT_FOUND)
+        refused, headers = self._count(route, args)
+        if refused is not None:
+            return refused, headers
+        call = Call(request.method, path, dict(request.query), {} if body is None else body, files, args)
+        return route.handler(self._service, call), headers
+
+    def _count(self, route: Route, args: dict[str, str]) -> tuple[Answer | None, dict[str, str]]:
+        rules, buckets = self._service.rules, self._service.buckets
+        if route.guard is not Guard.INTERACTION:
+            overall = buckets.take("global", rules.global_limit, 1.0)
+            if not overall.granted:
+                return _too_many(overall, everywhere=True)
+        if route.guard is not Guard.LIMITED:
+            return None, {}
+        allowance = buckets.take(route.bucket(args), rules.message_limit, rules.message_period)
+        headers = _limit_headers(allowance, f"{route.method} {route.template}")
+        if allowance.granted:
+            return None, headers
+        refused, more = _too_many(allowance, everywhere=False)
+        return refused, headers | more
+
+    def _record(
+        self, request: web.Request, path: str, body: Any, response: web.Response | None, answer: Any = None
+    ) -> web.Response:
+        status = None if response is None else response.status
+        exchange = Exchange(request.method, path, body, request.content_type.startswith("multipart/"), status, answer)
+        self.exchanges.append(exchange)
+        if self._check is not None:
+            self.violations += [Violation(request.method, path, fault) for fault in self._check(exchange)]
+        self._service.feed.touch()
+        return response or web.Response(status=500)
+
+
+async def _read_body(request: web.Request) -> tuple[Any, tuple[Upload, ...]]:
+    """Body None where there is none. Raises ApiError for JSON that is none."""
+    try:
+        if request.content_type.startswith("multipart/"):
+            return await _read_parts(request)
+        content = await request.read()
+        return (json.loads(content) if content else None), ()
+    except ValueError as error:
+        raise ApiError(Refusal.INVALID_JSON) from error
+
+
+async def _read_parts(request: web.Request) -> tuple[Any, tuple[Upload, ...]]:
+    body: Any = {}
+    files: list[Upload] = []
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader):
+            continue
+        content, field = bytes(await part.read(decode=False)), FILE_FIELD.fullmatch(part.name or "")
+        if part.name == "payload_json":
+            body = json.loads(content)
+        elif field is not None:
+            files.append(Upload(int(field[1]), part.filename or "unknown", content, part.headers.get("Content-Type")))
+    return body, tuple(files)
+
+
+def _to_response(answer: Answer, headers: dict[str, str] | None = None) -> web.Response:
+    """Content-Type without a charset: with one, discord.py would not parse the JSON."""
+    if answer.body is None:
+        return web.Response(status=answer.status, headers=headers)
+    said = (headers or {}) | {"Content-Type": "application/json"}
+    return web.Response(body=json.dumps(answer.body).encode(), status=answer.status, headers=said)
+
+
+def _break(request: web.Request, fault: Fault) -> web.Response | None:
+    """None: the connection is gone."""
+    if fault.status is None:
+        if request.transport is not None:
+            request.transport.abort()
+        return None
+    if fault.status == 429:
+        answer, headers = _too_many(Allowance(False, 1, 0, fault.retry_after), everywhere=False)
+        return _to_response(answer, headers)
+    return _to_response(Answer({"message": f"{fault.status}: planned fault", "code": 0}, fault.status))
+
+
+def _refusal_headers(refusal: ApiError) -> dict[str, str]:
+    return {} if refusal.retry_after is None else {"Via": "1.1 google"}
+
+
+def _limit_headers(allowance: Allowance, bucket: str) -> dict[str, str]:
+    return {
+        "X-RateLimit-Limit": str(allowance.limit),
+        "X-RateLimit-Remaining": str(allowance.remaining),
+        "X-RateLimit-Reset-After": f"{allowance.reset_after:.3f}",
+        "X-RateLimit-Bucket": bucket.replace(" ", "-"),
+    }
+
+
+def _too_many(allowance: Allowance, *, everywhere: bool) -> tuple[Answer, dict[str, str]]:
+    """discord.py heeds a 429 only with a Via header; without one it takes it for a ban."""
+    body: Json = {
+        "message": "You are being rate limited.",
+        "retry_after": round(allowance.reset_after, 3),
+        "global": everywhere,
+    }
+    headers = {"Via": "1.1 google", "Retry-After": str(int(allowance.reset_after) + 1)}
+    headers["X-RateLimit-Scope"] = "global" if everywhere else "user"
+    return Answer(body | {"code": 0}, 429), headers | ({"X-RateLimit-Global": "true"} if everywhere else {})

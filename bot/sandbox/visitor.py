@@ -1,0 +1,182 @@
+"""What a person does in the channel: a slash command, a click, a completion; and the waiting for what the bot
+answers."""
+
+import asyncio
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from bot.sandbox.errors import Json
+from bot.sandbox.guild import Message, User
+from bot.sandbox.interaction import Interaction, InteractionType
+from bot.sandbox.payloads import LARGEST_FILE, show_channel, show_member, show_message
+from bot.sandbox.service import Service
+from bot.sandbox.state import MessageState, Reply, describe_message
+
+STRING, INTEGER, BOOLEAN, NUMBER = 3, 4, 5, 10
+CHAT_INPUT, BUTTON = 1, 2
+GUILD_CONTEXT = 0
+
+
+class VisitorError(ValueError):
+    """Discord's own client would not have let a person do this: no such command, option, message, button or user."""
+
+
+async def slash(service: Service, command: str, options: Json, user: str, channel: str | None = None) -> Reply:
+    """Waits for the answering message, for a deferred one until it is filled in, at most `rules.patience` seconds."""
+    known = get_command(service, command)
+    data = _describe_command(known, _read_options(known, options))
+    interaction = _begin(service, InteractionType.COMMAND, data, user, channel or service.guild.channel_id)
+    return await _await_reply(service, interaction)
+
+
+async def click(service: Service, message_id: str, custom_id: str, user: str) -> Reply:
+    """As `slash`. An ephemeral message can be clicked only by the person who sees it."""
+    message = _get_clickable(service, message_id, custom_id, _get_user(service, user))
+    data = {"component_type": BUTTON, "custom_id": custom_id}
+    interaction = _begin(service, InteractionType.COMPONENT, data, user, message.channel, message)
+    return await _await_reply(service, interaction)
+
+
+async def complete(service: Service, command: str, option: str, value: Any, user: str, options: Json) -> list[Json]:
+    """The choices that the bot offers for what was typed so far; none when it did not answer in time."""
+    known = get_command(service, command)
+    given = [*_read_options(known, options, complete=False), _read_option(known, option, value) | {"focused": True}]
+    data = _describe_command(known, given)
+    interaction = _begin(service, InteractionType.AUTOCOMPLETE, data, user, service.guild.channel_id)
+    choices: list[Json] | None = await _await_answer(service, interaction)
+    return choices or []
+
+
+def get_command(service: Service, name: str) -> Json:
+    found = next((command for command in service.guild.commands.values() if command["name"] == name), None)
+    if found is None:
+        raise VisitorError(f"no command /{name} is registered")
+    return found
+
+
+def _get_user(service: Service, name: str) -> User:
+    found = next((user for user in service.guild.users if user.name == name and not user.bot), None)
+    if found is None:
+        raise VisitorError(f"nobody here is called {name!r}: operator or guest")
+    return found
+
+
+def _describe_command(command: Json, options: list[Json]) -> Json:
+    place = {"guild_id": command["guild_id"]} if "guild_id" in command else {}
+    return {"id": command["id"], "name": command["name"], "type": CHAT_INPUT, "options": options} | place
+
+
+def _read_options(command: Json, options: Json, *, complete: bool = True) -> list[Json]:
+    missing = [o["name"] for o in command.get("options") or [] if o.get("required") and o["name"] not in options]
+    if missing and complete:
+        raise VisitorError(f"/{command['name']} needs {', '.join(missing)}")
+    return [_read_option(command, name, value) for name, value in options.items() if value is not None]
+
+
+def _read_option(command: Json, name: str, value: Any) -> Json:
+    option = next((o for o in command.get("options") or [] if o["name"] == name), None)
+    if option is None:
+        raise VisitorError(f"/{command['name']} has no option {name!r}")
+    choices = [choice["value"] for choice in option.get("choices") or []]
+    typed = _convert(option["type"], value)
+    if choices and typed not in choices:
+        raise VisitorError(f"{name} must be one of {', '.join(map(str, choices))}")
+    return {"name": name, "type": option["type"], "value": typed}
+
+
+def _convert(kind: int, value: Any) -> Any:
+    try:
+        if kind == INTEGER:
+            return int(value)
+        if kind == NUMBER:
+            return float(value)
+        return str(value).lower() in ("true", "1", "yes") if kind == BOOLEAN else str(value)
+    except (TypeError, ValueError) as error:
+        raise VisitorError(f"{value!r} is not a number") from error
+
+
+def _get_clickable(service: Service, message_id: str, custom_id: str, user: User) -> Message:
+    message = service.guild.messages.get(message_id)
+    if message is None or message.ephemeral_to not in (None, user.id):
+        raise VisitorError(f"{user.name} sees no message {message_id}")
+    button = next((c for c in _list_components(message.components) if c.get("custom_id") == custom_id), None)
+    if button is None or button.get("disabled"):
+        raise VisitorError(f"message {message_id} has no button {custom_id!r} that can be pressed")
+    return message
+
+
+def _list_components(components: tuple[Json, ...] | list[Json]) -> list[Json]:
+    return [found for c in components for found in (c, *_list_components(c.get("components") or []))]
+
+
+def _begin(
+    service: Service, kind: InteractionType, data: Json, user: str, channel: str, message: Message | None = None
+) -> Interaction:
+    person = _get_user(service, user)
+    if channel not in service.guild.channels:
+        raise VisitorError(f"there is no channel {channel}")
+    _forget_expired(service)
+    interaction = Interaction(
+        id=service.guild.next_id(),
+        token=secrets.token_urlsafe(48),
+        type=kind,
+        user=person.id,
+        channel=channel,
+        begun=service.clock.steady(),
+        answered=asyncio.get_running_loop().create_future(),
+        message=None if message is None else message.id,
+    )
+    service.interactions[interaction.id] = interaction
+    service.gateway.dispatch("INTERACTION_CREATE", _describe(service, interaction, data, person, message))
+    return interaction
+
+
+def _describe(service: Service, interaction: Interaction, data: Json, person: User, message: Message | None) -> Json:
+    guild = service.guild
+    about: Json = {"id": interaction.id, "application_id": guild.bot.id, "type": int(interaction.type), "version": 1}
+    about |= {"token": interaction.token, "data": data, "locale": "en-US", "guild_locale": "en-US", "entitlements": []}
+    place: Json = {
+        "guild_id": guild.id,
+        "guild": {"id": guild.id, "locale": "en-US", "features": []},
+        "context": GUILD_CONTEXT,
+    }
+    place |= {"channel_id": interaction.channel, "channel": show_channel(guild, guild.channels[interaction.channel])}
+    rights: Json = {"app_permissions": str(int(guild.permissions_of(guild.bot))), "attachment_size_limit": LARGEST_FILE}
+    rights["authorizing_integration_owners"] = {"0": guild.id}
+    member = show_member(guild, person) | {"permissions": str(int(guild.permissions_of(person)))}
+    shown = {} if message is None else {"message": show_message(guild, service.base, message)}
+    return about | place | rights | {"member": member} | shown
+
+
+def _forget_expired(service: Service) -> None:
+    """An hour after their tokens went, so that a late answer is still told from a wrong one."""
+    oldest = service.clock.steady() - service.rules.token_life - 3600
+    service.interactions = {key: i for key, i in service.interactions.items() if i.begun > oldest}
+
+
+async def _await_answer(service: Service, interaction: Interaction) -> Any:
+    """None when nothing came within the visitor's patience."""
+    done, _ = await asyncio.wait([interaction.answered], timeout=service.rules.patience)
+    return interaction.answered.result() if done else None
+
+
+async def _await_reply(service: Service, interaction: Interaction) -> Reply:
+    message_id = await _await_answer(service, interaction)
+    return {"interaction_id": interaction.id, "response": _find_shown(service, message_id)}
+
+
+def _find_shown(service: Service, message_id: str | None) -> MessageState | None:
+    message = service.guild.messages.get(message_id or "")
+    return None if message is None else describe_message(service.guild, service.base, message)
+
+
+def set_operator(service: Service, user: str, *, granted: bool) -> None:
+    """Gives a person the operator role, or takes it; the next interaction carries it."""
+    person = _get_user(service, user)
+    changed = replace(person, roles=(service.guild.operator_role_id,) if granted else ())
+    if person.id == service.guild.operator.id:
+        service.guild.operator = changed
+    else:
+        service.guild.guest = changed
+    service.changed()
