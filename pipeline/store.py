@@ -306,7 +306,8 @@ class Store:
     ) -> int:
         """Stores what a crash is and what becomes of it, on its card; begins `new_run` where one is given. The card."""
         signature = report.signature
-        assert signature is not None
+        if signature is None:
+            raise ValueError("a crash is judged by its signature")
         with self.engine.begin() as c:
             _refuse_second_judgement(c, crash.id)
             title = (new_run and new_run.subject) or signature.title
@@ -411,27 +412,13 @@ class Store:
         if to is not run.state and to not in TRANSITIONS[run.state]:
             raise ValueError(f"run {run.id}: {run.state} -> {to} is not in the state diagram")
         fields = {"attempts": 0, "not_before": None, **changes} if to is not run.state else changes
-        new = dataclasses.replace(run, state=to, updated_at=at, **fields)
         with self.engine.begin() as c:
-            self._move(c, run, new, at, note)
-            self._follow_branch(c, new)
+            new = _move(c, run, to, at, note, fields)
+            _follow_branch(c, new)
             card = _card_of_run(c, run.id)
             _add_posts(c, card, posts, at)
             _touch(c, card, at)
         return new
-
-    def _move(self, c: Connection, run: Run, new: Run, at: datetime, note: str) -> None:
-        same = and_(t.runs.c.id == run.id, t.runs.c.state == run.state)
-        if c.execute(update(t.runs).where(same).values(**_run_columns(new))).rowcount != 1:
-            raise Overtaken(f"run {run.id} is not in {run.state} any more")
-        if new.state is not run.state:
-            values = {"run": run.id, "at": at, "before": run.state, "after": new.state, "note": note}
-            c.execute(insert(t.run_events).values(**values))
-
-    def _follow_branch(self, c: Connection, run: Run) -> None:
-        """A commit that has built is the head of its branch."""
-        if run.state is RunState.PUBLISHING and run.branch and run.commit:
-            c.execute(update(t.branches).where(t.branches.c.name == run.branch).values(head=run.commit))
 
     def begin_attempt(self, run: Run, at: datetime) -> Run:
         """Counts a passage before its stage runs."""
@@ -470,9 +457,7 @@ class Store:
 
     def get_card_of_run(self, run: str) -> int:
         with self.engine.begin() as c:
-            card = _card_of_run(c, run)
-        assert card is not None
-        return card
+            return c.execute(select(t.runs.c.card).where(t.runs.c.id == run)).scalar_one()
 
     def history(self, run: str) -> list[tuple[datetime, str | None, str, str]]:
         """(at, before, after, note) of each step of a run, oldest first."""
@@ -499,10 +484,9 @@ class Store:
         self, run: Run, to: RunState, digest: str, at: datetime, *, note: str, posts: Sequence[NewPost], **changes: Any
     ) -> Run:
         """Stores an answer in its run's row: one transaction, before the file is moved."""
-        new = dataclasses.replace(run, state=to, updated_at=at, attempts=0, **changes)
         with self.engine.begin() as c:
             _insert_answer(c, run.request_id or "", digest, to, at)
-            self._move(c, run, new, at, note)
+            new = _move(c, run, to, at, note, {"attempts": 0, "not_before": None, **changes})
             card = _card_of_run(c, run.id)
             _add_posts(c, card, posts, at)
             _touch(c, card, at)
@@ -696,7 +680,7 @@ class Store:
         changes: Mapping[str, Any],
     ) -> None:
         if to is not None and (to is run.state or to in TRANSITIONS[run.state]):
-            self._move(c, run, dataclasses.replace(run, state=to, updated_at=at, **changes), at, note)
+            _move(c, run, to, at, note, changes)
         card = _card_of_run(c, run.id)
         _add_posts(c, card, posts, at)
         _touch(c, card, at)
@@ -875,6 +859,25 @@ def _add_posts(c: Connection, card: int | None, posts: Sequence[NewPost], at: da
     for post in posts:
         values = {"kind": post.kind, "card": None if post.to_channel else card, "data": dict(post.data)}
         c.execute(insert(t.posts).values(**values, created_at=at))
+
+
+def _move(c: Connection, run: Run, to: RunState, at: datetime, note: str, changes: Mapping[str, Any]) -> Run:
+    """Writes only what changes: other columns may have been written since the run was read."""
+    new = dataclasses.replace(run, state=to, updated_at=at, **changes)
+    columns = _run_columns(new)
+    values = {name: columns[name] for name in ("state", "updated_at", *changes)}
+    same = and_(t.runs.c.id == run.id, t.runs.c.state == run.state)
+    if c.execute(update(t.runs).where(same).values(**values)).rowcount != 1:
+        raise Overtaken(f"run {run.id} is not in {run.state} any more")
+    if to is not run.state:
+        c.execute(insert(t.run_events).values(run=run.id, at=at, before=run.state, after=to, note=note))
+    return new
+
+
+def _follow_branch(c: Connection, run: Run) -> None:
+    """A commit that has built is the head of its branch."""
+    if run.state is RunState.PUBLISHING and run.branch and run.commit:
+        c.execute(update(t.branches).where(t.branches.c.name == run.branch).values(head=run.commit))
 
 
 def _insert_answer(c: Connection, request_id: str, digest: str, outcome: str, at: datetime) -> None:

@@ -1,0 +1,283 @@
+"""What comes in: the keeper's events, crashes to be read and judged, responses of analysts.
+
+Each function can be called again at any moment: what was taken in is known by its row, not by having been told.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.crash.context import last_lines
+from pipeline.keeper.protocol import Event, EventKind, ExitVerdict, Hold
+from pipeline.model import (
+    OVER,
+    CrashReport,
+    FixState,
+    PostKind,
+    ReportKind,
+    Run,
+    RunKind,
+    RunState,
+    Signature,
+)
+from pipeline.ports import Answer, ExitEvidence
+from pipeline.store import Crash, NewPost, Overtaken
+from pipeline.tools import Tools
+
+WORTH_LINES = 40  # of the log, in the thread of a crash
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def import_events(tools: Tools) -> int:
+    """Takes in every new event of the keeper, once; how many."""
+    taken = 0
+    for each in tools.keeper.events(tools.store.last_event()):
+        at = datetime.fromtimestamp(each.at, UTC)
+        taken += tools.store.import_event(each, at, posts_about(each))
+    return taken
+
+
+def posts_about(event: Event) -> list[NewPost]:
+    """What the channel reads of an event; crashes have their card instead."""
+    what = _what_happened(event)
+    if what is None:
+        return []
+    detail = str(event.data.get("detail") or event.data.get("error") or event.data.get("why") or "")
+    data = {"what": what, "detail": detail, "build": event.data.get("build"), "by": event.data.get("by")}
+    return [NewPost(PostKind.SERVER, data, to_channel=True)]
+
+
+def _what_happened(event: Event) -> str | None:
+    match event.kind:
+        case EventKind.HELD:
+            return f"held: {Hold(event.data['why'])}"
+        case EventKind.RELEASED:
+            return "released"
+        case EventKind.FELL_BACK:
+            return "fell back"
+        case EventKind.SWAP_FAILED:
+            return "swap failed"
+        case EventKind.FOREIGN:
+            return "foreign"
+        case EventKind.OWN_BUILD:
+            return "own build"
+        case EventKind.EXITED if event.data.get("verdict") == ExitVerdict.STARTUP_ERROR and event.data.get("first"):
+            return "start-up error"
+        case EventKind.SPAWN_FAILED if event.data.get("first"):
+            return "spawn failed"
+        case _:
+            return None
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+
+def judge_crashes(tools: Tools) -> int:
+    """Reads every crash that was not judged yet, groups it, and decides what becomes of it; how many."""
+    judged = 0
+    for crash in tools.store.list_unjudged_crashes():
+        try:
+            judge_crash(tools, crash, read_crash(tools, crash))
+        except Overtaken:
+            continue
+        judged += 1
+    return judged
+
+
+def read_crash(tools: Tools, crash: Crash) -> CrashReport:
+    end = crash.exit
+    report = tools.reader.read(
+        ExitEvidence(
+            status=end.status,
+            output=_path(end.output),
+            log=_path(end.log),
+            core=_path(end.core),
+            executable=executable_of(tools, end.build),
+            started=end.started,
+            at=end.at,
+            reports=new_reports(tools, end.started, end.at),
+        )
+    )
+    return report if report.signature is not None else _nameless(crash, report)
+
+
+def executable_of(tools: Tools, build: str | None) -> Path | None:
+    """The archived executable of a build, else what lies in SERVER_DIR."""
+    manifest = None if build is None else tools.builder.manifest(build)
+    program = tools.realm.server_command[0]
+    if manifest is not None:
+        for file in manifest.files:
+            if Path(file.path).name == Path(program).name:
+                return tools.realm.state_dir / "builds" / manifest.build / "files" / file.source
+    lies = tools.realm.server_dir / program
+    return lies if lies.is_file() else None
+
+
+def new_reports(tools: Tools, started: float, at: float) -> tuple[Path, ...]:
+    """Reports that this life of the server wrote."""
+    found = []
+    for folder in tools.realm.crash_dirs:
+        for path in folder.glob("*") if folder.is_dir() else ():
+            if path.suffix.lower() in (".txt", ".dmp") and started <= path.stat().st_mtime <= at + 60:
+                found.append(path)
+    return tuple(sorted(found, key=lambda path: path.stat().st_mtime))
+
+
+def _nameless(crash: Crash, report: CrashReport) -> CrashReport:
+    """A crash of which nothing is known is its own: never one bucket for all of them."""
+    name = f"unknown | crash {crash.id}"
+    return CrashReport(
+        kind=ReportKind.UNKNOWN, category="unknown", signature=Signature(name, name, 0), notes=report.notes
+    )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
+    """Being worked on, tries used up, or its fix is not in the crashing binary: counted, no more; else a run."""
+    signature = report.signature
+    if signature is None:
+        raise ValueError("a crash has a signature by now")
+    posts = [backtrace_post(tools, crash, report)]
+    runs = tools.store.list_runs_of_signature(signature)
+    judged, recurred = decide(tools, crash, report, runs)
+    now = tools.now()
+    if judged != "run":
+        newest = runs[-1].id if runs else None
+        known = bool(tools.store.count_crashes(signature))
+        posts = posts if not known else []
+        tools.store.judge_crash(crash, report, judged, now, run=newest, recurred=recurred, posts=posts)
+        return
+    run = new_run(crash, signature, now)
+    tools.store.judge_crash(crash, report, "run", now, new_run=run, recurred=recurred, posts=posts)
+    for earlier in runs:
+        for attempt in (*tools.store.get_previous(earlier.id), *attempt_of(earlier)):
+            tools.store.add_previous(run.id, attempt)
+
+
+def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run]) -> tuple[str, str | None]:
+    """(what becomes of it, the fix that it shows to be none)."""
+    if report.environment:
+        return "environment", None
+    if crash.exit.verdict is ExitVerdict.WITH_MACHINE:
+        return "with the machine", None
+    if any(run.state not in OVER for run in runs):
+        return "being worked on", None
+    fix = next((run for run in reversed(runs) if run.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
+    if fix is not None and not contains_fix(tools, crash, fix):
+        return "its fix is not in this binary", None
+    tonight = [run for run in runs if run.night == crash.night and run.kind is RunKind.FIX]
+    if len(tonight) >= tools.realm.max_tries:
+        return "tries used up", fix and fix.id
+    return "run", fix and fix.id
+
+
+def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
+    """A recurrence counts only if the crashing binary has the fix, and no revert of it."""
+    if fix.commit is None:
+        return False
+    build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
+    revision = (build and build.commit) or (crash.exit.revision or "").rstrip("+")
+    commit = tools.source.resolve(revision) if revision else None
+    return commit is not None and tools.source.holds_fix(commit, fix.commit, fix.id)
+
+
+def new_run(crash: Crash, signature: Signature, now: datetime) -> Run:
+    run = secrets.token_hex(4)
+    return Run(run, RunKind.FIX, RunState.ANALYZING, crash.night, signature, signature.title, now, now, request_id=run)
+
+
+def attempt_of(run: Run) -> list[dict[str, Any]]:
+    """What an earlier run of the same crash came to."""
+    if run.commit is None and run.reason is None:
+        return []
+    return [{"run": run.id, "what": run.state, "detail": run.reason, "commit": run.commit, "verdict": run.verdict}]
+
+
+def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
+    """What the thread says of a crash before anybody analysed it."""
+    log = _path(crash.exit.log)
+    lines = [] if log is None else last_lines(log, WORTH_LINES)
+    return NewPost(
+        PostKind.BACKTRACE,
+        {
+            "signature": report.signature and report.signature.exact,
+            "category": report.category,
+            "frames": [asdict(frame) for frame in report.frames[:64]],
+            "crashing_frame": report.crashing_frame,
+            "assertion": report.assertion
+            and tools.redact(str(report.assertion.expression or report.assertion.message)),
+            "status": crash.exit.status,
+            "revision": crash.exit.revision,
+            "notes": [tools.redact(note) for note in report.notes],
+            "log": [tools.redact(line) for line in lines],
+            "core": crash.exit.core,
+        },
+    )
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def take_answers(tools: Tools) -> int:
+    """Stores every complete response in its run's row, then moves its file; how many moved a run."""
+    taken = 0
+    for answer in tools.analyst.answers():
+        used = take_answer(tools, answer)
+        tools.analyst.file_away(answer, used)
+        taken += used
+    return taken
+
+
+def take_answer(tools: Tools, answer: Answer) -> bool:
+    """Whether the response was used (now, or already by an earlier passage that was killed before the move)."""
+    request_id = answer.request_id or answer.path.stem
+    if tools.store.answer_was_taken(request_id, answer.digest):
+        return answer.response is not None
+    run = tools.store.get_run_by_request(request_id)
+    fault = why_unusable(answer, run)
+    if fault is not None or run is None or answer.response is None:
+        return reject(tools, answer, request_id, fault or "unusable")
+    return use(tools, answer, run)
+
+
+def why_unusable(answer: Answer, run: Run | None) -> str | None:
+    if answer.response is None:
+        return answer.fault or "it cannot be read"
+    if run is None:
+        return "nobody asked for this: no request of ours has this id"
+    if run.state not in (RunState.ANALYZING, RunState.PROPOSED):
+        return f"it is too late: run {run.id} is {run.state}"
+    return None
+
+
+def reject(tools: Tools, answer: Answer, request_id: str, fault: str) -> bool:
+    data = {"file": answer.path.name, "reason": tools.redact(fault)}
+    posts = [NewPost(PostKind.REJECTED_RESPONSE, data, to_channel=True)]
+    tools.store.note_answer(request_id, answer.digest, "rejected", tools.now(), posts)
+    return False
+
+
+def use(tools: Tools, answer: Answer, run: Run) -> bool:
+    response = answer.response
+    if response is None:
+        return False
+    to = RunState.READY if response.patch is not None else RunState.PROPOSED
+    prose = response.prose and tools.redact(response.prose)
+    reason = None if response.patch is not None else "the answer proposes a change in prose: a person has to look"
+    data = {"analysis": asdict(response.analysis), "prose": prose, "attempt": run.returns + 1}
+    tools.store.take_answer(
+        run, to, answer.digest, tools.now(), note=f"answer of shape {response.shape}",
+        posts=[NewPost(PostKind.ANALYSIS, data)], analysis=response.analysis, patch=response.patch, prose=prose,
+        reason=reason,
+    )  # fmt: skip
+    return True

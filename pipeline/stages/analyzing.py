@@ -1,0 +1,85 @@
+"""ANALYZING: a request is written, once a round; an answer moves the run (intake.py), not this stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.crash.request import build_request
+from pipeline.model import Run, RunState
+from pipeline.ports import AnalystWork
+from pipeline.stages import finding
+from pipeline.store import Crash
+from pipeline.tools import Move, Passage, Stay, Step, Tools
+
+
+def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
+    crash = tools.store.get_crash_of_run(run.id)
+    wait = why_not_yet(tools, run, crash)
+    if wait is not None:
+        return wait
+    if tools.store.was_asked(run):
+        return Stay()
+    if tools.store.count_requests(run.night) >= tools.realm.analyst_nightly_limit:
+        limit = tools.realm.analyst_nightly_limit
+        return Move(RunState.PROPOSED, f"ANALYST_NIGHTLY_LIMIT of {limit} is used up: nobody was asked")
+    return ask(tools, run, crash, passage)
+
+
+def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
+    """A pause, or a deployment that this crash belongs to and that is not judged yet."""
+    if run.asked_by is None and tools.store.get_pause() is not None:
+        return Stay("the pipeline is paused")
+    active = tools.store.get_active_deployment()
+    if active is not None and crash is not None and crash.exit.build == active.build:
+        return Stay("the deployment it crashed in is still being judged")
+    return None
+
+
+def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
+    base = finding.crashed_commit(tools, crash) or finding.running_commit(tools)
+    request = tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
+    tools.store.note_asked(run)
+    if not tools.analyst.has_command:
+        return Stay()
+    if base is None:
+        return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: set SERVER_COMMIT")
+    work = AnalystWork(run.request_id or run.id, request, base, tools.record_child(), passage.cancelled)
+    failed = tools.analyst.run_command(work)
+    if failed is not None:
+        return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")
+    return Stay(seconds=0.0)
+
+
+def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | None) -> dict[str, object]:
+    signature = run.signature
+    return build_request(
+        request_id=run.request_id or run.id,
+        at=tools.now(),
+        crash_id=f"{run.id}",
+        report=None if crash is None else crash.report,
+        signature=signature,
+        occurrences=tools.store.count_crashes(signature) if signature else 0,
+        logs=_logs_of(tools, crash),
+        crashed_at=None if crash is None else crash.at,
+        source_dir=tools.source.work_tree(),
+        base_commit=base,
+        similar=similar_fixes(tools, run),
+        previous_attempts=tools.store.get_previous(run.id),
+        redact=tools.redact,
+    )
+
+
+def _logs_of(tools: Tools, crash: Crash | None) -> tuple[str, ...]:
+    moved = () if crash is None or crash.exit.log is None else (crash.exit.log,)
+    others = [str(path) for path in tools.realm.server_logs if path.name.lower().startswith("playerbot")]
+    return (*moved, *others)
+
+
+def similar_fixes(tools: Tools, run: Run) -> list[dict[str, Any]]:
+    """What was done about crashes of the same family before."""
+    earlier = [] if run.signature is None else tools.store.list_runs_of_signature(run.signature)
+    return [
+        {"run": each.id, "commit": each.commit, "state": each.state, "summary": each.analysis and each.analysis.summary}
+        for each in earlier
+        if each.id != run.id and each.commit
+    ]

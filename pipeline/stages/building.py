@@ -1,0 +1,60 @@
+"""BUILDING: compiles the run's commit. What does not compile goes back to the analyst with its diagnostics."""
+
+from __future__ import annotations
+
+import time
+
+from pipeline.model import BuildResult, PostKind, Progress, Run, RunKind, RunState
+from pipeline.stages.patching import MOST_RETURNS, next_round
+from pipeline.store import NewPost
+from pipeline.tools import Move, Passage, Step, Tools
+
+PROGRESS_EVERY = 1.0  # seconds between two notes of progress
+
+
+def build(tools: Tools, run: Run, passage: Passage) -> Step:
+    if run.commit is None or run.branch is None or run.base is None:
+        return Move(RunState.READY, "the commit is not known any more")
+    tools.source.restore(run.branch, run.commit)
+    tools.store.note_build_started(run.commit, run.commit, tools.source.commit(run.commit).tree, tools.now())
+    result = tools.builder.build(
+        tools.source.work_tree(),
+        run.commit,
+        on_started=tools.record_child(),
+        on_progress=_Reporter(tools, run),
+        cancelled=passage.cancelled,
+    )
+    tools.store.note_build(result)
+    if result.manifest is not None:
+        return Move(RunState.PUBLISHING, f"built in {result.seconds:.0f} s", changes={"reason": None})
+    tools.source.restore(run.branch, run.base)
+    return after_failure(tools, run, result)
+
+
+def after_failure(tools: Tools, run: Run, result: BuildResult) -> Move:
+    errors = [tools.redact(str(each)) for each in result.diagnostics]
+    reason = errors[0] if errors else tools.redact(result.reason or "the build failed")
+    data = {"diagnostics": errors, "log": str(result.log), "reason": reason, "attempt": run.returns + 1}
+    posts = [NewPost(PostKind.BUILD_FAILED, data)]
+    if errors and run.kind is RunKind.FIX and run.returns < MOST_RETURNS:
+        attempt = {"what": "did not compile", "diagnostics": errors, "patch": run.patch and run.patch.to_plain()}
+        tools.store.add_previous(run.id, attempt)
+        return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
+    gone = {"reason": reason, "commit": None} if errors else {"reason": reason}
+    return Move(RunState.FAILED, reason, posts, gone)
+
+
+class _Reporter:
+    """Notes progress at most once a second: each note is a write."""
+
+    def __init__(self, tools: Tools, run: Run) -> None:
+        self._tools = tools
+        self._run = run
+        self._last = 0.0
+
+    def __call__(self, progress: Progress, seconds_left: float | None) -> None:
+        now = time.monotonic()
+        if now - self._last < PROGRESS_EVERY:
+            return
+        self._last = now
+        self._tools.store.note_progress(self._run.id, progress.done, progress.total, seconds_left, self._tools.now())

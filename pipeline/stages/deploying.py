@@ -1,0 +1,277 @@
+"""From AWAITING_DEPLOYMENT on: one deployment at a time carries every run that waits.
+
+`plan` begins one, `step` takes it on by one observed fact: announcing -> stopping -> verifying -> over, with
+rolling back where the new server is worse. Each is short; waiting is done by being called again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from pipeline import policy
+from pipeline.errors import ConsoleUnavailable
+from pipeline.keeper.protocol import EventKind, Observed, ServerState
+from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
+from pipeline.stages import rolling_back, verifying, wish
+from pipeline.store import Deployment, Fact, NewPost, Store
+from pipeline.tools import Tools
+
+NOW = "now"  # in `answered`: an operator said Deploy now
+
+
+# --- beginning -------------------------------------------------------------------------------------------------------
+
+
+def plan(tools: Tools) -> bool:
+    """Begins a deployment, or a standby, of what waits and may go; whether something was begun."""
+    waiting = tools.store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
+    if not waiting or tools.store.get_active_deployment() is not None:
+        return False
+    approved = ask_approval(tools, waiting)
+    carried = those_that_pass_the_pause(tools, approved)
+    if not carried:
+        tools.store.drop_standby(tools.now(), "paused")
+        return False
+    return begin_or_stand_by(tools, carried)
+
+
+def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:
+    """Runs that may go; the others are asked about. A build contains every run before it on the branch."""
+    if tools.realm.approval is not Approval.DEPLOY:
+        return list(waiting)
+    yes = [run for run in waiting if run.asked_by is not None or Question.DEPLOY in run.answered]
+    newest = newest_commit(tools.store, yes)
+    for run in waiting:
+        if run not in yes and not (newest and run.commit and tools.source.contains(newest, run.commit)):
+            changes = {"question": Question.DEPLOY}
+            tools.store.advance(run, RunState.AWAITING_APPROVAL, tools.now(), note="APPROVAL=deploy", **changes)
+        elif run not in yes:
+            yes.append(run)
+    return yes
+
+
+def those_that_pass_the_pause(tools: Tools, runs: Sequence[Run]) -> list[Run]:
+    """While paused only what an operator ordered goes, with what its build contains."""
+    if tools.store.get_pause() is None or any(is_ordered(run) for run in runs):
+        return list(runs)
+    return []
+
+
+def is_ordered(run: Run) -> bool:
+    return run.asked_by is not None or NOW in run.answered
+
+
+def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
+    build = newest_commit(tools.store, runs)
+    observed = tools.keeper.observed()
+    if build is None or observed is None:
+        return False
+    decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm)
+    if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
+        tell_waiting(tools, runs, decision.reason)
+        return stand_by(tools, build, runs, observed)
+    return announce(tools, build, runs, observed)
+
+
+def newest_commit(store: Store, runs: Sequence[Run]) -> str | None:
+    """The build that contains the others: changes are made one at a time, so it is the one begun last."""
+    built = [(store.started_at(run.commit), run.commit) for run in runs if run.commit]
+    return max(built)[1] if built else None
+
+
+def tell_waiting(tools: Tools, runs: Sequence[Run], reason: str) -> None:
+    for run in runs:
+        if run.reason != reason:
+            tools.store.advance(run, run.state, tools.now(), reason=reason)
+
+
+def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:
+    """The build is also the keeper's for the next start: a crash deploys it at no extra downtime."""
+    standby = tools.store.get_standby()
+    if standby is not None and standby.build == build:
+        return False
+    tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
+    return True
+
+
+def announce(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:
+    players = count_players(tools, observed)
+    notice = tools.realm.stop_notice if has_listeners(tools, players) else timedelta()
+    deployment = new_deployment(tools, build, "announcing", observed, runs, stop_at=tools.now() + notice)
+    tools.store.add_deployment(deployment, runs, tools.now())
+    if notice:
+        tell_players(tools, f"Server restart in {notice.total_seconds():.0f} seconds: a crash fix goes live.")
+    return True
+
+
+def new_deployment(
+    tools: Tools, build: str, state: str, observed: Observed, runs: Sequence[Run], stop_at: datetime | None = None
+) -> Deployment:
+    healthy = wish.fallback_for(tools, build)
+    by = next((run.asked_by for run in runs if run.asked_by), None)
+    return Deployment(
+        secrets.token_hex(4), build, healthy, state, by, None, tools.now(), stop_at, None, None, None, None, None, None
+    )
+
+
+def count_players(tools: Tools, observed: Observed) -> int | None:
+    return None if observed.pid is None else tools.players.count(observed.pid)
+
+
+def has_listeners(tools: Tools, players: int | None) -> bool:
+    return tools.console is not None and players != 0
+
+
+def tell_players(tools: Tools, text: str) -> None:
+    console_call(tools, f"announce {text}")
+
+
+def console_call(tools: Tools, command: str) -> bool:
+    """Whether the server's console took it. A console that does not answer never holds up a stop: SIGTERM saves too."""
+    if tools.console is None:
+        return False
+    try:
+        tools.console.execute(command)
+    except ConsoleUnavailable as fault:
+        tools.degraded["console"] = f"the server's console does not answer: {tools.redact(str(fault))}"
+        return False
+    tools.degraded.pop("console", None)
+    return True
+
+
+# --- one step --------------------------------------------------------------------------------------------------------
+
+
+def step(tools: Tools) -> bool:
+    """Takes the deployment on; whether something changed."""
+    observed = tools.keeper.observed()
+    if observed is None or not tools.keeper.alive():
+        return False
+    deployment = tools.store.get_active_deployment()
+    if deployment is None:
+        return adopt_standby(tools, observed)
+    match deployment.state:
+        case "announcing":
+            return stop_when_due(tools, deployment)
+        case "stopping":
+            return watch_start(tools, deployment, observed)
+        case "verifying":
+            return watch_soak(tools, deployment, observed)
+        case "rolling back":
+            return rolling_back.finish(tools, deployment, observed)
+        case _:
+            return False
+
+
+def adopt_standby(tools: Tools, observed: Observed) -> bool:
+    """A crash has deployed what stood by: it goes through verification like any other."""
+    standby = tools.store.get_standby()
+    if standby is None or observed.deployment != standby.id:
+        return False
+    began = datetime.fromtimestamp(observed.started or observed.at, standby.created_at.tzinfo)
+    tools.store.move_deployment(
+        standby, "stopping", tools.now(), runs=RunState.DEPLOYING, note="deployed by a crash", wished_at=began
+    )
+    return True
+
+
+def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
+    if tools.store.get_pause() is not None and not any(map(is_ordered, tools.store.list_runs_of(deployment.id))):
+        tools.store.move_deployment(deployment, "over", tools.now(), over_at=tools.now(), reason="paused")
+        return True
+    if deployment.stop_at is not None and tools.now() < deployment.stop_at:
+        return False
+    console_call(tools, "saveall")
+    tools.store.move_deployment(
+        deployment, "stopping", tools.now(), runs=RunState.DEPLOYING, note="stopping the server", wished_at=tools.now()
+    )
+    return True
+
+
+def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    """DEPLOYING until the new build is ready, or is seen not to be."""
+    if fell_back(tools, deployment):
+        return rolling_back.begin(tools, deployment, "the new build did not become ready")
+    if observed.deployment != deployment.id and observed.build != deployment.build:
+        return False
+    if observed.state is ServerState.HELD and observed.build == deployment.build:
+        return rolling_back.begin(tools, deployment, f"the server is held: {observed.hold_detail or observed.hold}")
+    if observed.state is not ServerState.READY or observed.build != deployment.build or observed.ready_at is None:
+        return False
+    ready = datetime.fromtimestamp(observed.ready_at, deployment.created_at.tzinfo)
+    down = down_seconds(tools, deployment, ready)
+    data = {"commit": deployment.build, "down_seconds": down, "revision": observed.revision}
+    tools.store.move_deployment(
+        deployment, "verifying", tools.now(), runs=RunState.VERIFYING, posts=[NewPost(PostKind.DEPLOYED, data)],
+        ready_at=ready, down_seconds=down,
+    )  # fmt: skip
+    return True
+
+
+def fell_back(tools: Tools, deployment: Deployment) -> bool:
+    since = deployment.wished_at or deployment.created_at
+    return any(
+        kind in (EventKind.FELL_BACK, EventKind.SWAP_FAILED)
+        and deployment.build in (data.get("bad"), data.get("build"))
+        for _, kind, data in tools.store.list_events(since)
+    )
+
+
+def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float:
+    """From the stop (or the death that deployed it) to ready, as the keeper saw both."""
+    since = deployment.wished_at or deployment.created_at
+    marks = (EventKind.STOPPING, EventKind.EXITED)
+    ends = [
+        at for at, kind, _ in tools.store.list_events(since - timedelta(seconds=5)) if kind in marks and at <= ready
+    ]
+    return (ready - (min(ends) if ends else since)).total_seconds()
+
+
+def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    if fell_back(tools, deployment):
+        return rolling_back.begin(tools, deployment, "the new server died twice")
+    judgement = verifying.judge(tools, deployment, observed)
+    if judgement is None:
+        return False
+    match judgement.verdict:
+        case Verdict.UNHEALTHY:
+            return rolling_back.begin(tools, deployment, judgement.reason)
+        case Verdict.HEALTHY | Verdict.INCONCLUSIVE:
+            return conclude(tools, deployment, judgement, RunState.SUCCEEDED)
+        case Verdict.NOT_CURED:
+            return conclude(tools, deployment, judgement, RunState.FAILED)
+        case _:
+            assert_never(judgement.verdict)
+
+
+def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgement, end: RunState) -> bool:
+    """The build stays. Only a healthy one becomes a fallback."""
+    now = tools.now()
+    tools.store.set_fact(Fact.BUILD, deployment.build)
+    if judgement.verdict is Verdict.HEALTHY:
+        tools.store.note_healthy(deployment.build, now)
+    changes = {
+        "verdict": judgement.verdict, "reason": judgement.reason or None,
+        "fix_state": FixState.WATCHING if end is RunState.SUCCEEDED else None,
+    }  # fmt: skip
+    runs = tools.store.list_runs_of(deployment.id)
+    data = {"verdict": judgement.verdict, "detail": judgement.reason}
+    tools.store.move_deployment(
+        deployment, "over", now, runs=end, run_changes=changes, note=judgement.reason,
+        posts=[NewPost(PostKind.VERDICT, data)], verdict=judgement.verdict, over_at=now, reason=judgement.reason,
+    )  # fmt: skip
+    for run in runs:
+        note_reverted(tools, run)
+    if end is RunState.FAILED:
+        rolling_back.try_again(tools, runs, "the crash came back with the fix in place", judgement.reason)
+    return True
+
+
+def note_reverted(tools: Tools, run: Run) -> None:
+    """A revert that went live takes the state of the fix it undid."""
+    undone = tools.store.get_run_by_commit(run.reverts) if run.reverts else None
+    if undone is not None:
+        tools.store.set_fix_state(undone.id, FixState.REVERTED, tools.now())

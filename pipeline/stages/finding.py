@@ -1,0 +1,41 @@
+"""Which commit runs, and which one crashed: what is known, never guessed."""
+
+from __future__ import annotations
+
+from pipeline.keeper.protocol import Observed
+from pipeline.store import Crash, Fact
+from pipeline.tools import Tools
+
+
+def running_commit(tools: Tools) -> str | None:
+    """The commit of the build that lies in SERVER_DIR, None where it is unknown, dirty, or not in the repository."""
+    observed = tools.keeper.observed()
+    build = None if observed is None else observed.build
+    known = None if build is None else tools.store.get_build(build)
+    if known is not None and known.commit is not None:
+        return known.commit
+    return found_commit(tools, observed)
+
+
+def found_commit(tools: Tools, observed: Observed | None) -> str | None:
+    """The commit of what lay there before us: its revision string, else SERVER_COMMIT."""
+    found = tools.store.get_fact(Fact.FOUND) or {}
+    if found.get("commit"):
+        return str(found["commit"])
+    revision = None if observed is None else observed.revision
+    if revision and not revision.endswith("+"):
+        commit = tools.source.resolve(revision)
+        if commit is not None:
+            return commit
+    return tools.source.resolve(tools.realm.server_commit) if tools.realm.server_commit else None
+
+
+def crashed_commit(tools: Tools, crash: Crash | None) -> str | None:
+    """The commit of the binary that crashed."""
+    if crash is None:
+        return None
+    build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
+    if build is not None and build.commit is not None:
+        return build.commit
+    revision = crash.exit.revision
+    return tools.source.resolve(revision) if revision and not revision.endswith("+") else None

@@ -1,0 +1,66 @@
+"""PUBLISHING: pushes what has built. A push that does not go through is owed and holds nothing up."""
+
+from __future__ import annotations
+
+from pipeline.errors import DefiniteError, RemoteUnreachable
+from pipeline.model import PostKind, Run, RunState
+from pipeline.ports import Diverged
+from pipeline.stages import branching, finding
+from pipeline.store import Branch, NewPost
+from pipeline.tools import Move, Step, Tools
+
+
+def publish(tools: Tools, run: Run) -> Step:
+    if run.commit is None or run.branch is None:
+        return Move(RunState.FAILED, "there is no commit to publish")
+    branch = tools.store.get_branch(run.branch)
+    if branch is None:
+        return Move(RunState.FAILED, f"the branch {run.branch} is not known any more")
+    push(tools, branch)
+    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": run.branch}
+    posts = [NewPost(PostKind.BUILT, data)]
+    if runs_already(tools, run.commit):
+        return Move(RunState.SUCCEEDED, "the running build has the same content: nothing to deploy", posts)
+    return Move(RunState.AWAITING_DEPLOYMENT, "built", posts)
+
+
+def push(tools: Tools, branch: Branch) -> None:
+    """Pushes a branch's built head. On a branch that diverged or vanished there, goes on as `-2`, told."""
+    try:
+        outcome = tools.source.publish(branch.name, branch.head, branch.pushed)
+        if isinstance(outcome, Diverged):
+            branch = continue_elsewhere(tools, branch, outcome.detail)
+            outcome = tools.source.publish(branch.name, branch.head, None)
+    except (RemoteUnreachable, DefiniteError) as fault:
+        return owe(tools, branch, tools.redact(str(fault)))
+    if isinstance(outcome, Diverged):
+        return owe(tools, branch, outcome.detail)
+    here = [run.id for run in tools.store.list_committed_runs(branch.night) if run.branch == branch.name]
+    return tools.store.note_pushed(branch.name, branch.head, tools.now(), here)
+
+
+def owe(tools: Tools, branch: Branch, reason: str) -> None:
+    data = {"what": "push owed", "detail": f"`{branch.name}` is not on the remote: {reason}"}
+    posts = [NewPost(PostKind.PIPELINE, data, to_channel=True)]
+    tools.store.note_push_owed(branch.name, reason, tools.now(), posts)
+
+
+def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
+    """The same commits under the next name; what is on the remote stays as it is."""
+    name = branching.free_name(tools, branch.night)
+    tools.source.begin(name, branch.head)
+    tools.source.restore(name, branch.head)
+    now = tools.now()
+    tools.store.move_branch(branch.name, name, branch.night, branch.base, branch.head, now)
+    data = {"what": "branch continued", "detail": f"`{branch.name}` {detail}: the night goes on as `{name}`"}
+    tools.store.add_posts([NewPost(PostKind.PIPELINE, data, to_channel=True)], now)
+    moved = tools.store.get_branch(name)
+    if moved is None:
+        raise DefiniteError(f"the branch {name} could not be recorded")
+    return moved
+
+
+def runs_already(tools: Tools, commit: str) -> bool:
+    """Whether the running build was made from the same tree."""
+    running = finding.running_commit(tools)
+    return running is not None and tools.source.commit(running).tree == tools.source.commit(commit).tree

@@ -1,0 +1,59 @@
+"""READY: has a patch. May it be applied, and is the lane free?"""
+
+from __future__ import annotations
+
+from pipeline.errors import Refused
+from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
+from pipeline.stages import branching
+from pipeline.store import NewPost
+from pipeline.tools import Move, Stay, Step, Tools
+
+
+def admit(tools: Tools, run: Run) -> Step:
+    if run.patch is None:
+        return Move(RunState.FAILED, "there is no change to apply")
+    if not passes_pause(run) and tools.store.get_pause() is not None:
+        return Stay("the pipeline is paused")
+    base = branching.choose(tools, run)
+    if isinstance(base, branching.Unknown):
+        return Move(RunState.AWAITING_APPROVAL, base.reason, changes={"question": Question.BASE, "reason": base.reason})
+    refused = why_refused(tools, run, run.patch, base.head)
+    if refused is not None:
+        return refused
+    if wants_approval(tools, run):
+        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", changes={"question": Question.PATCH})
+    return Move(RunState.PATCHING)
+
+
+def passes_pause(run: Run) -> bool:
+    """What a person ordered, and the pipeline's own revert after a rollback."""
+    return run.asked_by is not None or run.kind is RunKind.REVERT
+
+
+def why_refused(tools: Tools, run: Run, patch: Patch, head: str) -> Move | None:
+    """A patch that may not be applied is a person's turn; a better answer reopens it."""
+    try:
+        tools.source.check(patch, tools.limits(), head, branching.seen_by_analyst(tools, run))
+    except Refused as refusal:
+        reason = tools.redact(str(refusal))
+        posts = [NewPost(PostKind.REFUSED, {"reason": reason})]
+        if run.kind is RunKind.FIX:
+            return Move(RunState.PROPOSED, reason, posts, {"reason": reason})
+        if run.kind is RunKind.REVERT and run.asked_by is None:
+            reason = end_branch(tools, reason)
+        return Move(RunState.FAILED, reason, posts, {"reason": reason})
+    return None
+
+
+def end_branch(tools: Tools, reason: str) -> str:
+    """A rollback whose revert does not apply: the branch ends, the next begins at the commit that runs."""
+    branch = tools.store.get_open_branch()
+    if branch is None:
+        return reason
+    tools.store.end_branch(branch.name)
+    return f"{reason}; `{branch.name}` ends here, the next fix begins a new branch at the commit that runs"
+
+
+def wants_approval(tools: Tools, run: Run) -> bool:
+    ordered = run.asked_by is not None or run.kind is not RunKind.FIX
+    return tools.realm.approval is Approval.PATCH and not ordered and Question.PATCH not in run.answered

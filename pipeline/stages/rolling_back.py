@@ -1,0 +1,88 @@
+"""ROLLING_BACK: the last healthy build runs again, the fixes of the deployment are reverted, the pipeline pauses."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from pipeline.keeper.protocol import Observed, ServerState
+from pipeline.model import FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.store import Deployment, Fact, NewPost
+from pipeline.tools import Tools
+
+
+def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
+    """The wish that follows (wish.py) names the build before."""
+    tools.store.note_bad(deployment.build)
+    data = {"verdict": Verdict.UNHEALTHY, "detail": reason}
+    tools.store.move_deployment(
+        deployment, "rolling back", tools.now(), runs=RunState.ROLLING_BACK, note=reason,
+        posts=[NewPost(PostKind.VERDICT, data)], verdict=Verdict.UNHEALTHY, reason=reason,
+    )  # fmt: skip
+    return True
+
+
+def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    """Over when the build before is seen running, or is seen to be held as well."""
+    back = observed.build == deployment.previous or (
+        (deployment.previous or "").startswith("found-") and not observed.build
+    )
+    if not back or observed.state not in (ServerState.READY, ServerState.HELD):
+        return False
+    reason = deployment.reason or "the new server was worse"
+    pause(tools, f"rolled back: {reason}")
+    runs = tools.store.list_runs_of(deployment.id)
+    tools.store.set_fact(Fact.BUILD, deployment.previous)
+    begin_revert(tools, deployment, runs)
+    changes = {"verdict": Verdict.UNHEALTHY, "reason": reason, "fix_state": FixState.REVERTED}
+    tools.store.move_deployment(
+        deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
+        over_at=tools.now(),
+    )  # fmt: skip
+    try_again(tools, [run for run in runs if run.kind is RunKind.FIX], "the fix made the server worse", reason)
+    return True
+
+
+def pause(tools: Tools, reason: str) -> None:
+    if tools.store.get_pause() is not None:
+        return
+    value = {"by": "spirit-healer", "reason": reason, "at": tools.now().isoformat()}
+    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": "spirit-healer"}, to_channel=True)]
+    tools.store.set_fact(Fact.PAUSE, value, posts=posts, at=tools.now())
+
+
+def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> None:
+    """One run that undoes every fix of the deployment, newest first; found again after a kill by its id."""
+    commits = [run.commit for run in reversed(runs) if run.commit]
+    id_of_revert = f"r{deployment.id}"[:8]
+    if not commits or tools.store.get_run(id_of_revert) is not None:
+        return
+    first = runs[0]
+    now = tools.now()
+    revert = Run(
+        id_of_revert, RunKind.REVERT, RunState.READY, tools.night(), first.signature, first.subject, now, now,
+        patch=Patch(reverts=tuple(commits)), reason=deployment.reason, reverts=commits[0],
+    )  # fmt: skip
+    tools.store.add_run(revert, now, card=tools.store.get_card_of_run(first.id))
+
+
+def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None:
+    """A new analysis with what was tried, where tries are left. One that crashed in the soak has its run already."""
+    for run in runs:
+        attempt = {"what": what, "detail": detail, "commit": run.commit, "patch": run.patch and run.patch.to_plain()}
+        tonight = [each for each in same_crash(tools, run) if each.night == run.night]
+        if run.signature is None or len(tonight) >= tools.realm.max_tries or any(e.retry_of == run.id for e in tonight):
+            continue
+        now = tools.now()
+        new_id = secrets.token_hex(4)
+        again = Run(
+            new_id, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now,
+            request_id=new_id, retry_of=run.id, analysis=run.analysis,
+        )  # fmt: skip
+        tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id))
+        for earlier in (*tools.store.get_previous(run.id), attempt):
+            tools.store.add_previous(new_id, earlier)
+
+
+def same_crash(tools: Tools, run: Run) -> list[Run]:
+    return [] if run.signature is None else tools.store.list_runs_of_signature(run.signature)

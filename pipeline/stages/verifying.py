@@ -1,0 +1,59 @@
+"""VERIFYING: the watched time after a start, and its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.keeper.protocol import Observed, ServerState
+from pipeline.model import RunKind, Verdict
+from pipeline.store import Crash, Deployment
+from pipeline.tools import Tools
+
+
+@dataclass(frozen=True)
+class Judgement:
+    verdict: Verdict
+    reason: str
+
+
+def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:
+    """None = not decided yet."""
+    if deployment.ready_at is None:
+        return None
+    wrong = wrong_revision(tools, deployment, observed)
+    if wrong is not None:
+        return wrong
+    crashes = tools.store.list_crashes_of_build(deployment.build, deployment.wished_at or deployment.created_at)
+    if any(crash.judged is None for crash in crashes):
+        return None
+    if crashes:
+        return judge_crash(tools, deployment, crashes[0])
+    if (tools.now() - deployment.ready_at) < tools.realm.soak:
+        return None
+    if observed.state is not ServerState.READY or observed.build != deployment.build:
+        return None
+    return Judgement(Verdict.HEALTHY, "")
+
+
+def wrong_revision(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:
+    """What runs must print what was built, where it prints anything."""
+    manifest = tools.builder.manifest(deployment.build)
+    expected = None if manifest is None else manifest.revision
+    seen = observed.revision if observed.build == deployment.build else None
+    if not expected or not seen or seen.startswith(expected[:7]) or expected.startswith(seen[:7]):
+        return None
+    return Judgement(Verdict.UNHEALTHY, f"the server says it runs {seen}, not {expected}")
+
+
+def judge_crash(tools: Tools, deployment: Deployment, crash: Crash) -> Judgement:
+    signature, report = crash.signature, crash.report
+    where = signature.title if signature else "an unknown place"
+    after = "" if crash.exit.ready_after is None else f" {crash.exit.lived - crash.exit.ready_after:.0f} s after ready"
+    own = [run.signature for run in tools.store.list_runs_of(deployment.id) if run.kind is RunKind.FIX]
+    if signature is not None and any(each and each.exact == signature.exact for each in own):
+        return Judgement(Verdict.NOT_CURED, f"it crashed again in {where}{after}")
+    if report is not None and report.environment:
+        return Judgement(Verdict.INCONCLUSIVE, f"the server went down for its environment: {report.cure or where}")
+    if signature is not None and tools.store.signature_is_known(signature, deployment.created_at):
+        return Judgement(Verdict.INCONCLUSIVE, f"a known crash came in between: {where}")
+    return Judgement(Verdict.UNHEALTHY, f"the new server died{after} in {where}")

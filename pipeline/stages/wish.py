@@ -1,0 +1,93 @@
+"""What the keeper should do, derived from the database alone; written only when it differs from the last wish."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from pipeline.keeper.protocol import Desired, Manifest, Want
+from pipeline.model import Realm
+from pipeline.store import Deployment, Fact
+from pipeline.tools import Tools
+
+OURS = "spirit-healer"
+
+
+def first_wish(realm: Realm, previous: Desired | None) -> Desired:
+    """What is wished before there is a database: the last wish under the settings of now."""
+    start = previous or Desired(0, Want.UP, OURS, "first start", str(realm.server_dir), realm.server_command)
+    wished = dataclasses.replace(start, **_settings(realm))
+    if previous is not None and wished == previous:
+        return previous
+    return dataclasses.replace(wished, generation=start.generation + 1, lift_hold=False)
+
+
+def reconcile(tools: Tools) -> bool:
+    """Brings `desired.json` to what the database says; whether it had to be written."""
+    previous = tools.keeper.desired()
+    wished = compose(tools, previous)
+    if previous is not None and _same(wished, previous):
+        return False
+    lifts = previous is not None and _lifts(wished, previous)
+    generation = 1 if previous is None else previous.generation + 1
+    tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
+    return True
+
+
+def compose(tools: Tools, previous: Desired | None) -> Desired:
+    server: dict[str, Any] = tools.store.get_fact(Fact.SERVER) or {}
+    active = tools.store.get_active_deployment()
+    build = build_to_run(tools, active)
+    standby = tools.store.get_standby() if active is None and tools.store.get_pause() is None else None
+    watched = active if active is not None and active.state in ("stopping", "verifying") else None
+    start = first_wish(tools.realm, previous)
+    return dataclasses.replace(
+        start,
+        want=Want(server.get("want", Want.UP)),
+        by=server.get("by", OURS),
+        reason=server.get("reason", ""),
+        restart=server.get("restart", 0),
+        operator_stop=server.get("want") == Want.STOPPED,
+        build=_manifest(tools, build),
+        fallback=_manifest(tools, fallback_for(tools, build)),
+        probation=watched and watched.id,
+        next_build=_manifest(tools, standby and standby.build),
+        next_deployment=standby and standby.id,
+    )
+
+
+def build_to_run(tools: Tools, active: Deployment | None) -> str | None:
+    """The build of the deployment under way, taken back where it is being rolled back; else what went out last."""
+    settled = tools.store.get_fact(Fact.BUILD)
+    if active is None or active.state == "announcing":
+        return settled
+    return active.previous if active.state == "rolling back" else active.build
+
+
+def fallback_for(tools: Tools, build: str | None) -> str | None:
+    """The last healthy build that is not the one to run."""
+    healthy = tools.store.get_last_healthy(other_than=build)
+    return healthy and healthy.build
+
+
+def _manifest(tools: Tools, build: str | None) -> Manifest | None:
+    return None if build is None else tools.builder.manifest(build)
+
+
+def _settings(realm: Realm) -> dict[str, Any]:
+    return {
+        "server_dir": str(realm.server_dir), "command": realm.server_command, "environment": realm.server_environment,
+        "withhold": realm.withhold, "ready": realm.ready, "limits": realm.limits,
+        "stop_timeout": realm.stop_timeout.total_seconds(), "keep_cores": realm.keep_cores,
+    }  # fmt: skip
+
+
+def _same(one: Desired, other: Desired) -> bool:
+    return dataclasses.replace(one, generation=0, lift_hold=False) == dataclasses.replace(
+        other, generation=0, lift_hold=False
+    )
+
+
+def _lifts(new: Desired, old: Desired) -> bool:
+    """A deployment's wish, or an operator's order to start."""
+    return (new.build, new.restart, new.want) != (old.build, old.restart, old.want)

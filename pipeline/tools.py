@@ -1,0 +1,83 @@
+"""What a stage may use, and what it may answer. Built once, in the composition root."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from pipeline import policy
+from pipeline.model import Realm, RunState
+from pipeline.ports import (
+    Analyst,
+    Builder,
+    Clock,
+    Console,
+    CrashReader,
+    Keeper,
+    OnStarted,
+    PatchLimits,
+    Players,
+    Source,
+)
+from pipeline.store import NewPost, Store
+
+
+@dataclass(frozen=True)
+class Tools:
+    realm: Realm
+    store: Store
+    source: Source
+    builder: Builder
+    keeper: Keeper
+    console: Console | None  # None = SERVER_CONSOLE is `signal`
+    analyst: Analyst
+    players: Players
+    reader: CrashReader
+    clock: Clock
+    redact: Callable[[str], str]
+    degraded: dict[str, str] = field(default_factory=dict)  # what does not work -> a sentence; shown by /status
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def night(self) -> date:
+        return policy.night_of(self.now(), self.realm.timezone)
+
+    def limits(self) -> PatchLimits:
+        realm = self.realm
+        return PatchLimits(realm.allowed_paths, realm.denied_paths, realm.max_files, realm.max_changed_lines)
+
+    def record_child(self) -> OnStarted:
+        """Writes a child down before it is waited for."""
+        return lambda pid, create_time, what: self.store.note_child(pid, create_time, what, self.now())
+
+
+@dataclass(frozen=True)
+class Move:
+    """The stage is done: the run goes on to `to`."""
+
+    to: RunState
+    note: str = ""
+    posts: Sequence[NewPost] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Nothing to do now. `reason` is what the card says it waits for; `seconds` = look again then at the latest."""
+
+    reason: str | None = None
+    seconds: float | None = None
+
+
+Step = Move | Stay
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One call of a stage: how it is told to end."""
+
+    cancelled: threading.Event = field(default_factory=threading.Event)
