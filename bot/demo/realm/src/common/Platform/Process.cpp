@@ -66,7 +66,7 @@ void Platform::OnStopSignal(void (*handler)())
     }, TRUE);
 }
 
-bool Platform::ReplaceFile(std::string const& finished, std::string const& target)
+bool Platform::PutInPlace(std::string const& finished, std::string const& target)
 {
     return ::MoveFileExA(finished.c_str(), target.c_str(), MOVEFILE_REPLACE_EXISTING | MOVEFILE_WRITE_THROUGH) != 0;
 }
@@ -106,7 +106,7 @@ void Platform::OnStopSignal(void (*handler)())
         std::signal(number, [](int) { StopHandler.load()(); });
 }
 
-bool Platform::ReplaceFile(std::string const& finished, std::string const& target)
+bool Platform::PutInPlace(std::string const& finished, std::string const& target)
 {
     return std::rename(finished.c_str(), target.c_str()) == 0;
 }

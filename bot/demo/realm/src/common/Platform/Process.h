@@ -18,7 +18,7 @@ namespace Platform
     void OnStopSignal(void (*handler)());
 
     // Puts a finished file into the place of another in one act.
-    bool ReplaceFile(std::string const& finished, std::string const& target);
+    bool PutInPlace(std::string const& finished, std::string const& target);
 
     enum class InputState
     {

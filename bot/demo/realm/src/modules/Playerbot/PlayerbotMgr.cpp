@@ -126,7 +126,7 @@ void PlayerbotMgr::SaveAll(char const* why)
         file << player->GetName() << ' ' << player->GetLevel() << ' ' << player->GetExperience() << '\n';
     }
     file.close();
-    if (!file || !Platform::ReplaceFile(finished, _charactersFile))
+    if (!file || !Platform::PutInPlace(finished, _charactersFile))
     {
         TC_LOG_ERROR("entities.player", "Cannot save characters to %s", _charactersFile.c_str());
         return;

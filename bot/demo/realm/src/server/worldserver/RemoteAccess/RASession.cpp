@@ -90,20 +90,42 @@ void RAServer::Stop()
     if (_thread.joinable())
         _thread.join();
     _listener.Close();
-    for (std::thread& session : _sessions)
-        session.join();
-    _sessions.clear();
+    JoinSessions(false);
 }
 
 void RAServer::Run()
 {
-    std::string const motd = sConfigMgr->GetStringDefault("Motd", "Welcome to the sample realm.");
     while (!_stopped)
     {
         Net::Socket accepted = _listener.Accept(50);
-        if (!accepted.IsOpen())
+        if (accepted.IsOpen())
+            StartSession(std::move(accepted));
+        JoinSessions(true);
+    }
+}
+
+void RAServer::StartSession(Net::Socket socket)
+{
+    auto session = std::make_shared<RASession>(std::move(socket), sConfigMgr->GetStringDefault("Motd", "Welcome to the sample realm."));
+    auto over = std::make_shared<std::atomic<bool>>(false);
+    _sessions.push_back({ over, std::thread([session, over]() mutable
+    {
+        session->Run();
+        session.reset(); // closes the connection
+        *over = true;
+    }) });
+}
+
+void RAServer::JoinSessions(bool onlyThoseThatAreOver)
+{
+    for (auto itr = _sessions.begin(); itr != _sessions.end();)
+    {
+        if (onlyThoseThatAreOver && !*itr->Over)
+        {
+            ++itr;
             continue;
-        auto session = std::make_shared<RASession>(std::move(accepted), motd);
-        _sessions.emplace_back([session] { session->Run(); });
+        }
+        itr->Thread.join();
+        itr = _sessions.erase(itr);
     }
 }

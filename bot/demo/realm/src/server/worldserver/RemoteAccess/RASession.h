@@ -38,10 +38,18 @@ public:
     void Stop();
 
 private:
+    struct Session
+    {
+        std::shared_ptr<std::atomic<bool>> Over;
+        std::thread Thread;
+    };
+
     void Run();
+    void StartSession(Net::Socket socket);
+    void JoinSessions(bool onlyThoseThatAreOver);
 
     Net::Listener _listener;
     std::thread _thread;
-    std::vector<std::thread> _sessions;
+    std::vector<Session> _sessions;
     std::atomic<bool> _stopped{ false };
 };
