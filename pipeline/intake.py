@@ -157,11 +157,9 @@ def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
         posts = posts if not known else []
         tools.store.judge_crash(crash, report, judged, now, run=newest, recurred=recurred, posts=posts)
         return
+    previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run))]
     run = new_run(crash, signature, now)
-    tools.store.judge_crash(crash, report, "run", now, new_run=run, recurred=recurred, posts=posts)
-    for earlier in runs:
-        for attempt in (*tools.store.get_previous(earlier.id), *attempt_of(earlier)):
-            tools.store.add_previous(run.id, attempt)
+    tools.store.judge_crash(crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts)
 
 
 def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run]) -> tuple[str, str | None]:
@@ -177,8 +175,8 @@ def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run])
         return "its fix is not in this binary", None
     tonight = [run for run in runs if run.night == crash.night and run.kind is RunKind.FIX]
     if len(tonight) >= tools.realm.max_tries:
-        return "tries used up", fix and fix.id
-    return "run", fix and fix.id
+        return "tries used up", fix.id if fix else None
+    return "run", fix.id if fix else None
 
 
 def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
@@ -186,7 +184,7 @@ def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
     if fix.commit is None:
         return False
     build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
-    revision = (build and build.commit) or (crash.exit.revision or "").rstrip("+")
+    revision = (build.commit if build else None) or (crash.exit.revision or "").rstrip("+")
     commit = tools.source.resolve(revision) if revision else None
     return commit is not None and tools.source.holds_fix(commit, fix.commit, fix.id)
 

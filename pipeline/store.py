@@ -300,6 +300,7 @@ class Store:
         at: datetime,
         *,
         new_run: Run | None = None,
+        previous: Sequence[Mapping[str, Any]] = (),
         run: str | None = None,
         recurred: str | None = None,
         posts: Sequence[NewPost] = (),
@@ -313,7 +314,7 @@ class Store:
             title = (new_run and new_run.subject) or signature.title
             card = _get_card(c, card_key(signature), crash.night, title, at)
             if new_run is not None:
-                self._insert_run(c, new_run, card, at)
+                _insert_run(c, new_run, card, at, previous)
             values = {
                 "report": self._codec.to_plain(report), "family": signature.family, "exact": signature.exact,
                 "version": signature.version, "judged": judged, "card": card, "run": new_run.id if new_run else run,
@@ -390,20 +391,22 @@ class Store:
         return [_run(row) for row in rows]
 
     def add_run(
-        self, run: Run, at: datetime, *, card: int | None = None, key: str = "", posts: Sequence[NewPost] = ()
+        self,
+        run: Run,
+        at: datetime,
+        *,
+        card: int | None = None,
+        key: str = "",
+        posts: Sequence[NewPost] = (),
+        previous: Sequence[Mapping[str, Any]] = (),
     ) -> Run:
         """Begins a run on a card that exists, or on the card of `key`."""
         with self.engine.begin() as c:
             card = card or _get_card(c, key, run.night, run.subject, at)
-            self._insert_run(c, run, card, at)
+            _insert_run(c, run, card, at, previous)
             _add_posts(c, card, posts, at)
             _touch(c, card, at)
         return run
-
-    def _insert_run(self, c: Connection, run: Run, card: int, at: datetime) -> None:
-        c.execute(insert(t.runs).values(card=card, **_run_columns(run)))
-        c.execute(insert(t.run_events).values(run=run.id, at=at, before=None, after=run.state, note=run.reason or ""))
-        c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
 
     def advance(
         self, run: Run, to: RunState, at: datetime, *, note: str = "", posts: Sequence[NewPost] = (), **changes: Any
@@ -424,7 +427,7 @@ class Store:
         """Counts a passage before its stage runs."""
         return self.advance(run, run.state, at, attempts=run.attempts + 1)
 
-    def note_asked(self, run: Run, previous: list[dict[str, Any]] | None = None) -> None:
+    def note_asked(self, run: Run) -> None:
         """The request for this round is written."""
         with self.engine.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns))
@@ -433,6 +436,10 @@ class Store:
         with self.engine.begin() as c:
             asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()
         return asked >= run.returns
+
+    def list_unasked_runs(self) -> list[Run]:
+        """In ANALYZING, without a request for the present round."""
+        return self._list_runs(and_(t.runs.c.state == RunState.ANALYZING, t.runs.c.asked < t.runs.c.returns))
 
     def get_previous(self, run: str) -> list[dict[str, Any]]:
         with self.engine.begin() as c:
@@ -457,7 +464,7 @@ class Store:
 
     def get_card_of_run(self, run: str) -> int:
         with self.engine.begin() as c:
-            return c.execute(select(t.runs.c.card).where(t.runs.c.id == run)).scalar_one()
+            return int(c.execute(select(t.runs.c.card).where(t.runs.c.id == run)).scalar_one())
 
     def history(self, run: str) -> list[tuple[datetime, str | None, str, str]]:
         """(at, before, after, note) of each step of a run, oldest first."""
@@ -591,6 +598,12 @@ class Store:
         with self.engine.begin() as c:
             row = c.execute(select(t.builds).where(t.builds.c.build == build)).first()
         return None if row is None else _build(row)
+
+    def started_at(self, build: str) -> datetime:
+        """When the build of a commit was begun: the order of commits on a branch, since changes are made one by one."""
+        with self.engine.begin() as c:
+            at: datetime = c.execute(select(t.builds.c.started_at).where(t.builds.c.build == build)).scalar_one()
+        return at
 
     def get_last_healthy(self, other_than: str | None = None) -> Build | None:
         """The build that verification last found healthy."""
@@ -746,6 +759,9 @@ class Store:
                 same = and_(t.children.c.pid == pid, t.children.c.create_time == create_time)
                 c.execute(delete(t.children).where(same))
 
+    def read_report(self, plain: dict[str, Any]) -> CrashReport:
+        return self._codec.from_plain(plain)
+
     # --- the outbox --------------------------------------------------------------------------------------------------
 
     def add_posts(self, posts: Sequence[NewPost], at: datetime, card: int | None = None) -> None:
@@ -859,6 +875,12 @@ def _add_posts(c: Connection, card: int | None, posts: Sequence[NewPost], at: da
     for post in posts:
         values = {"kind": post.kind, "card": None if post.to_channel else card, "data": dict(post.data)}
         c.execute(insert(t.posts).values(**values, created_at=at))
+
+
+def _insert_run(c: Connection, run: Run, card: int, at: datetime, previous: Sequence[Mapping[str, Any]]) -> None:
+    c.execute(insert(t.runs).values(card=card, previous=[dict(each) for each in previous], **_run_columns(run)))
+    c.execute(insert(t.run_events).values(run=run.id, at=at, before=None, after=run.state, note=run.reason or ""))
+    c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
 
 
 def _move(c: Connection, run: Run, to: RunState, at: datetime, note: str, changes: Mapping[str, Any]) -> Run:

@@ -33,7 +33,8 @@ def plan(tools: Tools) -> bool:
     approved = ask_approval(tools, waiting)
     carried = those_that_pass_the_pause(tools, approved)
     if not carried:
-        tools.store.drop_standby(tools.now(), "paused")
+        if tools.store.get_standby() is not None:
+            withdraw_standby(tools, "paused")
         return False
     return begin_or_stand_by(tools, carried)
 
@@ -46,8 +47,8 @@ def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:
     newest = newest_commit(tools.store, yes)
     for run in waiting:
         if run not in yes and not (newest and run.commit and tools.source.contains(newest, run.commit)):
-            changes = {"question": Question.DEPLOY}
-            tools.store.advance(run, RunState.AWAITING_APPROVAL, tools.now(), note="APPROVAL=deploy", **changes)
+            note = "APPROVAL=deploy"
+            tools.store.advance(run, RunState.AWAITING_APPROVAL, tools.now(), note=note, question=Question.DEPLOY)
         elif run not in yes:
             yes.append(run)
     return yes
@@ -95,6 +96,12 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
         return False
     tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
     return True
+
+
+def withdraw_standby(tools: Tools, reason: str) -> None:
+    """Takes the build that stands by from the keeper before the order that asks for it is answered."""
+    tools.store.drop_standby(tools.now(), reason)
+    wish.reconcile(tools)
 
 
 def announce(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:

@@ -79,9 +79,8 @@ def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None
             new_id, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now,
             request_id=new_id, retry_of=run.id, analysis=run.analysis,
         )  # fmt: skip
-        tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id))
-        for earlier in (*tools.store.get_previous(run.id), attempt):
-            tools.store.add_previous(new_id, earlier)
+        previous = (*tools.store.get_previous(run.id), attempt)
+        tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id), previous=previous)
 
 
 def same_crash(tools: Tools, run: Run) -> list[Run]:

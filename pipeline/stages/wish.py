@@ -24,14 +24,15 @@ def first_wish(realm: Realm, previous: Desired | None) -> Desired:
 
 def reconcile(tools: Tools) -> bool:
     """Brings `desired.json` to what the database says; whether it had to be written."""
-    previous = tools.keeper.desired()
-    wished = compose(tools, previous)
-    if previous is not None and _same(wished, previous):
-        return False
-    lifts = previous is not None and _lifts(wished, previous)
-    generation = 1 if previous is None else previous.generation + 1
-    tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
-    return True
+    with tools.wishing:
+        previous = tools.keeper.desired()
+        wished = compose(tools, previous)
+        if previous is not None and _same(wished, previous):
+            return False
+        lifts = previous is not None and _lifts(wished, previous)
+        generation = 1 if previous is None else previous.generation + 1
+        tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
+        return True
 
 
 def compose(tools: Tools, previous: Desired | None) -> Desired:
@@ -50,9 +51,9 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
         operator_stop=server.get("want") == Want.STOPPED,
         build=_manifest(tools, build),
         fallback=_manifest(tools, fallback_for(tools, build)),
-        probation=watched and watched.id,
-        next_build=_manifest(tools, standby and standby.build),
-        next_deployment=standby and standby.id,
+        probation=watched.id if watched else None,
+        next_build=_manifest(tools, standby.build if standby else None),
+        next_deployment=standby.id if standby else None,
     )
 
 
@@ -67,7 +68,7 @@ def build_to_run(tools: Tools, active: Deployment | None) -> str | None:
 def fallback_for(tools: Tools, build: str | None) -> str | None:
     """The last healthy build that is not the one to run."""
     healthy = tools.store.get_last_healthy(other_than=build)
-    return healthy and healthy.build
+    return healthy.build if healthy else None
 
 
 def _manifest(tools: Tools, build: str | None) -> Manifest | None:

@@ -1,0 +1,106 @@
+"""What has to be done now and then: pushes that are owed, the identity of what was found, old builds, quiet fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from pipeline.errors import PipelineError
+from pipeline.keeper.protocol import Observed, ServerState
+from pipeline.model import OVER, FixState
+from pipeline.stages import finding, publishing
+from pipeline.store import Fact
+from pipeline.tools import Tools
+
+QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
+
+
+class Chores:
+    """Each chore has its interval; what people may have something new to read of answers True."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._next: dict[str, float] = {}
+
+    def due(self) -> list[Callable[[Tools], bool]]:
+        now = self._tools.clock.monotonic()
+        due = [(chore, every) for chore, every in CHORES if self._next.get(chore.__name__, now) <= now]
+        for chore, every in due:
+            self._next[chore.__name__] = now + every
+        return [chore for chore, _ in due]
+
+    def keep(self) -> bool:
+        news = [chore(self._tools) for chore in self.due()]  # each is done, whatever the one before it found
+        return any(news)
+
+
+def settle_found(tools: Tools) -> bool:
+    """Archives what lay in SERVER_DIR before us as the first fallback, and finds its commit once it told it."""
+    observed = tools.keeper.observed()
+    found = tools.store.get_fact(Fact.FOUND)
+    if observed is None or (found is not None and found.get("commit")):
+        return False
+    if found is None:
+        manifest = tools.builder.archive_found()
+        found = {"build": manifest.build, "commit": None}
+        tools.store.note_found_build(manifest.build, None, None, tools.now())
+        tools.store.set_fact(Fact.FOUND, found)
+    commit = commit_of_found(tools, observed)
+    if commit is not None:
+        tree = tools.source.commit(commit).tree
+        tools.store.note_found_build(found["build"], commit, tree, tools.now())
+        tools.store.set_fact(Fact.FOUND, {**found, "commit": commit})
+    return commit is not None
+
+
+def commit_of_found(tools: Tools, observed: Observed) -> str | None:
+    """Only what runs from before our first deployment can tell it."""
+    if tools.store.get_fact(Fact.BUILD) is not None or observed.state is not ServerState.READY:
+        return None
+    return finding.found_commit(tools, observed)
+
+
+def push_owed(tools: Tools) -> bool:
+    pushed = False
+    for branch in tools.store.list_owed_branches():
+        publishing.push(tools, branch)
+        after = tools.store.get_branch(branch.name)
+        pushed = pushed or (after is not None and after.owed_since is None)
+    return pushed
+
+
+def verify_quiet_fixes(tools: Tools) -> bool:
+    quiet = [
+        run
+        for run in tools.store.list_watched_fixes()
+        if run.fix_state is FixState.WATCHING and tools.now() - run.updated_at >= QUIET
+    ]
+    for run in quiet:
+        tools.store.set_fix_state(run.id, FixState.VERIFIED, tools.now())
+    return bool(quiet)
+
+
+def prune(tools: Tools) -> bool:
+    """Old builds go, never one that runs, waits, or is a fallback."""
+    healthy = tools.store.list_healthy_builds(2)
+    open_builds = [run.commit for run in tools.store.list_unfinished_runs() if run.state not in OVER and run.commit]
+    found = tools.store.get_fact(Fact.FOUND) or {}
+    settled = tools.store.get_fact(Fact.BUILD)
+    observed = tools.keeper.observed()
+    running = observed.build if observed else None
+    protected = {each for each in (*healthy, *open_builds, found.get("build"), settled, running) if each}
+    try:
+        tools.builder.prune(tools.realm.keep_builds, protected)
+        tools.degraded.pop("prune", None)
+    except (OSError, PipelineError) as fault:
+        tools.degraded["prune"] = f"old builds could not be removed: {fault}"
+    return False
+
+
+# What, and how often in seconds.
+CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
+    (settle_found, 1),
+    (push_owed, 30),
+    (verify_quiet_fixes, 600),
+    (prune, 60),
+)

@@ -1,0 +1,268 @@
+"""The runner: decides from the database and the observed world, and is only woken by events.
+
+A tick takes in what came, then starts what can be worked on: analyses side by side, one change at a time, one
+deployment at a time. Recovery at the start is the same function as a normal tick. Blocking work runs in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from pipeline import intake, orders
+from pipeline.errors import Cancelled, DefiniteError, TransientError
+from pipeline.housekeeping import Chores
+from pipeline.model import CHANGE_LANE, Run, RunState
+from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, wish
+from pipeline.store import Overtaken
+from pipeline.tools import Move, Passage, Stay, Step, Tools
+
+log = logging.getLogger(__name__)
+
+IDLE = 2.0  # seconds between two ticks that nothing woke
+SOON = 0.25  # seconds, while a deployment is under way
+MOST_ATTEMPTS = 5  # passages of one stage
+BACK_OFF = (2, 10, 30, 60, 120)  # seconds
+CLOSING = 20.0  # seconds for what is under way to end
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Owns the lanes. `changed` is called whenever people may have something new to read."""
+
+    def __init__(self, tools: Tools, changed: Callable[[], None], *, fatal: bool = False) -> None:
+        self._tools = tools
+        self._changed = changed
+        self._chores = Chores(tools)
+        self._fatal = fatal  # in tests a bug ends the run of the runner
+        self._threads = ThreadPoolExecutor(32, "pipeline")
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._passages: dict[str, Passage] = {}
+        self._woken = asyncio.Event()
+        self._bugs: list[BaseException] = []
+        self._deploying = False
+
+    # --- from outside ------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something may have changed. Call it from the loop's thread."""
+        self._woken.set()
+
+    def cancel(self, run: str) -> None:
+        """Tells the passage of a run to end; its state is the caller's business."""
+        passage = self._passages.get(run)
+        if passage is not None:
+            passage.cancelled.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Ticks until told to stop; what is under way is then ended in order."""
+        ended = asyncio.ensure_future(stop.wait())
+        try:
+            while not stop.is_set():
+                self._woken.clear()
+                await self.tick()
+                woken = asyncio.ensure_future(self._woken.wait())
+                await asyncio.wait({ended, woken}, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+        finally:
+            ended.cancel()
+            await self.close()
+
+    async def close(self) -> None:
+        for passage in self._passages.values():
+            passage.cancelled.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=CLOSING)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def tick(self) -> None:
+        """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
+        await self._guard("intake", self._take_in)
+        self._start("crashes", self._judge_crashes)
+        for run in await self._thread(self._tools.store.list_unasked_runs):
+            self._start(f"analysis {run.id}", partial(self._analyze, run))
+        self._start("change", self._change)
+        self._start("deployment", self._deploy)
+        self._start("housekeeping", self._keep_house)
+        if self._fatal and self._bugs:
+            raise self._bugs[0]
+
+    async def settle(self) -> None:
+        """Ticks until nothing is under way any more (tests)."""
+        await self.tick()
+        while self._tasks:
+            await asyncio.wait(self._tasks.values())
+            await self.tick()
+            if self._tasks and all(name == "housekeeping" for name in self._tasks):
+                await asyncio.wait(self._tasks.values())
+
+    # --- how work is started -----------------------------------------------------------------------------------------
+
+    def _pause(self) -> float:
+        return SOON if "deployment" in self._tasks or self._deploying else IDLE
+
+    def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Starts work under a name, unless work of that name is under way."""
+        if name in self._tasks:
+            return
+        task = asyncio.ensure_future(self._guard(name, work))
+        self._tasks[name] = task
+        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+
+    async def _guard(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """The one root handler of bugs."""
+        try:
+            await work()
+        except Overtaken as overtaken:
+            log.info("%s: %s", name, overtaken)
+        except Exception as bug:
+            log.exception("%s failed", name)
+            self._tools.degraded[f"bug in {name}"] = f"a fault of ours in {name}: {type(bug).__name__}; see the log"
+            self._bugs.append(bug)
+
+    async def _thread(self, work: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+    # --- the work ----------------------------------------------------------------------------------------------------
+
+    async def _take_in(self) -> None:
+        answers = await self._thread(intake.take_answers, self._tools)
+        events = await self._thread(intake.import_events, self._tools)
+        if answers or events:
+            self._changed()
+
+    async def _judge_crashes(self) -> None:
+        if await self._thread(intake.judge_crashes, self._tools):
+            self._news()
+
+    async def _analyze(self, run: Run) -> None:
+        passage = self._passages.setdefault(run.id, Passage())
+        try:
+            await self._apply(run, await self._thread(analyzing.analyze, self._tools, run, passage))
+        finally:
+            self._passages.pop(run.id, None)
+
+    async def _change(self) -> None:
+        """Takes the run in the lane, else the oldest that may enter it, one stage on; then again."""
+        while (run := await self._thread(next_change, self._tools)) is not None:
+            if not await self._pass(run):
+                return
+
+    async def _pass(self, run: Run) -> bool:
+        """One passage of one stage; whether the run moved."""
+        passage = self._passages.setdefault(run.id, Passage())
+        try:
+            if run.state in CHANGE_LANE:
+                run = await self._thread(self._tools.store.begin_attempt, run, self._tools.now())
+            step = await self._thread(take_step, self._tools, run, passage)
+        except Cancelled:
+            return False
+        except TransientError as fault:
+            step = again_later(self._tools, run, str(fault))
+        except DefiniteError as fault:
+            step = fail(self._tools, run, str(fault))
+        except Overtaken:
+            raise
+        except Exception as bug:
+            if self._fatal:
+                raise
+            log.exception("run %s failed in %s", run.id, run.state)
+            step = again_later(self._tools, run, f"a fault of ours in {run.state}: {type(bug).__name__}; see the log")
+        finally:
+            self._passages.pop(run.id, None)
+        return await self._apply(run, step)
+
+    async def _apply(self, run: Run, step: Step) -> bool:
+        """Writes what a stage answered; whether the run moved."""
+        moved = await self._thread(apply_step, self._tools, run, step)
+        if moved:
+            self._news()
+        return moved
+
+    async def _deploy(self) -> None:
+        """Plans and steps until nothing changes, then brings the wish to what the database says."""
+        while await self._thread(deploy_once, self._tools):
+            self._news()
+        active = await self._thread(self._tools.store.get_active_deployment)
+        self._deploying = active is not None
+
+    async def _keep_house(self) -> None:
+        if await self._thread(self._chores.keep):
+            self._news()
+
+    def _news(self) -> None:
+        self._changed()
+        self.wake()
+
+
+def next_change(tools: Tools) -> Run | None:
+    """The run in the change lane, else the oldest READY one; None while its back-off runs."""
+    in_lane = tools.store.list_runs_in(*CHANGE_LANE)
+    paused = tools.store.get_pause() is not None
+    for run in in_lane:
+        if paused and not ready.passes_pause(run) and run.state is not RunState.PUBLISHING:
+            tools.store.advance(run, RunState.READY, tools.now(), note="paused", commit=None, reason="paused")
+            return next_change(tools)
+        return run if is_due(tools, run) else None
+    waiting = [run for run in tools.store.list_runs_in(RunState.READY) if is_due(tools, run)]
+    return next((run for run in waiting if not paused or ready.passes_pause(run)), None)
+
+
+def is_due(tools: Tools, run: Run) -> bool:
+    return run.not_before is None or run.not_before <= tools.now()
+
+
+def take_step(tools: Tools, run: Run, passage: Passage) -> Step:
+    """The stage of a state."""
+    match run.state:
+        case RunState.READY:
+            return ready.admit(tools, run)
+        case RunState.PATCHING:
+            return patching.patch(tools, run)
+        case RunState.BUILDING:
+            return building.build(tools, run, passage)
+        case RunState.PUBLISHING:
+            return publishing.publish(tools, run)
+        case _:
+            return Stay()
+
+
+def apply_step(tools: Tools, run: Run, step: Step) -> bool:
+    if isinstance(step, Move):
+        note = step.note
+        tools.store.advance(run, step.to, tools.now(), note=note, posts=step.posts, **step.changes)
+        log.info("run %s: %s -> %s %s", run.id, run.state, step.to, note)
+        return True
+    changes: dict[str, Any] = {}
+    if step.reason is not None and step.reason != run.reason:
+        changes["reason"] = step.reason
+    if step.seconds:
+        changes["not_before"] = tools.now() + timedelta(seconds=step.seconds)
+    if changes:
+        tools.store.advance(run, run.state, tools.now(), **changes)
+    return False
+
+
+def again_later(tools: Tools, run: Run, fault: str) -> Step:
+    """Stays and tries again, bounded."""
+    if run.attempts >= MOST_ATTEMPTS:
+        return fail(tools, run, f"{fault} (tried {run.attempts} times)")
+    return Stay(tools.redact(fault), BACK_OFF[min(run.attempts, len(BACK_OFF)) - 1])
+
+
+def fail(tools: Tools, run: Run, fault: str) -> Move:
+    reason = tools.redact(fault)
+    return Move(RunState.FAILED, reason, changes={"reason": reason})
+
+
+def deploy_once(tools: Tools) -> bool:
+    """One decision of the deploy lane, and the wish that follows from it."""
+    changed = orders.carry_out_due(tools) or deploying.step(tools) or deploying.plan(tools)
+    wish.reconcile(tools)
+    return changed

@@ -1,0 +1,272 @@
+"""What people see, gathered: read models made of rows and of the observed world. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sqlalchemy import func, select
+
+from pipeline import policy
+from pipeline import tables as t
+from pipeline.keeper.protocol import EventKind, Observed
+from pipeline.model import (
+    CardView,
+    Change,
+    CrashReport,
+    DeploymentView,
+    Diagnostic,
+    FixLine,
+    FixLink,
+    Progress,
+    RestartPlan,
+    RevertPlan,
+    Run,
+    RunKind,
+    RunLine,
+    RunState,
+    StatusView,
+)
+from pipeline.store import Deployment, Store
+from pipeline.tools import Tools
+
+
+def status(tools: Tools) -> StatusView:
+    store, observed = tools.store, tools.keeper.observed()
+    alive = tools.keeper.alive()
+    branch = store.get_open_branch()
+    night = tools.night()
+    seen = observed if alive else None
+    return StatusView(
+        realm=tools.realm.name,
+        server=seen.state if seen else None,
+        hold=seen.hold if seen else None,
+        hold_detail=seen.hold_detail if seen else "",
+        pid=seen.pid if seen else None,
+        started=_time(seen.started if seen else None),
+        ready_at=_time(seen.ready_at if seen else None),
+        next_start=_time(seen.next_start if seen else None),
+        revision=seen.revision if seen else None,
+        build=seen.build if seen else None,
+        players=_players(tools, seen),
+        restarts_tonight=_count_starts(tools, policy.night_begins(night, tools.realm.timezone)),
+        crashes_tonight=store.count_tonight(night),
+        paused=store.get_pause(),
+        branch=branch.name if branch else None,
+        head=link(tools, branch.head, branch.name) if branch else None,
+        runs=tuple(_run_line(tools, run) for run in store.list_unfinished_runs()),
+        push_owed=bool(store.list_owed_branches()),
+        degraded=tuple(tools.degraded.values()),
+        keeper_pid=observed.keeper_pid if observed and alive else None,
+        disk_free=_disk_free(tools),
+        version=own_version(),
+    )
+
+
+def own_version() -> str:
+    try:
+        return version("spirit-healer")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+def link(tools: Tools, commit: str, branch: str | None) -> FixLink:
+    return FixLink(commit, tools.source.url(commit), branch)
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _players(tools: Tools, observed: Observed | None) -> int | None:
+    return None if observed is None or observed.pid is None else tools.players.count(observed.pid)
+
+
+def _disk_free(tools: Tools) -> int | None:
+    try:
+        return shutil.disk_usage(tools.realm.state_dir).free
+    except OSError:
+        return None
+
+
+def _count_starts(tools: Tools, since: datetime) -> int:
+    return sum(kind == EventKind.SPAWNED for _, kind, _ in tools.store.list_events(since))
+
+
+def _run_line(tools: Tools, run: Run) -> RunLine:
+    return RunLine(run.id, run.subject, run.state, run.reason, run.question, _progress(tools.store, run))
+
+
+# --- fixes and orders ------------------------------------------------------------------------------------------------
+
+
+def list_fixes(tools: Tools) -> list[FixLine]:
+    since = tools.night() - timedelta(days=1)
+    runs = [run for run in tools.store.list_committed_runs(since) if run.kind is not RunKind.UPDATE]
+    return [_fix_line(tools, run) for run in reversed(runs)]
+
+
+def _fix_line(tools: Tools, run: Run) -> FixLine:
+    commit = run.commit or ""
+    return FixLine(
+        commit, run.subject, run.id, run.state, run.updated_at, tools.source.url(commit),
+        revert_of(tools, run) is not None,
+    )  # fmt: skip
+
+
+def revert_of(tools: Tools, fix: Run) -> Run | None:
+    """The revert of a fix that is under way or was made."""
+    dead = (RunState.FAILED, RunState.CANCELLED, RunState.ROLLED_BACK)
+    with tools.store.engine.begin() as c:
+        query = select(t.runs.c.id).where(t.runs.c.kind == RunKind.REVERT, t.runs.c.state.not_in(dead))
+        ids = c.execute(query).scalars().all()
+    reverts = [run for run in map(tools.store.get_run, ids) if run and run.patch]
+    return next((run for run in reverts if run.patch and fix.commit in run.patch.reverts), None)
+
+
+def plan_revert(tools: Tools, run: Run) -> RevertPlan:
+    observed = tools.keeper.observed()
+    verifying = run.state in (RunState.DEPLOYING, RunState.VERIFYING)
+    down = expected_down_seconds(tools, observed)
+    return RevertPlan(run.commit or "", run.subject, down, _players(tools, observed), verifying)
+
+
+def plan_restart(tools: Tools) -> RestartPlan:
+    observed = tools.keeper.observed()
+    standby = tools.store.get_standby()
+    brings = tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else ()
+    running = (observed.revision or observed.build) if observed else None
+    return RestartPlan(expected_down_seconds(tools, observed), _players(tools, observed), running, brings)
+
+
+def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | None:
+    last = tools.store.get_last_deployment()
+    if last is not None and last.down_seconds is not None:
+        return last.down_seconds
+    return observed.learned_start if observed else None
+
+
+# --- cards -----------------------------------------------------------------------------------------------------------
+
+
+class Ledger:
+    """What the outbox asks of the pipeline: the store's sentences about delivery, and a card as it is now."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        store = tools.store
+        self.list_dirty_cards = store.list_dirty_cards
+        self.get_card_state = store.get_card_state
+        self.card_delivered = store.card_delivered
+        self.card_lost = store.card_lost
+        self.list_pending_posts = store.list_pending_posts
+        self.post_delivered = store.post_delivered
+        self.post_deferred = store.post_deferred
+        self.append_audit = store.append_audit
+
+    def get_card_view(self, card: int) -> CardView:
+        return card_view(self._tools, card)
+
+
+def card_view(tools: Tools, card: int) -> CardView:
+    """The present state of one signature on one night."""
+    with tools.store.engine.begin() as c:
+        row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
+        crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
+        exact = crashes[-1].exact if crashes else None
+        before = c.execute(
+            select(func.count()).select_from(t.crashes).where(t.crashes.c.exact == exact, t.crashes.c.night < row.night)
+        ).scalar_one() if exact else 0  # fmt: skip
+    run = tools.store.get_run(row.run) if row.run else None
+    observed = tools.keeper.observed()
+    last = crashes[-1] if crashes else None
+    fix = run and run.commit and link(tools, run.commit, run.branch)
+    return CardView(
+        card=card,
+        realm=tools.realm.name,
+        night=row.night,
+        title=row.title,
+        run=run,
+        report=_report(tools.store, last),
+        occurrences=len(crashes),
+        before=before,
+        first_seen=crashes[0].at if crashes else None,
+        last_seen=last.at if last else None,
+        back_after=last.back_after if last else None,
+        running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
+        server=observed.state if observed else None,
+        fix=fix or None,
+        changes=_changes(tools, run),
+        progress=_progress(tools.store, run),
+        build_eta=_eta(tools.store, run),
+        diagnostics=_diagnostics(tools.store, run),
+        deployment=_deployment(tools, run),
+        revert=_revert_link(tools, run),
+        players=_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
+        player_limit=tools.realm.max_players_for_restart,
+        deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
+        paused=tools.store.get_pause() is not None,
+        previous_card=row.previous_message,
+    )
+
+
+def _report(store: Store, row: Any) -> CrashReport | None:
+    return None if row is None or row.report is None else store.read_report(row.report)
+
+
+def _progress(store: Store, run: Run | None) -> Progress | None:
+    row = _build_row(store, run)
+    return None if row is None or row.total is None else Progress(row.done, row.total)
+
+
+def _eta(store: Store, run: Run | None) -> float | None:
+    row = _build_row(store, run)
+    return None if row is None else row.eta
+
+
+def _build_row(store: Store, run: Run | None) -> Any:
+    if run is None or run.state is not RunState.BUILDING:
+        return None
+    with store.engine.begin() as c:
+        return c.execute(select(t.runs.c.done, t.runs.c.total, t.runs.c.eta).where(t.runs.c.id == run.id)).first()
+
+
+def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
+    if run is None or not (run.returns or run.state is RunState.FAILED):
+        return ()
+    previous = [each for each in store.get_previous(run.id) if each.get("diagnostics")]
+    failed = store.get_build(run.commit) if run.commit else None
+    if failed is not None and failed.diagnostics:
+        return failed.diagnostics
+    return tuple(Diagnostic(text) for text in previous[-1]["diagnostics"]) if previous else ()
+
+
+def _changes(tools: Tools, run: Run | None) -> tuple[Change, ...]:
+    if run is None or run.patch is None:
+        return ()
+    files = [each.path for each in run.patch.files] + [each.path or "" for each in run.patch.edits]
+    return tuple(Change(path, 0, 0) for path in dict.fromkeys(files))
+
+
+def _deployment(tools: Tools, run: Run | None) -> DeploymentView | None:
+    found = tools.store.get_deployment(run.deployment) if run and run.deployment else None
+    if found is None or found.state == "standby":
+        return None
+    healthy_at = found.ready_at + tools.realm.soak if found.ready_at else None
+    return DeploymentView(
+        found.id, found.build, _stage_of(found), found.down_seconds, found.ready_at, healthy_at, found.previous
+    )
+
+
+def _stage_of(deployment: Deployment) -> str:
+    return "starting" if deployment.state == "stopping" else deployment.state
+
+
+def _revert_link(tools: Tools, run: Run | None) -> FixLink | None:
+    """The commit that took the fix back, once there is one."""
+    if run is None:
+        return None
+    undone = run if run.kind is RunKind.REVERT else revert_of(tools, run) if run.commit else None
+    return link(tools, undone.commit, undone.branch) if undone and undone.commit else None
