@@ -35,6 +35,8 @@ from sqlalchemy import (
 
 from pipeline.model import CHANGE_LANE, FixState, PostKind, Question, RunKind, RunState, Verdict
 
+HEAD = "0001"  # the newest revision in alembic/versions; a test holds the two together
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(column_0_label)s",
@@ -118,7 +120,7 @@ runs = Table(
     Column("base", Text),
     Column("commit", Text),
     Column("pushed", Boolean, nullable=False, default=False),
-    Column("deployment", ForeignKey("deployments.id", use_alter=True)),
+    Column("deployment", ForeignKey("deployments.id")),
     Column("reason", Text),
     Column("asked_by", Text),
     Column("reverts", Text),

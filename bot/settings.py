@@ -1,0 +1,306 @@
+"""The settings: frozen, validated once. The environment wins over `.env` in the working folder.
+
+Names and meanings are the contract with the user; `.env.example` lists them all and a test holds the two together.
+`load` answers with settings or raises `SettingsError`, one line per fault: the setting's name, the fault and the cure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pipeline.model import Approval
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+class SettingsError(Exception):
+    """`faults` holds one line each: name, fault, cure."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def read_duration(text: Any) -> Any:
+    """`90s`, `2m`, `1h30m`; a bare number is seconds."""
+    if not isinstance(text, str):
+        return text
+    words = text.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", words):
+        return timedelta(seconds=float(words))
+    if not _DURATION.fullmatch(words):
+        raise ValueError("is not a duration: write it as 90s, 2m or 1h30m")
+    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", words)
+    return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+
+
+def read_size(text: Any) -> Any:
+    """`5G`, `500M`; a bare number is bytes."""
+    if not isinstance(text, str):
+        return text
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    if found is None:
+        raise ValueError("is not a size: write it as 5G or 500M")
+    return int(float(found[1]) * _SIZES[found[2]])
+
+
+def split_words(text: Any, windows: bool = sys.platform == "win32") -> Any:
+    """As a shell would; on Windows a backslash is part of a path."""
+    if not isinstance(text, str):
+        return text
+    reader = shlex.shlex(text, posix=True, punctuation_chars=False)
+    reader.whitespace_split = True
+    reader.commenters = ""
+    if windows:
+        reader.escape = ""
+    try:
+        return tuple(reader)
+    except ValueError as fault:
+        raise ValueError(f"cannot be split into words ({fault}): look at its quotes") from fault
+
+
+def split_commas(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    return tuple(part for part in (each.strip() for each in text.split(",")) if part)
+
+
+def read_pairs(text: Any) -> Any:
+    """`NAME=value` words."""
+    if not isinstance(text, str):
+        return text
+    pairs = [word.partition("=") for word in split_words(text)]
+    wrong = [name for name, equals, _ in pairs if not equals or not name]
+    if wrong:
+        raise ValueError(f"has {wrong[0]!r}, which is not of the form NAME=value")
+    return {name: value for name, _, value in pairs}
+
+
+def read_hours(text: Any) -> Any:
+    """`18:00-23:30, 06:00-07:00`."""
+    if not isinstance(text, str):
+        return text
+    try:
+        spans = [tuple(time.fromisoformat(edge.strip()) for edge in part.split("-")) for part in split_commas(text)]
+    except ValueError as fault:
+        raise ValueError("is not a list of hours: write it as 18:00-23:30, 06:00-07:00") from fault
+    if any(len(span) != 2 for span in spans):
+        raise ValueError("is not a list of hours: write it as 18:00-23:30, 06:00-07:00")
+    return tuple(spans)
+
+
+def read_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as fault:
+        raise ValueError(f"is not a regular expression: {fault}") from fault
+    return text
+
+
+def read_artifacts(text: Any) -> Any:
+    """`glob => folder in SERVER_DIR`, comma-separated; a glob alone goes beside the executable."""
+    if not isinstance(text, str):
+        return text
+    parts = [part.split("=>") for part in split_commas(text)]
+    if any(len(part) > 2 for part in parts):
+        raise ValueError("is not a list of `glob => folder`")
+    return tuple((part[0].strip(), part[1].strip() if len(part) == 2 else None) for part in parts)
+
+
+def read_console(text: str) -> str:
+    if text != "signal" and not re.fullmatch(r"(soap|ra)://[^/\s:]+:\d{1,5}/?", text):
+        raise ValueError("is not a console: write it as soap://127.0.0.1:7878, ra://127.0.0.1:3443 or signal")
+    return text
+
+
+def read_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise ValueError(f"{path} is not a folder: give the path of one that exists")
+    return path
+
+
+def read_zone(text: str | None) -> str | None:
+    try:
+        if text is not None:
+            ZoneInfo(text)
+        return text
+    except (ZoneInfoNotFoundError, ValueError) as fault:
+        raise ValueError("is not a time zone: write it as Europe/Berlin") from fault
+
+
+Folder = Annotated[Path, AfterValidator(read_folder)]
+Duration = Annotated[timedelta, NoDecode, BeforeValidator(read_duration)]
+Size = Annotated[int, NoDecode, BeforeValidator(read_size)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
+Commas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
+Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_commas)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_commas)]
+Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(read_pairs)]
+Hours = Annotated[tuple[tuple[time, time], ...], NoDecode, BeforeValidator(read_hours)]
+Artifacts = Annotated[tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(read_artifacts)]
+
+
+def state_folder(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
+    """The user's own state folder."""
+    if platform == "win32":
+        base = environment.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    else:
+        base = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "spirit-healer"
+
+
+class Settings(BaseSettings):
+    """Every setting, under its own name in lower case."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    # Realm
+    realm_name: str = "realm"
+    state_dir: Path = Field(default_factory=state_folder)
+    database_url: SecretStr | None = None
+    min_free_disk: Size = 5 << 30
+    # Discord
+    discord_token: SecretStr | None = None
+    discord_guild_id: int | None = None
+    discord_channel_id: int | None = None
+    discord_operator_role_ids: Ids = ()
+    discord_operator_user_ids: Ids = ()
+    discord_ping_role_id: int | None = None
+    # Source
+    source_dir: Folder
+    source_remote: str = "origin"
+    source_base_branch: str | None = None
+    source_allowed_paths: Commas = ("src/**",)
+    source_denied_paths: Commas = ()
+    source_author: str = "Spirit Healer"
+    source_commit_url: str | None = None
+    # Build
+    build_dir: Path | None = None
+    build_like: Path | None = None
+    build_configure_args: Words = ()
+    build_target: str = "worldserver"
+    build_config: str = "RelWithDebInfo"
+    build_jobs: int | None = Field(default=None, ge=1)
+    build_timeout: Duration = timedelta(minutes=30)
+    build_artifacts: Artifacts = ()
+    build_env: Pairs = Field(default_factory=dict)
+    # Server
+    server_dir: Folder
+    server_command: Words
+    server_commit: str | None = None
+    server_logs: Paths = (Path("Server.log"), Path("Playerbot.log"))
+    server_crash_dirs: Paths = (Path("Crashes"),)
+    server_ready_pattern: Annotated[str, AfterValidator(read_pattern)] = r"\(worldserver-daemon\) ready\.\.\."
+    server_port: int = Field(default=8085, ge=0, le=65535)
+    server_ready_timeout: Duration = timedelta(minutes=15)
+    server_console: Annotated[str, AfterValidator(read_console)] = "signal"
+    server_console_user: str | None = None
+    server_console_password: SecretStr | None = None
+    server_stop_notice: Duration = timedelta(seconds=30)
+    server_stop_timeout: Duration = timedelta(minutes=10)
+    server_soak: Duration = timedelta(minutes=2)
+    server_env: Pairs = Field(default_factory=dict)
+    keep_cores: int = Field(default=3, ge=0)
+    # Analyst
+    analyst_queue_dir: Path | None = None
+    analyst_command: Words = ()
+    analyst_env: Commas = ()
+    analyst_timeout: Duration = timedelta(minutes=10)
+    analyst_nightly_limit: int = Field(default=50, ge=0)
+    # Policy
+    approval: Approval = Approval.NONE
+    max_files: int = Field(default=10, ge=1)
+    max_changed_lines: int = Field(default=400, ge=1)
+    no_restart_hours: Hours = ()
+    deploy_at_latest: time = time(6)
+    max_players_for_restart: int | None = Field(default=None, ge=0)
+    keep_builds: int = Field(default=5, ge=2)
+    # Summary
+    summary_time: time = time(8)
+    timezone: Annotated[str | None, AfterValidator(read_zone)] = None
+    # Sandbox
+    sandbox_port: int = Field(default=0, ge=0, le=65535)
+    sandbox_token: SecretStr | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if not self.server_command:
+            raise ValueError("SERVER_COMMAND: is empty: give the server's program and its arguments")
+        if self.state_dir.resolve().is_relative_to(self.source_dir.resolve()):
+            raise ValueError("STATE_DIR: lies inside SOURCE_DIR, which is never written: choose another folder")
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else None
+
+    @property
+    def queue_dir(self) -> Path:
+        return self.analyst_queue_dir or self.state_dir / "queue"
+
+    @property
+    def database(self) -> str:
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.state_dir / 'spirit-healer.sqlite'}"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Values that must never be written anywhere."""
+        given = [self.discord_token, self.server_console_password, self.sandbox_token, self.database_url]
+        named = [os.environ.get(name, "") for name in self.analyst_env]
+        return tuple(value for value in (*(each.get_secret_value() for each in given if each), *named) if value)
+
+
+NAMES = tuple(name.upper() for name in Settings.model_fields)
+DISCORD = ("discord_token", "discord_guild_id", "discord_channel_id")
+
+
+def load(*, sandbox: bool = False, **given: Any) -> Settings:
+    """The settings of the environment and `.env`. Raises SettingsError."""
+    try:
+        settings = Settings(**given)
+    except ValidationError as fault:
+        raise SettingsError([_say(error) for error in fault.errors()]) from None
+    missing = [] if sandbox else [name.upper() for name in DISCORD if getattr(settings, name) is None]
+    if missing:
+        raise SettingsError([f"{name}: is missing: docs/discord.md tells where to find it" for name in missing])
+    return settings
+
+
+def _say(error: Any) -> str:
+    """One line: name, fault, cure. The value itself is not repeated: it may be a secret."""
+    name = ".".join(str(part) for part in error["loc"][:1]).upper()
+    text = str(error["msg"]).removeprefix("Value error, ")
+    if not name:
+        return text
+    if error["type"] == "missing":
+        return f"{name}: is missing: set it in the environment or in .env (see .env.example)"
+    if error["type"].startswith("value_error"):
+        return f"{name}: {text}"
+    return f"{name}: {text[:1].lower()}{text[1:]}"
