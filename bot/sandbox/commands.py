@@ -6,6 +6,7 @@ from bot.sandbox.limits import check_commands
 from bot.sandbox.service import Service
 
 CHAT_INPUT = 1
+GUILD_INSTALL = 0
 
 
 def list_commands(service: Service, call: Call) -> Answer:
@@ -35,10 +36,8 @@ def _enter(service: Service, call: Call) -> str | None:
 
 
 def _register(service: Service, command: Json, command_id: str | None, guild_id: str | None) -> Json:
-    known: Json = {"id": command_id or service.guild.next_id(), "application_id": service.guild.bot.id}
-    known |= {"version": service.guild.next_id(), "type": command.get("type", CHAT_INPUT)}
-    known |= {
-        "default_member_permissions": command.get("default_member_permissions"),
-        "nsfw": command.get("nsfw", False),
-    }
-    return command | known | ({} if guild_id is None else {"guild_id": guild_id})
+    ids: Json = {"id": command_id or service.guild.next_id(), "application_id": service.guild.bot.id}
+    kind: Json = {"version": service.guild.next_id(), "type": command.get("type", CHAT_INPUT)}
+    rules: Json = {"default_member_permissions": None, "nsfw": False} | command
+    rules["integration_types"] = command.get("integration_types") or [GUILD_INSTALL]
+    return rules | ids | kind | ({} if guild_id is None else {"guild_id": guild_id})

@@ -72,12 +72,14 @@ class Connection:
         self.deaf = False
         # events stay away, heartbeats are still answered
         self.session: Session | None = None
+        self.closed_by_us = False
 
     def send(self, payload: Json) -> None:
         self._queue.put_nowait(payload)
 
     def close(self, code: int) -> None:
         """After everything that was sent before."""
+        self.closed_by_us = True
         self._queue.put_nowait(code)
 
     def abort(self) -> None:
@@ -155,7 +157,9 @@ class Gateway:
         session = connection.session
         if session is not None and session.connection is connection:
             session.connection = None
-            if close_code in (1000, 1001):  # a client that closes in order ends its session
+            if (
+                close_code in (1000, 1001) and not connection.closed_by_us
+            ):  # a client that says goodbye ends its session
                 self.sessions.pop(session.id, None)
         self._changed()
 

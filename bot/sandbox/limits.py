@@ -87,6 +87,7 @@ def _check_embeds(form: Form, embeds: list[Json]) -> None:
         for number, field in enumerate(embed.get("fields") or []):
             form.required([*path, "fields", number, "name"], field.get("name"), FIELD_NAME)
             form.required([*path, "fields", number, "value"], field.get("value"), FIELD_VALUE)
+    form.refuse()
     if sum(len(text) for embed in embeds for text in _list_texts(embed)) > EMBED_TOTAL:
         form.fault(["embeds"], "MAX_EMBED_SIZE_EXCEEDED", f"Embed size exceeds maximum size of {EMBED_TOTAL}")
 

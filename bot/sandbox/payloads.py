@@ -20,7 +20,11 @@ def iso(seconds: float) -> str:
 
 def show_user(user: User) -> Json:
     shown: Json = {"id": user.id, "username": user.name.lower().replace(" ", "_"), "discriminator": "0", "avatar": None}
-    return shown | {"global_name": user.name, "public_flags": 0, "flags": 0} | ({"bot": True} if user.bot else {})
+    return (
+        shown
+        | {"global_name": user.name, "public_flags": 0, "flags": 0, "primary_guild": None}
+        | ({"bot": True} if user.bot else {})
+    )
 
 
 def show_own_user(user: User) -> Json:
@@ -207,6 +211,8 @@ def show_application(guild: Guild) -> Json:
         "verification_state": 1,
     }
     more |= {
+        "approximate_user_authorization_count": 0,
+        "eligible_oauth2_scopes": [],
         "event_webhooks_status": 1,
         "event_webhooks_types": [],
         "monetization_state": 1,

@@ -31,9 +31,15 @@ def compose(service: Service, channel_id: str, body: Json, files: tuple[Upload, 
         nonce=None if nonce is None else str(nonce),
         mentions_everyone=find_everyone(body),
         mentioned_roles=find_roles(body),
-        reply_to=(body.get("message_reference") or {}).get("message_id"),
+        reply_to=_read_reply(body),
     )
     return _refuse_empty(message)
+
+
+def _read_reply(body: Json) -> str | None:
+    """discord.py sends this id as a number."""
+    replied = (body.get("message_reference") or {}).get("message_id")
+    return None if replied is None else str(replied)
 
 
 def rewrite(service: Service, message: Message, body: Json, files: tuple[Upload, ...]) -> Message:

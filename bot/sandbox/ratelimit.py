@@ -37,5 +37,11 @@ class Buckets:
         window.used += granted
         return Allowance(granted, limit, max(limit - window.used, 0), max(window.ends - now, 0.0))
 
+    def give_back(self, key: str) -> None:
+        """The request that was counted last does not count after all."""
+        window = self._windows.get(key)
+        if window is not None and window.used:
+            window.used -= 1
+
     def _forget_over(self, now: float) -> None:
         self._windows = {key: window for key, window in self._windows.items() if now < window.ends}

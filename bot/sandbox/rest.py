@@ -8,10 +8,11 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from bot.sandbox.call import Answer, Call, Exchange, Upload, Violation
-from bot.sandbox.errors import ApiError, Json, Refusal
+from bot.sandbox.call import NOTHING, Answer, Call, Exchange, Upload, Violation
+from bot.sandbox.errors import ApiError, Refusal
 from bot.sandbox.faults import Fault, Faults, Moment
-from bot.sandbox.ratelimit import Allowance
+from bot.sandbox.limiter import VIA, Limiter, refuse_too_many
+from bot.sandbox.ratelimit import Buckets
 from bot.sandbox.routes import Guard, Route, find_route
 from bot.sandbox.service import Service
 from bot.sandbox.store import Store
@@ -19,6 +20,8 @@ from bot.sandbox.store import Store
 Check = Callable[[Exchange], list[str]]
 # what is wrong with a request or its answer, in words
 RECORDED = 2000
+NO_FILES: tuple[Upload, ...] = ()
+NO_HEADERS: dict[str, str] = {}
 FILE_FIELD = re.compile(r"files\[(\d+)\]")
 
 
@@ -29,23 +32,23 @@ class RestApi:
         self._store = store
         self._authorization = f"Bot {token}"
         self._check = check
+        self._limiter = Limiter(service.rules, Buckets(service.clock.steady))
         self.exchanges: deque[Exchange] = deque(maxlen=RECORDED)
         self.violations: list[Violation] = []
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         path = "/" + request.match_info["tail"]
         if self._faults.outage:
-            return self._record(request, path, None, _to_response(Answer(status=503)))
+            return self._record(request, path, None, web.Response(status=503))
         fault = self._faults.take(request.method, path, Moment.BEFORE)
         if fault is not None:
             return self._record(request, path, None, _break(request, fault))
-        body: Any = None
-        files: tuple[Upload, ...] = ()
+        body, files, answer, headers = None, NO_FILES, NOTHING, NO_HEADERS
         try:
             body, files = await _read_body(request)
             answer, headers = self._answer(request, path, body, files)
         except ApiError as refusal:
-            answer, headers = Answer(refusal.body(), refusal.status), _refusal_headers(refusal)
+            answer = Answer(refusal.body(), refusal.status)
         await self._store.save(self._service.guild, self._service.files)
         fault = self._faults.take(request.method, path, Moment.AFTER)
         response = _to_response(answer, headers) if fault is None else _break(request, fault)
@@ -54,34 +57,28 @@ class RestApi:
     def _answer(
         self, request: web.Request, path: str, body: Any, files: tuple[Upload, ...]
     ) -> tuple[Answer, dict[str, str]]:
-        found = find_route(request.method, path)
-        route, args = found or (None, {})
-        if (route is None or route.guard is not Guard.INTERACTION) and request.headers.get(
-            "Authorization"
-        ) != self._authorization:
-            raise ApiError(Refusal.UNAUTHORIZED)
-        if route is None:
-            raise ApiError(Refusal.NOT_FOUND)
-        refused, headers = self._count(route, args)
-        if refused is not None:
-            return refused, headers
-        call = Call(request.method, path, dict(request.query), {} if body is None else body, files, args)
-        return route.handler(self._service, call), headers
+        """With the headers of its rate limit. Raises ApiError before the request was counted."""
+        route, args = self._admit(request, path)
+        counted = self._limiter.count(route, args)
+        if counted.refused is not None:
+            return counted.refused, counted.headers
+        try:
+            call = Call(request.method, path, dict(request.query), {} if body is None else body, files, args)
+            return route.handler(self._service, call), counted.headers
+        except ApiError as refusal:
+            if refusal.retry_after is None:
+                return Answer(refusal.body(), refusal.status), counted.headers
+            self._limiter.give_back(route, args)
+            return Answer(refusal.body(), refusal.status), VIA
 
-    def _count(self, route: Route, args: dict[str, str]) -> tuple[Answer | None, dict[str, str]]:
-        rules, buckets = self._service.rules, self._service.buckets
-        if route.guard is not Guard.INTERACTION:
-            overall = buckets.take("global", rules.global_limit, 1.0)
-            if not overall.granted:
-                return _too_many(overall, everywhere=True)
-        if route.guard is not Guard.LIMITED:
-            return None, {}
-        allowance = buckets.take(route.bucket(args), rules.message_limit, rules.message_period)
-        headers = _limit_headers(allowance, f"{route.method} {route.template}")
-        if allowance.granted:
-            return None, headers
-        refused, more = _too_many(allowance, everywhere=False)
-        return refused, headers | more
+    def _admit(self, request: web.Request, path: str) -> tuple[Route, dict[str, str]]:
+        found = find_route(request.method, path)
+        needs_token = found is None or found[0].guard is not Guard.INTERACTION
+        if needs_token and request.headers.get("Authorization") != self._authorization:
+            raise ApiError(Refusal.UNAUTHORIZED)
+        if found is None:
+            raise ApiError(Refusal.NOT_FOUND)
+        return found
 
     def _record(
         self, request: web.Request, path: str, body: Any, response: web.Response | None, answer: Any = None
@@ -135,31 +132,5 @@ def _break(request: web.Request, fault: Fault) -> web.Response | None:
             request.transport.abort()
         return None
     if fault.status == 429:
-        answer, headers = _too_many(Allowance(False, 1, 0, fault.retry_after), everywhere=False)
-        return _to_response(answer, headers)
+        return _to_response(*refuse_too_many(fault.retry_after, everywhere=False))
     return _to_response(Answer({"message": f"{fault.status}: planned fault", "code": 0}, fault.status))
-
-
-def _refusal_headers(refusal: ApiError) -> dict[str, str]:
-    return {} if refusal.retry_after is None else {"Via": "1.1 google"}
-
-
-def _limit_headers(allowance: Allowance, bucket: str) -> dict[str, str]:
-    return {
-        "X-RateLimit-Limit": str(allowance.limit),
-        "X-RateLimit-Remaining": str(allowance.remaining),
-        "X-RateLimit-Reset-After": f"{allowance.reset_after:.3f}",
-        "X-RateLimit-Bucket": bucket.replace(" ", "-"),
-    }
-
-
-def _too_many(allowance: Allowance, *, everywhere: bool) -> tuple[Answer, dict[str, str]]:
-    """discord.py heeds a 429 only with a Via header; without one it takes it for a ban."""
-    body: Json = {
-        "message": "You are being rate limited.",
-        "retry_after": round(allowance.reset_after, 3),
-        "global": everywhere,
-    }
-    headers = {"Via": "1.1 google", "Retry-After": str(int(allowance.reset_after) + 1)}
-    headers["X-RateLimit-Scope"] = "global" if everywhere else "user"
-    return Answer(body | {"code": 0}, 429), headers | ({"X-RateLimit-Global": "true"} if everywhere else {})

@@ -22,7 +22,6 @@ from bot.sandbox.gateway import Gateway
 from bot.sandbox.guild import Guild, Snowflakes, create_guild
 from bot.sandbox.payloads import show_role
 from bot.sandbox.permission import Permission
-from bot.sandbox.ratelimit import Buckets
 from bot.sandbox.rest import Check, RestApi
 from bot.sandbox.rules import Rules
 from bot.sandbox.service import Service
@@ -52,8 +51,7 @@ class Sandbox:
         self._gateway = Gateway(self._guild, token, rules, self._feed.touch)
         self.faults = Faults(self._gateway)
         files = Files(self._store.folder)
-        buckets = Buckets(clock.steady)
-        self._service = Service(self._guild, self._gateway, self._feed, files, rules, clock, self._store.touch, buckets)
+        self._service = Service(self._guild, self._gateway, self._feed, files, rules, clock, self._store.touch)
         self._rest = RestApi(self._service, self.faults, self._store, token, check)
         self._runner = web.AppRunner(self._build_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
 

@@ -13,7 +13,6 @@ from bot.sandbox.gateway import Gateway
 from bot.sandbox.guild import Channel, Flag, Guild, Message
 from bot.sandbox.interaction import Interaction
 from bot.sandbox.payloads import show_channel, show_member_without_user, show_message
-from bot.sandbox.ratelimit import Buckets
 from bot.sandbox.rules import Rules
 from bot.sandbox.state import describe_message
 
@@ -28,7 +27,6 @@ class Service:
     clock: Clock
     changed: Callable[[], None]
     # something worth keeping has changed
-    buckets: Buckets
     base: str = ""
     # http://127.0.0.1:port
     interactions: dict[str, Interaction] = field(default_factory=dict)

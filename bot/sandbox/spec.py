@@ -101,12 +101,17 @@ def _read_operation(path: str, method: str, document: Json) -> Operation:
 
 
 def _with_text_ids(body: Any) -> Any:
-    """discord.py numbers the files it uploads with integers, which Discord takes and its document does not."""
+    """discord.py sends some ids as integers (files it uploads, the message it replies to), which Discord takes and its
+    document does not."""
     if not isinstance(body, dict):
         return body
     shown = dict(body)
     if isinstance(body.get("attachments"), list):
         shown["attachments"] = [{**attachment, "id": str(attachment["id"])} for attachment in body["attachments"]]
+    if isinstance(body.get("message_reference"), dict):
+        shown["message_reference"] = {
+            n: str(v) if n.endswith("_id") else v for n, v in body["message_reference"].items()
+        }
     if isinstance(body.get("data"), dict):
         shown["data"] = _with_text_ids(body["data"])
     return shown
