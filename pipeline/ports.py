@@ -5,7 +5,7 @@ a thread. Whatever waits has a timeout of its own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -94,6 +94,32 @@ class PatchLimits:
     denied: tuple[str, ...] = ()
     max_files: int = 10
     max_lines: int = 400
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """What a patch would make of one file: what is judged before anything is written."""
+
+    path: str
+    old_mode: str | None  # git's, "100644"; None = a new file
+    new_mode: str | None  # None = deleted
+    old: bytes | None  # as in the repository
+    new: bytes | None
+    added: int  # lines
+    removed: int  # lines
+
+
+class Review(Protocol):
+    """What the source asks before it writes; `pipeline.policy` is it."""
+
+    def check_paths(self, paths: Iterable[str], tree: Mapping[str, str], limits: PatchLimits) -> None:
+        """Whether a patch may name these paths in a tree (path -> git's mode). Raises Refused."""
+
+    def check_changes(self, changes: Sequence[FileChange], limits: PatchLimits) -> None:
+        """Whether these changes may be committed. Raises Refused."""
+
+    def check_size(self, path: str, size: int) -> None:
+        """Whether a file of that many bytes may be written. Raises Refused."""
 
 
 class Builder(Protocol):

@@ -1,0 +1,194 @@
+"""May this patch, this run, this restart proceed? Pure: everything arrives as an argument, nothing is looked up.
+
+The rules for paths alone are in `path_rules`. This module is what the git adapter is given as its `Review`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from pipeline import path_rules
+from pipeline.errors import Refused
+from pipeline.model import Realm
+from pipeline.path_rules import SUBMODULE, SYMLINK, show
+from pipeline.ports import FileChange, PatchLimits
+
+_LARGEST = 4 << 20  # bytes of one file: nothing a person wrote is larger
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # tab, line feed, vertical tab, form feed, return are text
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # bidirectional controls
+_NOON = time(12)
+
+
+# --- patches ---------------------------------------------------------------------------------------------------------
+
+
+def check_paths(paths: Iterable[str], tree: Mapping[str, str], limits: PatchLimits) -> None:
+    """Whether a patch may name these paths in a tree (path -> git's mode). Raises Refused, before anything is read."""
+    wanted = list(dict.fromkeys(paths))
+    for path in wanted:
+        path_rules.check_path(path)
+        path_rules.check_purpose(path, limits.allowed, limits.denied)
+    path_rules.check_place(wanted, tree)
+    _check_collisions(wanted)
+    if len(wanted) > limits.max_files:
+        raise Refused(f"it touches {len(wanted)} files: more than MAX_FILES ({limits.max_files})")
+
+
+def check_changes(changes: Sequence[FileChange], limits: PatchLimits) -> None:
+    """Whether what a patch makes of the files may be committed. Raises Refused."""
+    if not changes:
+        raise Refused("it changes nothing: there is no difference to what the branch has")
+    if len(changes) > limits.max_files:
+        raise Refused(f"it touches {len(changes)} files: more than MAX_FILES ({limits.max_files})")
+    for change in changes:
+        _check_mode(change)
+        _check_content(change)
+    lines = sum(change.added + change.removed for change in changes)
+    if lines > limits.max_lines:
+        raise Refused(f"it changes {lines} lines: more than MAX_CHANGED_LINES ({limits.max_lines})")
+
+
+def check_size(path: str, size: int) -> None:
+    """Whether a file of that many bytes may be written at all. Raises Refused."""
+    if size > _LARGEST:
+        raise Refused(f"{show(path)} would have {size >> 20} MiB: more than a source file has")
+
+
+def _check_collisions(paths: Sequence[str]) -> None:
+    """Two new names of one patch that some file systems take for one."""
+    seen: dict[str, str] = {}
+    for path in paths:
+        if seen.setdefault(path_rules.fold(path), path) != path:
+            raise Refused(f"{show(path)} differs only in upper and lower case from another file of the same patch")
+
+
+def _check_mode(change: FileChange) -> None:
+    if SYMLINK in (change.old_mode, change.new_mode):
+        raise Refused(f"{show(change.path)} is or becomes a symbolic link")
+    if SUBMODULE in (change.old_mode, change.new_mode):
+        raise Refused(f"{show(change.path)} is or becomes a submodule")
+    if change.old_mode is None and change.new_mode != "100644":
+        raise Refused(f"{show(change.path)} would be a new executable file")
+    if change.old_mode and change.new_mode and change.old_mode != change.new_mode:
+        raise Refused(f"{show(change.path)} would change its file mode from {change.old_mode} to {change.new_mode}")
+
+
+def _check_content(change: FileChange) -> None:
+    if change.new is None:
+        return
+    check_size(change.path, len(change.new))
+    old = change.old or b""
+    if change.old is not None and b"\0" in old:
+        raise Refused(f"{show(change.path)} is a binary file")
+    if (found := _CONTROLS.search(change.new)) and not _CONTROLS.search(old):
+        raise Refused(f"{show(change.path)} would hold binary content (byte {found[0][0]:#04x})")
+    if not is_utf8(change.new) and is_utf8(old):
+        raise Refused(f"{show(change.path)} would no longer be valid UTF-8")
+    if _turns(change.new) and not _turns(old):
+        raise Refused(f"{show(change.path)} would hold characters that turn the direction of text and hide code")
+
+
+def is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _turns(content: bytes) -> bool:
+    return _TURNS.search(content.decode(errors="replace")) is not None
+
+
+# --- nights and branches ---------------------------------------------------------------------------------------------
+
+
+def night_of(now: datetime, zone: tzinfo | None) -> date:
+    """The night an instant belongs to: noon to noon, local time, named by its evening."""
+    local = now.astimezone(zone)
+    return local.date() if local.time() >= _NOON else local.date() - timedelta(days=1)
+
+
+def night_begins(night: date, zone: tzinfo | None) -> datetime:
+    """The noon a night begins at, in UTC; the next night's is its end."""
+    return _at(night, _NOON, zone)
+
+
+def branch_name(night: date, number: int = 1) -> str:
+    """`overnight-20260131`, the second of that night `overnight-20260131-2`."""
+    return f"overnight-{night:%Y%m%d}" + (f"-{number}" if number > 1 else "")
+
+
+# --- restarts --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Go:
+    """Nothing speaks against a restart now."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """A restart has to wait; `until` is when this reason ends by the clock alone, UTC."""
+
+    reason: str
+    until: datetime
+
+
+def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: datetime | None = None) -> Go | Wait:
+    """Whether a deployment may restart the server now.
+
+    Never in NO_RESTART_HOURS. With more than MAX_PLAYERS_FOR_RESTART online (or where they cannot be counted) it waits
+    until DEPLOY_AT_LATEST has passed since it began to wait (`since`; None = since the night began).
+    """
+    if (end := _quiet_until(now, realm)) is not None:
+        return Wait(f"no restarts before {_clock(end, realm.timezone)} (NO_RESTART_HOURS)", end)
+    limit = realm.max_players_for_restart
+    if limit is None or (players is not None and players <= limit):
+        return Go()
+    began = since or night_begins(night_of(now, realm.timezone), realm.timezone)
+    latest = next_time(began, realm.deploy_at_latest, realm.timezone)
+    if now >= latest:
+        return Go()
+    online = "the players cannot be counted" if players is None else f"{players} players online, more than {limit}"
+    return Wait(f"{online}: waits until {_clock(latest, realm.timezone)} at the latest (DEPLOY_AT_LATEST)", latest)
+
+
+def next_time(now: datetime, clock: time, zone: tzinfo | None) -> datetime:
+    """The next instant, strictly after now, at which local clocks show that time; in UTC."""
+    today = now.astimezone(zone).date()
+    days = (today + timedelta(days=ahead) for ahead in range(-1, 3))
+    return next(at for day in days if (at := _at(day, clock, zone)) > now)
+
+
+def _quiet_until(now: datetime, realm: Realm) -> datetime | None:
+    """The end of the quiet hours that `now` lies in; hours that touch each other are one."""
+    end = now
+    for _ in realm.no_restart_hours:
+        ends = [
+            next_time(end, until, realm.timezone)
+            for start, until in realm.no_restart_hours
+            if _within(end.astimezone(realm.timezone).time(), start, until)
+        ]
+        if not ends:
+            break
+        end = max(ends)
+    return end if end > now else None
+
+
+def _within(clock: time, start: time, end: time) -> bool:
+    """Whether a clock time lies in [start, end), which may reach over midnight."""
+    return start <= clock < end if start <= end else clock >= start or clock < end
+
+
+def _at(day: date, clock: time, zone: tzinfo | None) -> datetime:
+    """The instant of a local date and time, in UTC; zone None = the machine's own."""
+    local = datetime.combine(day, clock)
+    return (local.astimezone() if zone is None else local.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _clock(at: datetime, zone: tzinfo | None) -> str:
+    return f"{at.astimezone(zone):%H:%M}"
