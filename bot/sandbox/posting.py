@@ -6,9 +6,8 @@ from pathlib import PurePosixPath
 from bot.sandbox.call import Upload
 from bot.sandbox.errors import ApiError, Json, Refusal
 from bot.sandbox.guild import Attachment, Flag, Message
-from bot.sandbox.limits import FILES, Form, check_message
+from bot.sandbox.limits import FILES, LARGEST_FILE, Form, check_message
 from bot.sandbox.mentions import find_everyone, find_roles
-from bot.sandbox.payloads import LARGEST_FILE
 from bot.sandbox.service import Service
 
 KEPT_FLAGS = Flag.SUPPRESS_EMBEDS | Flag.SUPPRESS_NOTIFICATIONS | Flag.COMPONENTS_V2

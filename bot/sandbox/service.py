@@ -12,7 +12,8 @@ from bot.sandbox.files import Files
 from bot.sandbox.gateway import Gateway
 from bot.sandbox.guild import Channel, Flag, Guild, Message
 from bot.sandbox.interaction import Interaction
-from bot.sandbox.payloads import show_channel, show_member_without_user, show_message
+from bot.sandbox.message_payloads import show_message
+from bot.sandbox.payloads import show_channel, show_member_without_user
 from bot.sandbox.rules import Rules
 from bot.sandbox.state import describe_message
 

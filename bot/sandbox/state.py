@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from bot.sandbox.errors import Json
 from bot.sandbox.guild import Guild, Message
-from bot.sandbox.payloads import attachment_url
+from bot.sandbox.message_payloads import attachment_url
 
 
 class AttachmentState(TypedDict):

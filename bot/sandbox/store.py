@@ -35,14 +35,18 @@ class Store:
         self._revision += 1
 
     async def save(self, guild: Guild, files: Files) -> None:
-        """Returns once everything up to this call is on disk."""
+        """Returns once everything up to this call is on disk, or the disk has refused it, which is logged."""
         if self._path is None or self.folder is None:
             return
         wished = self._revision
         async with self._lock:
             if self._saved < wished:
                 revision, kept, unsaved = self._revision, dump_guild(guild), files.list_unsaved()
-                await asyncio.to_thread(_write, self._path, self.folder, kept, unsaved)
+                try:
+                    await asyncio.to_thread(_write, self._path, self.folder, kept, unsaved)
+                except OSError as error:  # a full disk costs the memory of the channel, not the channel
+                    _log.warning("the sandbox's messages could not be written to %s: %s", self._path, error)
+                    return
                 files.forget(list(unsaved))
                 self._saved = revision
 

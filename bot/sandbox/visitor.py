@@ -9,7 +9,9 @@ from typing import Any
 from bot.sandbox.errors import Json
 from bot.sandbox.guild import Message, User
 from bot.sandbox.interaction import Interaction, InteractionType
-from bot.sandbox.payloads import LARGEST_FILE, show_channel, show_member, show_message
+from bot.sandbox.limits import LARGEST_FILE
+from bot.sandbox.message_payloads import show_message
+from bot.sandbox.payloads import show_channel, show_member
 from bot.sandbox.service import Service
 from bot.sandbox.state import MessageState, Reply, describe_message
 

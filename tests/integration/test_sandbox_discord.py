@@ -1,9 +1,10 @@
 """The loopback Discord against the real discord.py client, over real sockets."""
 
 import asyncio
+import functools
 import io
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from bot.sandbox import Clock, MessageEvent, MessageState, Permission, Rules, Sa
 from bot.sandbox.spec import Specification
 
 SPECIFICATION = Path(__file__).parents[2].parent / "shared" / "discord-openapi.json"
-Act = Callable[[discord.Interaction], Awaitable[None]]
+Act = Callable[[discord.Interaction], Coroutine[Any, Any, None]]
 
 
 class MovableClock:
@@ -33,24 +34,32 @@ class MovableClock:
         return Clock(lambda: time.time() + self._ahead, lambda: time.monotonic() + self._ahead)
 
 
+class RevertButton(discord.ui.Button["Confirm"]):
+    def __init__(self, act: Act) -> None:
+        super().__init__(label="Revert", custom_id="confirm")
+        self._act = act
+
+    async def callback(self, interaction: discord.Interaction) -> None:
+        await self._act(interaction)
+
+
 class Confirm(discord.ui.View):
     """Two buttons; what the first does is the test's."""
 
     def __init__(self, act: Act) -> None:
         super().__init__(timeout=None)
-        button: discord.ui.Button[Confirm] = discord.ui.Button(label="Revert", custom_id="confirm")
-        button.callback = act  # type: ignore[method-assign]
-        self.add_item(button)
+        self.add_item(RevertButton(act))
         self.add_item(discord.ui.Button(label="Keep", custom_id="keep", disabled=True))
 
 
 class Bot(discord.Client):
     """Three commands whose doing each test decides; what went wrong in one of them is kept in `errors`."""
 
-    def __init__(self, guild_id: str) -> None:
+    def __init__(self, guild_id: str, **options: Any) -> None:
         super().__init__(
             intents=discord.Intents(guilds=True),
             guild_ready_timeout=0.1,
+            **options,
             allowed_mentions=discord.AllowedMentions.none(),
             enable_debug_events=True,
         )
@@ -91,9 +100,9 @@ async def greet(interaction: discord.Interaction) -> None:
 
 
 @asynccontextmanager
-async def connected(sandbox: Sandbox) -> AsyncIterator[Bot]:
+async def connected(sandbox: Sandbox, **options: Any) -> AsyncIterator[Bot]:
     redirect_discord(sandbox.port)
-    bot = Bot(sandbox.guild_id)
+    bot = Bot(sandbox.guild_id, **options)
     running = asyncio.create_task(bot.start(sandbox.token))
     try:
         await sandbox.wait_for(lambda state: state["ready"])
@@ -104,6 +113,12 @@ async def connected(sandbox: Sandbox) -> AsyncIterator[Bot]:
         await asyncio.gather(running, return_exceptions=True)
 
 
+@functools.cache
+def load_specification() -> Specification | None:
+    """None where it does not lie beside the repository: then nothing is compared with it, and one test says so."""
+    return Specification(SPECIFICATION) if SPECIFICATION.is_file() else None
+
+
 @pytest.fixture
 def time_machine() -> MovableClock:
     return MovableClock()
@@ -111,7 +126,8 @@ def time_machine() -> MovableClock:
 
 @pytest.fixture
 async def sandbox(time_machine: MovableClock) -> AsyncIterator[Sandbox]:
-    check = Specification(SPECIFICATION).check if SPECIFICATION.is_file() else None
+    specification = load_specification()
+    check = None if specification is None else specification.check
     async with await Sandbox.start(clock=time_machine.clock(), check=check) as started:
         yield started
 
@@ -553,6 +569,29 @@ async def test_a_session_that_is_gone_begins_anew(sandbox: Sandbox, bot: Bot, mo
     assert response_of(await sandbox.slash("status"))["content"] == "hello operator"
 
 
+@pytest.mark.parametrize("compression", ["", "?compress=zstd-stream"])
+async def test_a_client_without_zlib_gets_plain_frames(sandbox: Sandbox, compression: str) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"{sandbox.url}/gateway/{compression}") as socket,
+    ):
+        assert (await socket.receive_json())["d"] == {"heartbeat_interval": 41250}
+        await socket.send_json({"op": 1, "d": None})
+        assert (await socket.receive_json())["op"] == 11
+        await socket.send_json({"op": 2, "d": {"token": "guessed", "intents": 0}})
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 4004
+
+
+async def test_unanswered_heartbeats_make_the_client_reconnect() -> None:
+    async with (
+        await Sandbox.start(rules=Rules(heartbeat_interval=0.05)) as sandbox,
+        connected(sandbox, heartbeat_timeout=0.3),
+    ):
+        sandbox.faults.ignore_heartbeats()
+        await sandbox.wait_for(lambda state: sandbox.sessions_resumed > 0)
+
+
 async def test_a_failed_request_is_retried_or_raised_as_the_status_says(
     sandbox: Sandbox, channel: discord.TextChannel
 ) -> None:
@@ -660,7 +699,7 @@ async def test_a_damaged_store_costs_its_messages_only(tmp_path: Path) -> None:
 
 async def test_rules_hold_for_a_story_by_the_official_specification(sandbox: Sandbox) -> None:
     """A body that breaks the specification is seen, so that the empty lists of the other tests mean something."""
-    if not SPECIFICATION.is_file():
+    if load_specification() is None:
         pytest.skip(f"the official specification does not lie at {SPECIFICATION}: nothing to compare with")
     headers = {"Authorization": f"Bot {sandbox.token}"}
     async with aiohttp.ClientSession(headers=headers) as session:
@@ -668,6 +707,95 @@ async def test_rules_hold_for_a_story_by_the_official_specification(sandbox: San
         async with session.post(url, json={"content": "x", "embeds": [{"title": 7}]}) as answer:
             assert (answer.status, (await answer.json())["code"]) == (400, 50035)
     assert any("title" in violation.fault or "embeds" in violation.fault for violation in sandbox.violations)
+
+
+def _row(*buttons: dict[str, Any]) -> dict[str, Any]:
+    return {"type": 1, "components": list(buttons)}
+
+
+def _button(custom_id: str | None = "a", label: str = "x") -> dict[str, Any]:
+    return {"type": 2, "style": 1, "label": label, "custom_id": custom_id}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "where"),
+    [
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(_button()) for _ in range(6)]}, "components"),
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(*[_button()] * 2)]}, "components.0.components.1"),
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(*[_button()] * 6)]}, "components.0.components"),
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(_button("c" * 101))]}, "components.0.components.0"),
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(_button(None))]}, "components.0.components.0"),
+        (
+            "POST",
+            "/channels/CHANNEL/messages",
+            {"components": [_row(_button("a", "l" * 81))]},
+            "components.0.components.0",
+        ),
+        ("POST", "/channels/CHANNEL/messages", {"components": [_row(_button("a", ""))]}, "components.0.components.0"),
+        ("POST", "/channels/CHANNEL/messages", {"content": "x", "embeds": [{"title": 7}]}, "embeds.0.title"),
+        ("POST", "/channels/CHANNEL/messages", {"content": "x", "embeds": [{"title": "t" * 257}]}, "embeds.0.title"),
+        ("POST", "/channels/CHANNEL/messages", {"embeds": [{"footer": {"text": "t" * 2049}}]}, "embeds.0.footer.text"),
+        ("POST", "/channels/CHANNEL/messages", {"embeds": [{"title": "t"}] * 11}, "embeds"),
+        ("POST", "/channels/CHANNEL/threads", {"name": ""}, "name"),
+        ("POST", "/channels/CHANNEL/threads", {"name": "n" * 101}, "name"),
+        ("POST", "/channels/CHANNEL/threads", {"name": "n", "auto_archive_duration": 61}, "auto_archive_duration"),
+        ("PUT", "/applications/BOT/guilds/GUILD/commands", [{"name": "Status", "description": "d"}], "0.name"),
+        ("PUT", "/applications/BOT/guilds/GUILD/commands", [{"name": "status"}], "0.description"),
+    ],
+)
+async def test_a_form_over_a_limit_names_the_field(
+    sandbox: Sandbox, method: str, path: str, body: Any, where: str
+) -> None:
+    names = {"CHANNEL": sandbox.channel_id, "BOT": sandbox.application_id, "GUILD": sandbox.guild_id}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    headers = {"Authorization": f"Bot {sandbox.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, f"{sandbox.url}/api/v10{path}", json=body) as answer,
+    ):
+        refused = await answer.json()
+    assert (answer.status, refused["code"]) == (400, 50035)
+    node = refused["errors"]
+    for step in where.split("."):
+        node = node[step]
+    assert node
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("GET", "/channels/1", 10003),
+        ("GET", "/channels/CHANNEL/messages/1", 10008),
+        ("PATCH", "/channels/CHANNEL/messages/1", 10008),
+        ("POST", "/channels/CHANNEL/messages", 50006),
+        ("GET", "/guilds/1", 10004),
+        ("POST", "/interactions/1/guessed/callback", 10062),
+        ("PATCH", "/webhooks/BOT/guessed/messages/@original", 10015),
+        ("GET", "/nowhere", 0),
+    ],
+)
+async def test_what_is_not_there_has_its_own_code(sandbox: Sandbox, method: str, path: str, code: int) -> None:
+    path = path.replace("CHANNEL", sandbox.channel_id).replace("BOT", sandbox.application_id)
+    headers = {"Authorization": f"Bot {sandbox.token}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, f"{sandbox.url}/api/v10{path}", json={}) as answer,
+    ):
+        assert answer.status in (400, 404)
+        assert (await answer.json())["code"] == code
+
+
+async def test_nothing_is_answered_without_the_bots_token(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session, session.get(f"{sandbox.url}/api/v10/users/@me") as answer:
+        assert answer.status == 401
+
+
+async def test_what_is_not_json_is_refused(sandbox: Sandbox) -> None:
+    url = f"{sandbox.url}/api/v10/channels/{sandbox.channel_id}/messages"
+    headers = {"Authorization": f"Bot {sandbox.token}"}
+    async with aiohttp.ClientSession(headers=headers) as session, session.post(url, data=b"{") as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, 50109)
 
 
 @pytest.fixture
