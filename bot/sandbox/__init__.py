@@ -1,12 +1,11 @@
 """A loopback Discord: REST v10, gateway, attachments and three calls of a visitor, on 127.0.0.1 only.
 
 For `demo`, `run --sandbox` and the tests. The real discord.py client talks to it over real sockets once
-`redirect_discord`
-was called. In short::
+`redirect_discord` was called. In short::
 
     sandbox = await Sandbox.start()                 # or: async with await Sandbox.start() as sandbox
     redirect_discord(sandbox.port)                  # one target a process
-    await client.login(sandbox.token)               # guild: sandbox.guild_id, channel: sandbox.channel_id
+    await client.start(sandbox.token)               # guild: sandbox.guild_id, channel: sandbox.channel_id
     await sandbox.wait_for(lambda state: state["ready"], timeout=10)
     reply = await sandbox.slash("status", {}, "guest")   # {"interaction_id", "response": message | None}
     reply = await sandbox.click(reply["response"]["id"], "confirm", "operator")

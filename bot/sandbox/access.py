@@ -7,8 +7,8 @@ from bot.sandbox.service import Service
 
 
 def enter_channel(service: Service, channel_id: str, needed: Permission = Permission.NONE) -> Channel:
-    """The channel, if it is there, may be seen, and everything `needed` is granted. Raises ApiError 10003,
-    50001, 50013."""
+    """The channel, if it is there, may be seen, and everything `needed` is granted. Raises ApiError 10003, 50001,
+    50013."""
     channel = service.guild.get_channel(channel_id)
     held = service.guild.permissions_of(service.guild.bot)
     if not held & Permission.VIEW_CHANNEL:

@@ -1,5 +1,5 @@
-"""Handlers of the answers to interactions: the callback, @original and followups (developer docs, "Receiving
-and Responding")."""
+"""Handlers of the answers to interactions: the callback, @original and followups (developer docs, "Receiving and
+Responding")."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
-"""Handlers of the guild, its channels and threads, and of who the bot is (developer docs, resources Channel,
-Guild, User)."""
+"""Handlers of the guild, its channels and threads, and of who the bot is (developer docs, resources Channel, Guild,
+User)."""
 
 from dataclasses import replace
 

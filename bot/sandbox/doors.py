@@ -101,8 +101,8 @@ class Doors:
 
 
 def _file_headers(filename: str) -> dict[str, str]:
-    """What a bot relayed is never run as a page: only pictures and plain text open in the browser, judged by
-    the name alone."""
+    """What a bot relayed is never run as a page: only pictures and plain text open in the browser, judged by the name
+    alone."""
     kind = (PICTURES | TEXTS).get(filename[filename.rfind(".") :].lower())
     safety = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
     if kind is None:

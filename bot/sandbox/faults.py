@@ -44,8 +44,7 @@ class Faults:
 
     def fail(self, method: str, path: str, status: int = 500, *, times: int = 1, after: bool = False) -> None:
         """The next `times` requests of this method ("*" = any) whose path (below /api/v10) matches the regular
-        expression
-        `path` get `status`; with `after` the effect has happened all the same."""
+        expression `path` get `status`; with `after` the effect has happened all the same."""
         self._plan(method, path, status, times, after=after)
 
     def cut(self, method: str, path: str, *, times: int = 1, after: bool = False) -> None:
@@ -83,8 +82,8 @@ class Faults:
         self._outage = False
 
     def disconnect(self, code: int | None = None) -> None:
-        """Tears the gateway's connections (None), or closes them with this code (4000: resume; 4004: refused
-        for good)."""
+        """Tears the gateway's connections (None), or closes them with this code (4000: resume; 4004: refused for
+        good)."""
         self._gateway.disconnect(code)
 
     def reconnect(self) -> None:
@@ -96,8 +95,8 @@ class Faults:
         self._gateway.invalidate(resumable=resumable)
 
     def deafen(self) -> None:
-        """Present connections get no more events though heartbeats are answered; a new connection hears, and
-        resumes what was missed."""
+        """Present connections get no more events though heartbeats are answered; a new connection hears, and resumes
+        what was missed."""
         for connection in self._gateway.connections:
             connection.deaf = True
 

@@ -24,8 +24,8 @@ class Feed:
         self._waiters: list[asyncio.Future[None]] = []
 
     def subscribe(self, callback: Callable[[MessageEvent], None]) -> Callable[[], None]:
-        """Returns what ends the subscription. The callback runs inside the request that caused the event, so
-        it must be quick."""
+        """Returns what ends the subscription. The callback runs inside the request that caused the event, so it must
+        be quick."""
         self._subscribers.append(callback)
         return lambda: self._subscribers.remove(callback) if callback in self._subscribers else None
 
@@ -42,8 +42,8 @@ class Feed:
                 waiter.set_result(None)
 
     async def until(self, find: Callable[[], T], timeout: float) -> T:  # noqa: ASYNC109 - callers count in seconds
-        """The first true result of `find`, looked for now and after every change. Raises TimeoutError after
-        `timeout` seconds."""
+        """The first true result of `find`, looked for now and after every change. Raises TimeoutError after `timeout`
+        seconds."""
         async with asyncio.timeout(timeout):
             while not (found := find()):
                 waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -1,5 +1,5 @@
-"""Bytes of attachments: in memory, and beside the store where there is one. Named by id, never by what a
-request calls them."""
+"""Bytes of attachments: in memory, and beside the store where there is one. Named by id, never by what a request
+calls them."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""The one guild of the sandbox as plain values. Values are replaced, never changed in place, so a copy of a
-dict is a snapshot."""
+"""The one guild of the sandbox as plain values. Values are replaced, never changed in place, so a copy of a dict is a
+snapshot."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -147,8 +147,8 @@ class Guild:
 
 
 class Snowflakes:
-    """Ids as Discord makes them: the time in milliseconds, then a counter; always rising, even when the clock
-    does not."""
+    """Ids as Discord makes them: the time in milliseconds, then a counter; always rising, even when the clock does
+    not."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
         self._wall = wall

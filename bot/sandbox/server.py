@@ -1,5 +1,5 @@
-"""The sandbox as one object: builds its parts, listens on 127.0.0.1, and is what tests and the demo hold in
-their hands."""
+"""The sandbox as one object: builds its parts, listens on 127.0.0.1, and is what tests and the demo hold in their
+hands."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -66,9 +66,8 @@ class Sandbox:
         rules: Rules | None = None,
         check: Check | None = None,
     ) -> Self:
-        """Listens on 127.0.0.1:`port` (0 = any free one). `store`: a JSON file from which the channel is
-        restored and to which
-        it is written before each answer; attachments lie in a folder beside it. Raises OSError when the port
+        """Listens on 127.0.0.1:`port` (0 = any free one). `store`: a JSON file from which the channel is restored and
+        to which it is written before each answer; attachments lie in a folder beside it. Raises OSError when the port
         is taken."""
         token = f"sandbox.{secrets.token_urlsafe(24)}"
         sandbox = cls(page_token or secrets.token_urlsafe(24), store, clock or Clock(), rules or Rules(), check, token)
@@ -173,15 +172,15 @@ class Sandbox:
         return self._feed.subscribe(callback)
 
     async def wait_for(self, predicate: Callable[[SandboxState], T], timeout: float = 10.0) -> T:  # noqa: ASYNC109
-        """The first true result over the state, looked at now and after every change. Raises TimeoutError
-        after `timeout` seconds."""
+        """The first true result over the state, looked at now and after every change. Raises TimeoutError after
+        `timeout` seconds."""
         return await self._feed.until(lambda: predicate(self.state()), timeout)
 
     async def slash(
         self, command: str, options: Json | None = None, user: str = "operator", *, channel_id: str | None = None
     ) -> Reply:
-        """As `POST /sandbox/slash`; `channel_id` may be a thread. Raises VisitorError for what Discord's
-        client would not offer."""
+        """As `POST /sandbox/slash`; `channel_id` may be a thread. Raises VisitorError for what Discord's client would
+        not offer."""
         return await visitor.slash(self._service, command, options or {}, user, channel_id)
 
     async def click(self, message_id: str, custom_id: str, user: str = "operator") -> Reply:

@@ -1,5 +1,5 @@
-"""What every handler stands on: the guild, and the three ways to change a message of it, told to the gateway,
-the feed and the store."""
+"""What every handler stands on: the guild, and the three ways to change a message of it, told to the gateway, the
+feed and the store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -26,8 +26,8 @@ class Operation:
 
 
 class Specification:
-    """`check` is what `Sandbox.start(check=...)` takes. Raises ImportError without jsonschema, OSError without
-    the document."""
+    """`check` is what `Sandbox.start(check=...)` takes. Raises ImportError without jsonschema, OSError without the
+    document."""
 
     def __init__(self, path: Path) -> None:
         self._document: Json = json.loads(path.read_text(encoding="utf-8"))
@@ -101,8 +101,8 @@ def _read_operation(path: str, method: str, document: Json) -> Operation:
 
 
 def _with_text_ids(body: Any) -> Any:
-    """discord.py sends some ids as integers (files it uploads, the message it replies to), which Discord takes and its
-    document does not."""
+    """discord.py sends some ids as integers (files it uploads, the message it replies to), which Discord takes and
+    its document does not."""
     if not isinstance(body, dict):
         return body
     shown = dict(body)

@@ -1,5 +1,5 @@
-"""Keeps the guild over a restart: one JSON file, replaced atomically before a request is answered, attachments
-in a folder beside it."""
+"""Keeps the guild over a restart: one JSON file, replaced atomically before a request is answered, attachments in a
+folder beside it."""
 
 import asyncio
 import contextlib
@@ -69,8 +69,8 @@ def dump_guild(guild: Guild) -> Json:
 
 
 def load_guild(path: Path, next_id: Callable[[], str]) -> Guild | None:
-    """None if there is nothing, or nothing that can be read: that is moved aside, so that a damaged file costs
-    its messages only."""
+    """None if there is nothing, or nothing that can be read: that is moved aside, so that a damaged file costs its
+    messages only."""
     try:
         return _restore(json.loads(path.read_text(encoding="utf-8")), next_id)
     except FileNotFoundError:
