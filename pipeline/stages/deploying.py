@@ -70,7 +70,8 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     observed = tools.keeper.observed()
     if build is None or observed is None:
         return False
-    decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm)
+    since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
+    decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
         tell_waiting(tools, runs, decision.reason)
         return stand_by(tools, build, runs, observed)

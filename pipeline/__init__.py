@@ -1,0 +1,26 @@
+"""The autonomous pipeline. Knows nothing of Discord.
+
+    model.py errors.py ports.py     the words, the errors, the seams
+    keeper/                         the server's parent, a process of its own
+    crash/                          reports -> CrashReport, signatures, context (pure)
+    policy.py                       may this patch or restart proceed? (pure)
+    tables.py store.py migrate.py   the database, as sentences
+    adapters/                       git, builder, keeper client, consoles, watcher, analyst
+    tools.py                        what a stage may use, and what it may answer
+    stages/                         one state, one module: observe, then act
+    intake.py                       events, crashes and responses come in
+    runner.py housekeeping.py       runs and deployments advance; what has to be done now and then
+    orders.py views.py              what people order, and what they see
+
+The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the two together):
+
+    crash report -> signature -> being worked on, tries used up, or its fix is not in the crashing binary: counted
+                              -> else a run:
+
+    ANALYZING -> READY -> PATCHING -> BUILDING -> PUBLISHING -> AWAITING_DEPLOYMENT -> DEPLOYING -> VERIFYING -> SUCCEEDED
+       |  ^                  |            |                             |                              |
+       |  +------------------+------------+ at most twice in all        |                              +-> FAILED
+       +-> PROPOSED                                            AWAITING_APPROVAL                       |
+                                                                                    ROLLING_BACK <-----+
+                                                                                         +-> ROLLED_BACK
+"""
