@@ -1,0 +1,140 @@
+"""The demo's world: a checkout of the sample realm with a remote of its own, built and installed in one folder."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from bot.demo.bugs import REALM
+from bot.settings import Settings, SettingsError
+from pipeline.adapters import toolchain
+from pipeline.adapters.children import Child
+from pipeline.errors import DefiniteError
+
+GIT_TIMEOUT = 60  # seconds
+COMPILE_TIMEOUT = 600  # seconds
+PASSWORD = "Let-Me-In"  # noqa: S105 - of a server that listens on 127.0.0.1 for the length of a demo
+USER = "operator"
+
+
+@dataclass(frozen=True)
+class DemoWorld:
+    folder: Path
+    checkout: Path
+    remote: Path
+    server_dir: Path
+    state_dir: Path
+    world_port: int
+    soap_port: int
+
+    @property
+    def queue(self) -> Path:
+        return self.state_dir / "queue"
+
+
+def make_world(folder: Path) -> DemoWorld:
+    """Copies, commits, compiles and installs the realm. Raises ToolMissing with what to install, or DefiniteError."""
+    world = DemoWorld(
+        folder, folder / "source", folder / "remote.git", folder / "server", folder / "state", *free_ports(2)
+    )
+    make_repositories(world)
+    compile_realm(world)
+    install(world)
+    return world
+
+
+def make_repositories(world: DemoWorld) -> None:
+    shutil.copytree(REALM, world.checkout, ignore=shutil.ignore_patterns("build*", "__pycache__"))
+    world.remote.mkdir()
+    run(world, ["git", "init", "-q", "--bare", "-b", "main"], world.remote)
+    run(world, ["git", "init", "-q", "-b", "main"], world.checkout)
+    run(world, ["git", "add", "-A"], world.checkout)
+    me = ["-c", "user.name=Realm owner", "-c", "user.email=owner@realm.invalid", "-c", "commit.gpgsign=false"]
+    run(world, ["git", *me, "commit", "-q", "-m", "The realm as its owners run it"], world.checkout)
+    run(world, ["git", "remote", "add", "origin", str(world.remote)], world.checkout)
+    run(world, ["git", "push", "-q", "-u", "origin", "main"], world.checkout)
+
+
+def compile_realm(world: DemoWorld) -> None:
+    """As its owners would: a build folder of their own."""
+    build = world.folder / "build"
+    tools = toolchain.find(world.state_dir)
+    run(world, tools.configure(world.checkout, build, "RelWithDebInfo"), world.folder, COMPILE_TIMEOUT)
+    run(world, tools.compile(build, "worldserver", "RelWithDebInfo"), world.folder, COMPILE_TIMEOUT)
+
+
+def install(world: DemoWorld) -> None:
+    world.server_dir.mkdir()
+    name = toolchain.executable_name("worldserver")
+    built = next(path for path in (world.folder / "build").rglob(name) if path.is_file())
+    shutil.copy2(built, world.server_dir / name)
+    (world.server_dir / "worldserver.conf").write_text(
+        f"""[worldserver]
+WorldServerPort = {world.world_port}
+BindIP = "127.0.0.1"
+SOAP.Enabled = 1
+SOAP.IP = "127.0.0.1"
+SOAP.Port = {world.soap_port}
+Console.Enable = 0
+MaxCoreStuckTime = 5
+Realm.ConsoleUser = "{USER}"
+Realm.ConsolePassword = "{PASSWORD}"
+Realm.LateSeconds = 45
+""",
+        encoding="utf-8",
+    )
+
+
+def run(world: DemoWorld, argv: list[str], cwd: Path, timeout: float = GIT_TIMEOUT) -> None:
+    """A child of the demo's own; raises DefiniteError with the end of what it printed."""
+    log = world.folder / "preparation.log"
+    child = Child.start(argv, cwd=cwd, output=log, what="demo", on_started=lambda *_: None)
+    if child.wait(timeout) != 0:
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        raise DefiniteError(f"{' '.join(argv[:3])} failed:\n{tail}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on just now; held together, so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+class DemoSettings(Settings):
+    """Only what is given: the environment and `.env` of whoever tries the demo are not read."""
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, *_args, **_others):  # type: ignore[no-untyped-def]
+        return (init_settings,)
+
+
+def settings_of(world: DemoWorld, soak: timedelta, port: int, token: str | None) -> Settings:
+    if port and not 0 < port < 65536:
+        raise SettingsError(["SANDBOX_PORT: is not a port: give a number from 1 to 65535, or 0 for any free one"])
+    return DemoSettings(
+        realm_name="Sample realm",
+        state_dir=world.state_dir,
+        source_dir=world.checkout,
+        server_dir=world.server_dir,
+        server_command=(toolchain.executable_name("worldserver"), "-c", "worldserver.conf"),
+        server_port=world.world_port,
+        server_console=f"soap://127.0.0.1:{world.soap_port}",
+        server_console_user=USER,
+        server_console_password=PASSWORD,
+        server_soak=soak,
+        server_stop_notice=timedelta(seconds=5),
+        server_ready_timeout=timedelta(seconds=60),
+        build_like=world.folder / "build",
+        min_free_disk=200 << 20,
+        sandbox_port=port,
+        sandbox_token=token,
+    )

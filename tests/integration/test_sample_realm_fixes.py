@@ -1,0 +1,59 @@
+"""The prepared fixes do what their kind says: compiled into the sample realm and run."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import realm
+from realm import start_server
+
+from bot.demo.bugs import BUGS, FixKind, get_bug, list_edits
+
+DISPATCHER = get_bug("dispatcher")
+
+
+def test_with_all_good_fixes_no_planted_bug_ends_the_server(tmp_path: Path) -> None:
+    variant = realm.build_variant([bug.fix for bug in BUGS], tmp_path / "bin")
+    assert variant.compiled, variant.output
+    assert "warning:" not in variant.output
+    with start_server(variant.server, tmp_path, {"Realm.LateSeconds": 0}) as server:
+        server.wait_ready()
+        for bug in BUGS:
+            server.soap(bug.command)
+        realm.wait_for(lambda: "login of Wanderer is finished\n" in server.read("Playerbot.log"), "the last bug")
+        reached = server.read_experience() + 60
+        realm.wait_for(lambda: server.read_experience() > reached, "a second of play")
+        assert server.process.poll() is None
+        assert not (tmp_path / "deferred_login.txt").exists()
+        assert server.soap("server exit").status == 200
+        assert server.wait_exit() == 0
+
+
+def test_a_fix_that_does_not_compile_is_told_by_the_compiler(tmp_path: Path) -> None:
+    variant = realm.build_variant(list_edits(DISPATCHER, FixKind.NO_COMPILE), tmp_path / "bin")
+    assert not variant.compiled
+    assert "GameSystemsManager.cpp" in variant.output and "error:" in variant.output
+
+
+def test_a_fix_that_crashes_at_the_start_never_gets_ready(tmp_path: Path) -> None:
+    variant = realm.build_variant(list_edits(DISPATCHER, FixKind.CRASH_AT_START), tmp_path / "bin")
+    with start_server(variant.server, tmp_path) as server:
+        assert server.wait_exit() == -signal.SIGSEGV
+        assert not server.is_ready
+
+
+def test_a_fix_that_crashes_after_ready_cures_its_own_bug(tmp_path: Path) -> None:
+    variant = realm.build_variant(list_edits(DISPATCHER, FixKind.CRASH_AFTER_READY), tmp_path / "bin")
+    with start_server(variant.server, tmp_path) as server:
+        server.wait_ready().soap(DISPATCHER.command)
+        realm.wait_for(lambda: "Ahnra logs out" in server.read("Playerbot.log"), "the bot's logout")
+        assert server.read_experience() > 0
+        assert server.wait_exit() == -signal.SIGSEGV
+
+
+@pytest.mark.parametrize("name", ["aura"])
+def test_a_fix_that_does_not_cure_leaves_the_crash_as_it_was(tmp_path: Path, name: str) -> None:
+    variant = realm.build_variant(list_edits(get_bug(name), FixKind.NOT_CURED), tmp_path / "bin")
+    with start_server(variant.server, tmp_path) as server:
+        server.wait_ready().soap(f"bug {name}")
+        assert server.wait_exit() == -signal.SIGSEGV
