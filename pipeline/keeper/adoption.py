@@ -1,0 +1,214 @@
+"""What a new keeper finds: a living server to adopt, one that ended while nobody looked, one that nobody noted."""
+
+from __future__ import annotations
+
+import calendar
+import contextlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from pipeline.keeper import foreign
+from pipeline.keeper.book import Book
+from pipeline.keeper.foreign import Found, Supervisor
+from pipeline.keeper.journal import list_recent
+from pipeline.keeper.launch import GENERATION, LIFE
+from pipeline.keeper.memory import Life, Who
+from pipeline.keeper.process import end_all, is_alive
+from pipeline.keeper.protocol import SERVER_MARK, Event, EventKind, Exit, ProtocolError, from_json, from_plain
+
+# A killed keeper's child needs this long at most to become the server and carry its mark.
+_FORK_WINDOW = 3.0  # seconds
+_STEP = 0.02  # seconds
+_SAME_TIME = 0.002  # seconds; times that went through JSON or a file name
+
+
+@dataclass(frozen=True)
+class Adopt:
+    """A living server to look after."""
+
+    life: Life
+
+
+@dataclass(frozen=True)
+class KeepOff:
+    """A living server that somebody else looks after."""
+
+    supervisor: Supervisor
+    pid: int
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """No server of this folder lives."""
+
+
+Finding = Adopt | KeepOff | Nobody
+
+
+def find_marked(book: Book) -> Life | None:
+    """A living server that a keeper started. What it left behind in other processes, being ours, is ended."""
+    found = foreign.list_marked(book.folder_id)
+    leaders = sorted((each for each in found if each.leads), key=lambda each: each.who.create_time)
+    lives = [life for each in leaders if (life := read_life(each, book.boot))]
+    if lives:
+        return lives[0]
+    end_all([psutil.Process(each.who.pid) for each in found if psutil.pid_exists(each.who.pid)])
+    return None
+
+
+def wait_for_marked(book: Book) -> Life | None:
+    """As `find_marked`, for a lock that somebody holds: the process may not have become the server yet."""
+    deadline = time.monotonic() + _FORK_WINDOW
+    while time.monotonic() < deadline:
+        if life := find_marked(book):
+            return life
+        time.sleep(_STEP)
+    return None
+
+
+def read_life(found: Found, boot: str) -> Life | None:
+    """The life that stands in a process's environment."""
+    mark = found.environment.get(SERVER_MARK)
+    if not mark:
+        return None
+    who = found.who
+    try:
+        life = from_json(Life, found.environment.get(LIFE, ""))
+    except ProtocolError:
+        generation = found.environment.get(GENERATION, "")
+        life = Life(mark, who.create_time, boot, int(generation) if generation.isdigit() else 0)
+    return replace(life, pid=who.pid, create_time=who.create_time, adopted=True)
+
+
+def look_around(book: Book, executable: Path, argv: Iterable[str]) -> Finding:
+    """Before a start: does a server of this folder live already?"""
+    own_cgroup = foreign.read_cgroup("self")
+    for each in foreign.find_servers(book.folders.server, executable, tuple(argv)):
+        if supervisor := foreign.find_supervisor(each, own_cgroup):
+            return KeepOff(supervisor, each.who.pid)
+        if life := read_life(each, book.boot):
+            if each.leads:
+                return Adopt(life)
+            continue  # something that a server of ours has left
+        if each.user != psutil.Process().username():
+            return KeepOff(Supervisor(f"user {each.user}", each.who), each.who.pid)
+        return Adopt(_make_stranger(book, each))
+    return Nobody()
+
+
+def _make_stranger(book: Book, found: Found) -> Life:
+    """A server that somebody started by hand: the build is what lies there, if it was not exchanged since."""
+    placed = book.memory.placed
+    return Life(
+        id=f"found-{found.who.pid}",
+        started=found.who.create_time,
+        boot=book.boot,
+        generation=book.wish.generation if book.wish else 0,
+        build=placed.manifest.build if placed else None,
+        own=placed.own if placed else None,
+        restart=book.wish.restart if book.wish else 0,
+        pid=found.who.pid,
+        create_time=found.who.create_time,
+        marked=False,
+        adopted=True,
+    )
+
+
+def find_told_exit(events: Iterable[Event], life: Life) -> Exit | None:
+    """The EXITED event of a life, if the keeper before us came so far."""
+    for event in events:
+        if event.kind == EventKind.EXITED and event.data.get("pid") == life.pid:
+            told = _read_exit(event)
+            if told and abs(told.started - life.started) < _SAME_TIME:
+                return told
+    return None
+
+
+def _read_exit(event: Event) -> Exit | None:
+    try:
+        return from_plain(Exit, dict(event.data))
+    except (TypeError, ValueError):
+        return None
+
+
+def find_lost_life(book: Book) -> Life | None:
+    """The newest life that was begun and neither lives, is remembered, nor was told to have ended.
+
+    Its keeper was killed between the spawn and the note of it, and it died before we came: an event of its spawn, or
+    only its output, is left.
+    """
+    events = list_recent(book.folders.events)
+    known = [told.started for each in events if each.kind == EventKind.EXITED and (told := _read_exit(each))]
+    known += [each.started for each in (book.life, book.memory.last_exit) if each]
+    newest = max(known, default=0.0)
+    boot = _find_boot(events) or book.boot
+    spawned = [each for each in events if each.kind == EventKind.SPAWNED and _get_started(each) > newest + _SAME_TIME]
+    if spawned:
+        return _read_spawned(spawned[-1], boot)
+    return _find_by_output(book, newest, boot) if events else None
+
+
+def _find_boot(events: Iterable[Event]) -> str | None:
+    """The boot of the keeper before us: it is told at its start."""
+    boots = [each.data.get("boot") for each in events if each.kind == EventKind.KEEPER_STARTED]
+    return boots[-1] if boots and isinstance(boots[-1], str) else None
+
+
+def _get_started(event: Event) -> float:
+    started = event.data.get("started")
+    return float(started) if isinstance(started, int | float) else 0.0
+
+
+def _read_spawned(event: Event, boot: str) -> Life:
+    data = event.data
+    life = Life(f"lost-{event.number}", _get_started(event), boot, int(data.get("generation") or 0))
+    return replace(
+        life,
+        build=data.get("build"),
+        deployment=data.get("deployment"),
+        output=data.get("output"),
+        pid=int(data.get("pid") or 0),
+        create_time=float(data.get("create_time") or 0.0),
+    )
+
+
+def _find_by_output(book: Book, newest: float, boot: str) -> Life | None:
+    """Only an output that something was written to proves that a process was there."""
+    try:
+        files = [Path(each.path) for each in os.scandir(book.folders.lives) if each.name.startswith("output-2")]
+        found = max((each for each in files if each.stat().st_size), key=lambda each: each.name, default=None)
+    except OSError:
+        return None
+    stamp = _parse_stamp(found.name) if found else 0.0
+    if found is None or stamp <= newest + _SAME_TIME:
+        return None
+    generation = book.wish.generation if book.wish else 0
+    build = book.memory.placed.manifest.build if book.memory.placed else None
+    return Life(f"lost-{found.name}", stamp, boot, generation, build=build, output=str(found))
+
+
+def _parse_stamp(name: str) -> float:
+    text = name.removeprefix("output-").removesuffix(".log")
+    try:
+        whole, _, rest = text.partition(".")
+        return calendar.timegm(time.strptime(whole, "%Y%m%dT%H%M%S")) + int(rest.rstrip("Z")) / 1000
+    except ValueError:
+        return 0.0
+
+
+def lives_on(life: Life) -> bool:
+    """Whether the remembered process still runs."""
+    return is_alive(Who(life.pid, life.create_time))
+
+
+def estimate_lived(life: Life) -> float:
+    """Seconds that a life whose end nobody saw must have lived at least: until its last output, or until ready."""
+    seen = life.ready_at or life.started
+    with contextlib.suppress(OSError):
+        seen = max(seen, Path(life.output).stat().st_mtime) if life.output else seen
+    return max(0.0, seen - life.started)

@@ -1,0 +1,115 @@
+"""Where the keeper's files are, and how its small files are read and written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.keeper.points import point
+from pipeline.keeper.protocol import (
+    BUILDS,
+    DESIRED,
+    EVENTS,
+    LOCK_FOLDER,
+    OBSERVED,
+    ProtocolError,
+    from_json,
+    replace_file,
+    to_json,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The two folders the keeper was started for. Both absolute, without symlinks."""
+
+    state: Path
+    server: Path
+
+    @property
+    def lives(self) -> Path:
+        """Output, logs and cores of each life."""
+        return self.state / "server"
+
+    @property
+    def own(self) -> Path:
+        """The keeper's folder inside SERVER_DIR, on its filesystem."""
+        return self.server / LOCK_FOLDER
+
+    @property
+    def staged(self) -> Path:
+        return self.own / "staged"
+
+    @property
+    def previous(self) -> Path:
+        return self.own / "previous"
+
+    @property
+    def builds(self) -> Path:
+        return self.state / BUILDS
+
+    @property
+    def desired(self) -> Path:
+        return self.state / DESIRED
+
+    @property
+    def desired_copy(self) -> Path:
+        return self.own / DESIRED
+
+    @property
+    def observed(self) -> Path:
+        return self.state / OBSERVED
+
+    @property
+    def events(self) -> Path:
+        return self.state / EVENTS
+
+    @property
+    def memory(self) -> Path:
+        return self.own / "memory.json"
+
+    @property
+    def swap(self) -> Path:
+        return self.own / "swap.json"
+
+    @property
+    def keeper_lock(self) -> Path:
+        return self.own / "keeper.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        return self.own / "server.lock"
+
+    @property
+    def faults(self) -> Path:
+        """Tracebacks of the keeper's own bugs."""
+        return self.state / "keeper.log"
+
+    def make(self) -> None:
+        """Raises OSError only for the folder without which nothing can be locked."""
+        self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.lives.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return  # a full or unwritable state folder stops no start
+
+
+def read_json(shape: type[T], path: Path) -> T | None:
+    """None where there is no such file or it cannot be read as one."""
+    try:
+        return from_json(shape, path.read_bytes())
+    except (OSError, ProtocolError):
+        return None
+
+
+def write_json(path: Path, value: Any) -> bool:
+    """False when it could not be written."""
+    try:
+        point("state.write")
+        replace_file(path, to_json(value))
+    except OSError:
+        return False
+    return True
