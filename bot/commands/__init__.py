@@ -1,0 +1,227 @@
+"""A command = check, one call of the pipeline, one message, one audit row. Buttons are commands without a slash.
+
+`admit` checks, `serve` does the rest: it defers first, so that nothing the pipeline does can cost Discord's three
+seconds, knows how far the order came when something goes wrong, and says that and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import discord
+
+from bot import messages
+from bot.channel import Channel, ChannelFault
+from bot.limits import cut_middle
+from bot.messages import Phase
+from bot.payloads import Message
+from bot.permissions import Allowed, Denied, Operators, Visitor, decide
+from bot.redaction import Redact, cleaned
+from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RestartPlan, RevertPlan, StatusView
+from pipeline.ports import Clock
+
+ORDER_TIMEOUT = 120.0  # seconds one call of the pipeline may take
+LONGEST_REASON = 80  # UTF-16 units: it travels in a custom_id
+UNKNOWN_INTERACTION = 10062
+ALREADY_ACKNOWLEDGED = 40060
+
+_log = logging.getLogger(__name__)
+
+
+class OrderDesk(Protocol):
+    """What a command may ask of the pipeline (pipeline/orders.py)."""
+
+    async def status(self) -> StatusView: ...
+    async def pause(self, by: Actor, reason: str) -> Outcome: ...
+    async def resume(self, by: Actor) -> Outcome: ...
+    async def list_fixes(self) -> list[FixLine]: ...
+    async def plan_revert(self, commit: str) -> RevertPlan | Impossible: ...
+    async def revert(self, commit: str, by: Actor) -> Outcome: ...
+    async def plan_restart(self) -> RestartPlan: ...
+    async def restart_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome: ...
+    async def cancel_order(self, order: int, by: Actor) -> Outcome: ...
+    async def approve(self, run: str, by: Actor) -> Outcome: ...
+    async def reject(self, run: str, by: Actor, reason: str) -> Outcome: ...
+    async def deploy_now(self, run: str, by: Actor) -> Outcome: ...
+    async def start_server(self, by: Actor) -> Outcome: ...
+
+
+class AuditBook(Protocol):
+    """Append-only: who, what, where, when, outcome. Blocks, and is called in a thread."""
+
+    def append_audit(
+        self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
+    ) -> None: ...
+
+
+@dataclass
+class Desk:
+    """What every command works with."""
+
+    orders: OrderDesk
+    audit: AuditBook
+    operators: Operators
+    channel: Channel
+    clock: Clock
+    redact: Redact
+    notice: timedelta = timedelta(seconds=30)  # SERVER_STOP_NOTICE: the delay of a restart that names none
+    busy: set[str] = field(default_factory=set)  # buttons whose order is under way
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an order came to: the message, and its line in the audit."""
+
+    message: Message
+    outcome: str
+    changed: bool  # whether anything was ordered
+
+
+Work = Callable[[Actor], Awaitable[Reply]]
+
+
+@dataclass
+class Order:
+    """One interaction on its way."""
+
+    action: str  # the row of the permission table
+    arguments: str  # as given, for the audit
+    work: Work
+    changes: bool = True  # False: it only reads or asks
+    replaces: bool = False  # the answer takes the place of the message whose button was pressed
+    phase: Phase = Phase.BEFORE
+
+
+def asked(message: Message) -> Reply:
+    """A question or a view: nothing was ordered."""
+    return Reply(message, "answered", changed=False)
+
+
+def settled(outcome: Outcome, confirm: Callable[[Done], Message]) -> Reply:
+    """The message of an order's outcome."""
+    match outcome:
+        case Done():
+            return Reply(confirm(outcome), "done", changed=True)
+        case Impossible(reason):
+            return Reply(messages.impossible(outcome), f"impossible: {reason}", changed=False)
+
+
+def trim_reason(reason: str | None) -> str:
+    """One line that fits a custom_id."""
+    return cut_middle(" ".join((reason or "").split()), LONGEST_REASON)
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+def get_visitor(interaction: discord.Interaction) -> Visitor:
+    member = interaction.user
+    roles = frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset()
+    return Visitor(member.id, interaction.guild_id, roles)
+
+
+def get_actor(interaction: discord.Interaction) -> Actor:
+    where = f"{interaction.guild_id or 'direct message'}/{interaction.channel_id or '?'}"
+    return Actor(str(interaction.user.id), interaction.user.display_name, where)
+
+
+async def admit(desk: Desk, interaction: discord.Interaction, action: str, arguments: str) -> bool:
+    """Whether the person may; a refusal is answered, to him alone, and written down."""
+    decision = decide(action, get_visitor(interaction), desk.operators)
+    match decision:
+        case Allowed():
+            return True
+        case Denied(message, reason):
+            await answer_privately(desk, interaction, message)
+            await _write_down(desk, interaction, action, arguments, reason)
+            return False
+
+
+async def answer_privately(desk: Desk, interaction: discord.Interaction, message: Message) -> None:
+    form = await desk.channel.pen.send_form(message)
+    try:
+        await interaction.response.send_message(**form, ephemeral=True)
+    except discord.HTTPException as fault:
+        _log.warning("an answer did not reach Discord: %s", fault)
+
+
+# --- what -------------------------------------------------------------------------------------------------------------
+
+
+async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
+    """Defers, orders, writes down, answers. Raises nothing but cancellation."""
+    try:
+        if await _defer(interaction, order):
+            await _carry_out(desk, interaction, order)
+    except Exception:
+        _log.exception("/%s by %s met an error (%s)", order.action, interaction.user.id, order.phase.value)
+        await _tell_failure(desk, interaction, order)
+
+
+async def _defer(interaction: discord.Interaction, order: Order) -> bool:
+    """Whether Discord still waits for us. If not, nothing is done at all."""
+    try:
+        await interaction.response.defer(thinking=not order.replaces)
+    except discord.HTTPException as fault:
+        _log.warning("/%s came too late to be answered, nothing was done: %s", order.action, fault)
+        if fault.code == ALREADY_ACKNOWLEDGED:
+            await interaction.edit_original_response(content=messages.failed(order.action, Phase.BEFORE).content)
+        return False
+    return True
+
+
+async def _carry_out(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
+    order.phase = Phase.DURING if order.changes else Phase.BEFORE
+    try:
+        reply = await asyncio.wait_for(order.work(get_actor(interaction)), ORDER_TIMEOUT)
+    except BaseException as fault:
+        await _write_down(desk, interaction, order.action, order.arguments, f"error: {type(fault).__name__}")
+        raise
+    order.phase = Phase.AFTER if reply.changed else Phase.BEFORE
+    await _write_down(desk, interaction, order.action, order.arguments, reply.outcome)
+    await _answer(desk, interaction, order, reply)
+
+
+async def _answer(desk: Desk, interaction: discord.Interaction, order: Order, reply: Reply) -> None:
+    """In the place that waits for it; where that is gone and something was done, as a message of the channel."""
+    form = await desk.channel.pen.edit_form(cleaned(reply.message, desk.redact))
+    try:
+        await interaction.edit_original_response(**form)
+    except (discord.HTTPException, OSError) as fault:
+        _log.warning("the answer to /%s did not reach Discord: %s", order.action, fault)
+        if reply.changed:
+            await _say_late(desk, interaction, order)
+
+
+async def _say_late(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
+    text = messages.too_late(f"`{order.action}`", get_actor(interaction))
+    try:
+        await desk.channel.send(None, text, f"i{interaction.id}")
+    except ChannelFault as fault:
+        _log.warning("nor did the word that /%s was done: %s", order.action, fault)
+
+
+async def _tell_failure(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
+    text = messages.failed(order.action, order.phase).content
+    try:
+        if order.replaces:
+            await interaction.followup.send(text, ephemeral=True)
+        else:
+            await interaction.edit_original_response(content=text)
+    except (discord.HTTPException, OSError) as fault:
+        _log.warning("the error of /%s could not be told: %s", order.action, fault)
+
+
+async def _write_down(desk: Desk, interaction: discord.Interaction, action: str, arguments: str, outcome: str) -> None:
+    """A row of the audit. That it cannot be written never undoes or hides what was done."""
+    actor = get_actor(interaction)
+    row = (desk.clock.now(), actor.id, actor.name, actor.where, action, desk.redact(arguments), desk.redact(outcome))
+    try:
+        await asyncio.to_thread(desk.audit.append_audit, *row)
+    except Exception:
+        _log.exception("the audit row of /%s by %s could not be written", action, actor.id)

@@ -1,0 +1,179 @@
+"""The discord.py client: `guilds` intent only, no mentions, commands synced when they changed, one error handler."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.channel import Channel
+from bot.commands import Desk, admit, answer_privately, get_visitor, pause, restart_server, resume, revert, status
+from bot.commands.buttons import press
+from bot.messages import Phase, failed
+from bot.outbox import Report
+from bot.permissions import Allowed, decide
+
+COMMANDS = (status, pause, resume, revert, restart_server)
+REFUSED_LOGIN = 4004  # the gateway's close code
+LONGEST_WAIT = 60.0  # seconds between tries while Discord is away
+REFUSED_WAIT = 300.0  # seconds: 10,000 refused requests in 10 min end in a ban
+NO_LIMIT_LONGER_THAN = 30.0  # seconds discord.py may sleep for a rate limit by itself
+
+_log = logging.getLogger(__name__)
+
+
+class CommandTree(app_commands.CommandTree["SpiritHealer"]):
+    """Default deny for every command, and the one error handler."""
+
+    async def interaction_check(self, interaction: discord.Interaction[SpiritHealer]) -> bool:
+        name, given = _describe(interaction)
+        if interaction.type is discord.InteractionType.autocomplete:
+            return await self.client.admit_completion(interaction, name)
+        return await admit(self.client.desk, interaction, name, given)
+
+    async def on_error(
+        self, interaction: discord.Interaction[SpiritHealer], error: app_commands.AppCommandError
+    ) -> None:
+        name, _ = _describe(interaction)
+        _log.error("/%s by %s met an error", name, interaction.user.id, exc_info=error)
+        if not interaction.response.is_done():
+            await answer_privately(self.client.desk, interaction, failed(name, Phase.BEFORE))
+
+
+class SpiritHealer(discord.Client):
+    """One login. Every new login is a new client."""
+
+    def __init__(self, desk: Desk, channel: Channel, report: Report, *, guild_ready_timeout: float = 2.0) -> None:
+        super().__init__(
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            guild_ready_timeout=guild_ready_timeout,
+            max_ratelimit_timeout=NO_LIMIT_LONGER_THAN,
+        )
+        self.desk = desk
+        self.tree = CommandTree(self)
+        self._channel = channel
+        self._report = report
+        self._guild = discord.Object(channel.guild)
+        for each in COMMANDS:
+            each.register(self.tree, desk, self._guild)
+
+    async def setup_hook(self) -> None:
+        self._channel.attach(self)
+        try:
+            await sync_commands(self.tree, self._guild)
+        except (discord.Forbidden, discord.NotFound, app_commands.CommandSyncFailure) as fault:
+            _log.error("the commands could not be registered: %s", fault)
+            words = f"Commands could not be registered in server `{self._guild.id}`: is the bot a member of it?"
+            self._report("discord commands", words)
+        else:
+            self._report("discord commands", None)
+
+    async def on_ready(self) -> None:
+        _log.info("logged in at Discord as %s", self.user)
+        self._report("discord login", None)
+        if self.get_guild(self._guild.id) is None:
+            words = f"The bot is not a member of server `{self._guild.id}` (`DISCORD_GUILD_ID`)."
+            self._report("discord server", words)
+        else:
+            self._report("discord server", None)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        if interaction.type is discord.InteractionType.component:
+            data: Any = interaction.data or {}
+            await press(self.desk, interaction, str(data.get("custom_id", "")))
+
+    async def on_error(self, event_method: str, /, *args: Any, **_kwargs: Any) -> None:
+        _log.exception("an error in %s", event_method)
+        for each in args:
+            if isinstance(each, discord.Interaction) and not each.response.is_done():
+                await answer_privately(self.desk, each, failed("", Phase.BEFORE))
+
+    async def admit_completion(self, interaction: discord.Interaction[SpiritHealer], name: str) -> bool:
+        """Completions are refused silently: an empty list."""
+        if may_complete(self.desk, interaction, name):
+            return True
+        await interaction.response.autocomplete([])
+        return False
+
+    async def close(self) -> None:
+        self._channel.detach(self)
+        await super().close()
+
+
+def may_complete(desk: Desk, interaction: discord.Interaction[Any], name: str) -> bool:
+    return isinstance(decide(name, get_visitor(interaction), desk.operators), Allowed)
+
+
+def _describe(interaction: discord.Interaction[Any]) -> tuple[str, str]:
+    """The command's name and its options as given."""
+    data: Any = interaction.data or {}
+    options = data.get("options") or []
+    return str(data.get("name", "")), " ".join(f"{each.get('name')}={each.get('value')}" for each in options)
+
+
+# --- registering -----------------------------------------------------------------------------------------------------
+
+
+async def sync_commands(tree: app_commands.CommandTree[Any], guild: discord.abc.Snowflake) -> bool:
+    """Registers our commands in the guild, only where they differ from what is registered; whether they did."""
+    registered = {each.name: _outline(each.to_dict()) for each in await tree.fetch_commands(guild=guild)}
+    ours = {each.name: _outline(each.to_dict(tree)) for each in tree.get_commands(guild=guild)}
+    if ours == registered:
+        return False
+    await tree.sync(guild=guild)
+    return True
+
+
+def _outline(command: Any) -> tuple[Any, ...]:
+    """What people see of a command."""
+    options = tuple(
+        (each["name"], each["description"], each["type"], bool(each.get("required")), bool(each.get("autocomplete")))
+        for each in command.get("options") or []
+    )
+    return (command["description"], options)
+
+
+# --- staying logged in -----------------------------------------------------------------------------------------------
+
+
+async def run_client(
+    make: Callable[[], discord.Client],
+    token: str,
+    report: Report,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Keeps a client logged in until it is cancelled. A refused login degrades the bot, it never ends it."""
+    tries = 0
+    while True:
+        client = make()
+        try:
+            await client.start(token)
+            return
+        except discord.LoginFailure:
+            tries, wait = 0, REFUSED_WAIT
+            words = (
+                "Discord refuses the login: `DISCORD_TOKEN` is wrong or was reset. Messages wait until it is mended."
+            )
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as fault:
+            wait, words = _read_fault(fault, tries)
+            tries += 1
+        finally:
+            await client.close()
+        _log.warning("%s Next try in %.0f s.", words, wait)
+        report("discord login", words)
+        await sleep(wait)
+
+
+def _read_fault(fault: Exception, tries: int) -> tuple[float, str]:
+    """How long to wait, and what to say."""
+    if isinstance(fault, discord.ConnectionClosed) and fault.code == REFUSED_LOGIN:
+        return REFUSED_WAIT, "Discord ended the login: `DISCORD_TOKEN` was reset. Messages wait until it is mended."
+    wait = min(LONGEST_WAIT, 2.0**tries)
+    return wait, f"Discord cannot be reached ({type(fault).__name__}); messages wait and are delivered later."

@@ -1,0 +1,68 @@
+"""Buttons are told apart by their custom_id, `<action>:<argument>`, so that they outlive the bot that sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import discord
+
+from bot import messages
+from bot.commands import Desk, Order, Reply, admit, answer_privately, asked, restart_server, resume, revert, runs, serve
+from pipeline.model import Actor
+
+QUESTIONS = ("confirm-revert", "restart")  # what a question's button does: void once the question is old
+
+
+async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) -> None:
+    """One click: the permission, then the order, never the same one twice at once."""
+    action, _, argument = custom_id.partition(":")
+    if not await admit(desk, interaction, action, argument):
+        return
+    mark = f"{interaction.message.id if interaction.message else 0} {custom_id}"
+    if mark in desk.busy:
+        await answer_privately(desk, interaction, messages.under_way())
+        return
+    desk.busy.add(mark)
+    try:
+        await serve(desk, interaction, _choose(desk, interaction, action, argument))
+    finally:
+        desk.busy.discard(mark)
+
+
+def _choose(desk: Desk, interaction: discord.Interaction, action: str, argument: str) -> Order:
+    if action in QUESTIONS and _is_old(desk, interaction):
+        return _let_lapse(action, argument)
+    return ORDERS[action](desk, argument)
+
+
+def _is_old(desk: Desk, interaction: discord.Interaction) -> bool:
+    asked_at = interaction.message.created_at if interaction.message else desk.clock.now()
+    return desk.clock.now() - asked_at > messages.ASK_AGAIN_AFTER
+
+
+def _let_lapse(action: str, argument: str) -> Order:
+    async def work(_by: Actor) -> Reply:
+        return Reply(messages.question_lapsed(), "lapsed", changed=False)
+
+    return Order(action, argument, work, changes=False, replaces=True)
+
+
+def _keep(_desk: Desk, argument: str) -> Order:
+    async def work(by: Actor) -> Reply:
+        return asked(messages.kept(by))
+
+    return Order("keep", argument, work, changes=False, replaces=True)
+
+
+ORDERS: dict[str, Callable[[Desk, str], Order]] = {
+    "approve": runs.approve,
+    "reject": runs.reject,
+    "deploy": runs.deploy_now,
+    "start": lambda desk, _argument: runs.start(desk),
+    "resume": lambda desk, _argument: resume.order(desk),
+    "revert": revert.question,
+    "confirm-revert": revert.order,
+    "restart": restart_server.order,
+    "cancel": restart_server.cancel,
+    "keep": _keep,
+}

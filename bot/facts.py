@@ -1,0 +1,123 @@
+"""The facts that a card is put together from: each a short text of one line, empty where nothing is known."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot import markup
+from bot.limits import cut_middle
+from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import CardView, DeploymentView, Run
+
+
+def server_line(view: CardView) -> str:
+    """How the server is after this crash."""
+    if view.back_after is not None:
+        return f"Server back after **{duration(view.back_after)}**"
+    match view.server:
+        case None:
+            return "**The keeper does not answer; whether the server runs is not known**"
+        case ServerState.READY:
+            return "Server up"
+        case ServerState.STARTING:
+            return "Server is starting again"
+        case ServerState.BACKOFF:
+            return "**Server down**, the next start waits"
+        case ServerState.SWAPPING:
+            return "Server down while a build is put in place"
+        case ServerState.STOPPING:
+            return "Server is stopping"
+        case ServerState.HELD | ServerState.ABSENT:
+            return "**Nothing is running**"
+        case _:
+            assert_never(view.server)
+
+
+def crash_line(view: CardView) -> str:
+    report = view.report
+    category = prose(report.category) if report and report.category else ""
+    ran = f"running {code(markup.revision(view.running))}" if view.running else ""
+    return join(f"{category} {place(view)}".strip(), seen(view), ran)
+
+
+def place(view: CardView) -> str:
+    frame = view.report.frame if view.report else None
+    if frame is None or frame.file is None:
+        return ""
+    name = frame.file.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"at {code(name if frame.line is None else f'{name}:{frame.line}')}"
+
+
+def seen(view: CardView) -> str:
+    if view.occurrences <= 1 and not view.before:
+        return "first time seen"
+    tonight = f"{count(view.occurrences, 'time')} tonight" if view.occurrences else ""
+    return join(tonight, f"{count(view.before, 'time')} before" if view.before else "")
+
+
+def cause(run: Run) -> str:
+    summary = run.analysis.summary if run.analysis else None
+    return f"**{prose(cut_middle(' '.join(summary.split()), 600))}**" if summary else ""
+
+
+def confidence(run: Run) -> str:
+    sure = run.analysis.confidence if run.analysis else None
+    return f"Confidence {plain(sure)}" if sure else ""
+
+
+def changes(view: CardView) -> str:
+    if not view.changes:
+        return ""
+    added, removed = sum(each.added for each in view.changes), sum(each.removed for each in view.changes)
+    return f"{count(len(view.changes), 'file')}, +{added} −{removed}"
+
+
+def fix_link(view: CardView) -> str:
+    if view.fix is None:
+        return ""
+    branch = f" on {code(view.fix.branch)}" if view.fix.branch else ""
+    return commit_link(view.fix.commit, view.fix.url) + branch
+
+
+def asked(run: Run) -> str:
+    return f"asked for by {plain(run.asked_by)}" if run.asked_by else ""
+
+
+def reason(run: Run) -> str:
+    return prose(cut_middle(run.reason, 800)) if run.reason else ""
+
+
+def first_diagnostic(view: CardView) -> str:
+    more = len(view.diagnostics) - 1
+    return join(
+        code(str(view.diagnostics[0]), 300), f"+{more} more, log in the thread" if more > 0 else "log in the thread"
+    )
+
+
+def roughly(seconds: float) -> str:
+    return f"{round(seconds / 60)} min" if seconds >= 90 else duration(seconds)
+
+
+def owed(run: Run) -> str:
+    return "" if run.pushed else "not on the remote yet"
+
+
+def down(deployment: DeploymentView | None) -> str:
+    known = deployment is not None and deployment.down_seconds is not None
+    return (
+        f"down for {duration(deployment.down_seconds)}"
+        if known and deployment and deployment.down_seconds is not None
+        else ""
+    )
+
+
+def live_since(view: CardView) -> str:
+    deployment = view.deployment
+    return f"live since {ago(deployment.ready_at)}" if deployment and deployment.ready_at else ""
+
+
+def history(view: CardView) -> str:
+    times = view.before + view.occurrences
+    last = f", last {ago(view.last_seen)}" if view.last_seen else ""
+    return f"crashed {count(times, 'time')}{last}" if times else ""

@@ -1,0 +1,117 @@
+"""Text that came from elsewhere, made harmless, and the few forms that every message is built of.
+
+Whatever a player, a log, an analyst or a commit can say goes through `plain`, `prose`, `code` or `block` before it is
+part of a message: it can then neither mention, format, link nor leave its code span. Secrets are gone before
+(redaction.py).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from bot.limits import READABLE_TITLE, cut_middle, sound, width
+
+GAP = "\u200b"  # zero width: parts what Discord would read as one
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_MENTION = re.compile(r"@(?=[\w!&])")
+_TAG = re.compile(r"<(?=[@#:/]|a:|t:|id:|https?:)", re.IGNORECASE)
+_SCHEME = re.compile(r":(?=//)")
+_MARK = re.compile(r"[\\*`]|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|(?<=\])\(")
+_LINE_START = re.compile(r"^([ \t]*)(?=#{1,3}\s|>|-#|[+-]\s|\d+[.)]\s)", re.MULTILINE)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_TICK = "\u02cb"  # looks like a backtick and ends no code span
+_WEB_ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\"'\\]+")
+
+
+def visible(text: str) -> str:
+    """Without control characters, marks that turn the direction of writing, and halves of surrogate pairs."""
+    return _INVISIBLE.sub("", sound(text).replace("\r\n", "\n"))
+
+
+def _hush(text: str) -> str:
+    """No mention, no channel, no emoji, no timestamp, no link."""
+    return _SCHEME.sub(f":{GAP}", _TAG.sub(f"<{GAP}", _MENTION.sub(f"@{GAP}", text)))
+
+
+def plain(text: str) -> str:
+    """Shown exactly as it is, outside of code."""
+    marked = _MARK.sub(r"\\\g<0>", _LINE_START.sub(rf"\1{GAP}", visible(text)))
+    return _hush(marked)
+
+
+def prose(text: str) -> str:
+    """As `plain`, but pairs of backticks keep making code spans."""
+    parts = _SPAN.split(visible(text))
+    return "".join(code(part) if index % 2 else plain(part) for index, part in enumerate(parts))
+
+
+def code(text: str, limit: int = 200) -> str:
+    """One line as a code span that nothing in it can end; the middle is cut beyond `limit`."""
+    line = " ".join(visible(text).split()).replace("`", _TICK)
+    return f"`{_MENTION.sub(f'@{GAP}', cut_middle(line, limit)) or '–'}`"
+
+
+def block(text: str, language: str = "") -> str:
+    """A code block that nothing in it can end."""
+    inner = re.sub("`(?=`)", f"`{GAP}", visible(text)).strip("\n")
+    return f"```{language}\n{_MENTION.sub(f'@{GAP}', inner) or '–'}\n```"
+
+
+def title(template: str, name: str, suffix: str = "") -> str:
+    """At most 60 characters: the name gives way in its middle."""
+    name = visible(" ".join(name.split()))
+    room = READABLE_TITLE - width(template.replace("{}", "")) - width(suffix)
+    return template.replace("{}", plain(cut_middle(name, max(room, 12)))) + suffix
+
+
+def short(commit: str) -> str:
+    """A commit or a build as people name it: seven digits, `+` when dirty."""
+    digits = 13 if commit.startswith("found-") else 7
+    return commit[:digits] + ("+" if commit.endswith("+") and len(commit) > digits else "")
+
+
+def revision(hash: str) -> str:
+    """What a server prints of itself, twelve digits."""
+    return hash[:12] + ("+" if hash.endswith("+") and len(hash) > 12 else "")
+
+
+def commit_link(commit: str, url: str | None) -> str:
+    """The short commit, as a link where it has a page."""
+    span = code(short(commit))
+    return f"[{span}]({url})" if url and _WEB_ADDRESS.fullmatch(url) else span
+
+
+def ago(moment: datetime) -> str:
+    """Everyone reads his own zone: `<t:…:R>`."""
+    return f"<t:{int(moment.timestamp())}:R>"
+
+
+def clock_time(moment: datetime) -> str:
+    return f"<t:{int(moment.timestamp())}:t>"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `4 s`, `1 min 40 s`, `2 h 5 min`."""
+    if seconds < 0.95:
+        return f"{max(seconds, 0.1):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _pair(whole // 60, "min", whole % 60, "s")
+    return _pair(whole // 3600, "h", whole % 3600 // 60, "min")
+
+
+def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `3 files`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def join(*parts: str | None) -> str:
+    """Facts of one line; what is empty is left out."""
+    return " · ".join(part for part in parts if part)

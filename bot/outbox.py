@@ -1,0 +1,328 @@
+"""Delivers what the pipeline reported: nothing lost, nothing twice, in order per card, edits folded to the newest.
+
+A send whose outcome is not known (no answer, or the bot was killed before it could note it) is looked for in the
+channel by its footer id before it is sent again; the nonce covers the moment in which it cannot be seen there yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Protocol, TypeVar
+
+from bot.cards import Home, render_card, thread_name
+from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, Uncertain
+from bot.messages import bare
+from bot.payloads import Message
+from bot.posts import render_post
+from bot.redaction import Redact, cleaned
+from pipeline.model import CardState, CardView, Post
+from pipeline.ports import Clock
+
+EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
+TICK = 2.0  # seconds between passes when nothing wakes it
+LONGEST_REST = 60.0  # seconds
+SKEW = timedelta(minutes=5)  # how far Discord's clock may be from ours
+
+Report = Callable[[str, str | None], None]  # topic, what does not work in words; None = it works again
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Ledger(Protocol):
+    """What the outbox needs of the store. Everything blocks, and is called in a thread."""
+
+    def list_dirty_cards(self) -> list[CardState]: ...
+    def get_card_view(self, card: int) -> CardView: ...
+    def get_card_state(self, card: int) -> CardState: ...
+    def card_delivered(self, card: int, version: int, message: str, thread: str | None) -> None: ...
+    def card_lost(self, card: int) -> None: ...
+    def list_pending_posts(self, now: datetime) -> list[Post]: ...
+    def post_delivered(self, post: int, message: str) -> None: ...
+    def post_deferred(self, post: int, why: str, not_before: datetime) -> None: ...
+
+
+@dataclass
+class Rest:
+    """A place, a card or all of Discord that is left alone for a while."""
+
+    until: float = 0.0  # monotonic seconds
+    tries: int = 0  # failures in a row
+
+    def begin(self, now: float, seconds: float | None = None) -> float:
+        """1, 2, 4 … 60 s, or as long as Discord asks; how long."""
+        self.tries += 1
+        length = seconds if seconds is not None else min(LONGEST_REST, 2.0 ** (self.tries - 1))
+        self.until = now + length
+        return length
+
+
+class Outbox:
+    """`deliver` is one pass; `run` makes passes until it is cancelled."""
+
+    def __init__(
+        self, ledger: Ledger, channel: Channel, clock: Clock, *, realm: str, redact: Redact, report: Report
+    ) -> None:
+        self._ledger = ledger
+        self._channel = channel
+        self._clock = clock
+        self._realm = realm
+        self._redact = redact
+        self._report = report
+        self._woken = asyncio.Event()
+        self._born = clock.now()
+        self._inherited: set[int] | None = None  # cards that an earlier life may have sent without noting it
+        self._doubtful: set[str] = set()  # ids whose send has an unknown outcome
+        self._rests: dict[str, Rest] = {}
+        self._edited: dict[int, float] = {}  # card -> monotonic seconds of its last edit
+        self._shown: dict[int, Message] = {}  # card -> what its message shows
+        self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
+
+    def wake(self) -> None:
+        """There is something to deliver. From the event loop's thread only."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Passes on waking, and every few seconds. A fault of ours is logged and the next pass tries again."""
+        while True:
+            self._woken.clear()
+            try:
+                await self.deliver()
+            except Exception:
+                _log.exception("the outbox met an error; it goes on")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), TICK)
+
+    async def deliver(self) -> None:
+        """One pass over what waits. Returns early while Discord does not answer."""
+        if not self._channel.open or self._rests_now("discord"):
+            return
+        with contextlib.suppress(Uncertain):
+            await self._deliver_cards()
+            await self._deliver_posts()
+
+    # --- cards -------------------------------------------------------------------------------------------------------
+
+    async def _deliver_cards(self) -> None:
+        dirty = await asyncio.to_thread(self._ledger.list_dirty_cards)
+        if self._inherited is None:
+            self._inherited = {each.card for each in dirty if each.message is None}
+        for state in dirty:
+            if not self._rests_now(f"c{state.card}"):
+                await self._guarded(f"c{state.card}", self._deliver_card, state)
+
+    async def _deliver_card(self, state: CardState) -> None:
+        view = await asyncio.to_thread(self._ledger.get_card_view, state.card)
+        message = render_card(cleaned(view, self._redact), Home(self._channel.guild, self._channel.id))
+        if state.message is None:
+            message_id = await self._send_card(state, view, message)
+        elif await self._edit_card(state, message):
+            message_id = state.message
+        else:
+            return
+        self._shown[state.card] = message
+        thread = state.thread or await self._channel.open_thread(message_id, self._name_thread(state))
+        await asyncio.to_thread(self._ledger.card_delivered, state.card, state.wanted, message_id, thread)
+
+    async def _send_card(self, state: CardState, view: CardView, message: Message) -> str:
+        """Noted at once, still as undelivered: its thread comes next, and a kill in between must not send it twice."""
+        mark = f"c{state.card}"
+        known = None
+        if mark in self._doubtful or state.card in (self._inherited or ()):
+            known = (await self._channel.find(None, _beginning(view) - SKEW)).get(f"#{mark}")
+        losses = self._losses.get(state.card, 0)
+        nonce = f"{mark}-{losses}" if losses else mark
+        message_id = known or await self._send(None, message, mark, nonce)
+        await asyncio.to_thread(self._ledger.card_delivered, state.card, state.delivered, message_id, None)
+        self._settle(mark, state.card)
+        if known is not None:
+            await self._edit(message_id, message)
+        return message_id
+
+    async def _edit_card(self, state: CardState, message: Message) -> bool:
+        """Whether the message shows it now; not while the last edit is fresh and the state the same."""
+        if state.message is None or self._shown.get(state.card) == message:
+            return state.message is not None
+        if self._is_fresh(state.card) and _headline(self._shown.get(state.card)) == _headline(message):
+            return False
+        try:
+            await self._edit(state.message, message)
+        except MessageGone:
+            _log.warning("the message of card %s was deleted; a new one is sent", state.card)
+            await self._lose(state.card)
+            return False
+        self._edited[state.card] = self._clock.monotonic()
+        return True
+
+    async def _lose(self, card: int) -> None:
+        await asyncio.to_thread(self._ledger.card_lost, card)
+        self._losses[card] = self._losses.get(card, 0) + 1
+        self._shown.pop(card, None)
+        self.wake()
+
+    def _is_fresh(self, card: int) -> bool:
+        return self._clock.monotonic() - self._edited.get(card, float("-inf")) < EDIT_PAUSE
+
+    def _name_thread(self, state: CardState) -> str:
+        return thread_name(self._redact(state.thread_title))
+
+    # --- posts -------------------------------------------------------------------------------------------------------
+
+    async def _deliver_posts(self) -> None:
+        pending = await asyncio.to_thread(self._ledger.list_pending_posts, self._clock.now())
+        held: set[int | None] = set()
+        for post in pending:
+            place = "channel" if post.card is None else f"t{post.card}"
+            if post.card in held or self._rests_now(place):
+                continue
+            if not await self._guarded(place, self._deliver_post, post):
+                held.add(post.card)
+
+    async def _deliver_post(self, post: Post) -> None:
+        try:
+            await self._send_post(post)
+        except (Later, Uncertain, Closed) as fault:
+            seconds = fault.seconds if isinstance(fault, Later) else 1.0
+            not_before = self._clock.now() + timedelta(seconds=seconds)
+            await asyncio.to_thread(self._ledger.post_deferred, post.id, str(fault), not_before)
+            raise
+
+    async def _send_post(self, post: Post) -> None:
+        mark = f"p{post.id}"
+        thread = await self._get_thread(post)
+        known = None
+        if mark in self._doubtful or post.created_at < self._born or post.attempts:
+            known = await self._look(post, thread, mark)
+        message = render_post(cleaned(post, self._redact), self._realm)
+        message_id = known or await self._send_in_form(post, thread, message)
+        await asyncio.to_thread(self._ledger.post_delivered, post.id, message_id)
+        self._settle(mark)
+
+    async def _get_thread(self, post: Post) -> str | None:
+        if post.card is None:
+            return None
+        state = await asyncio.to_thread(self._ledger.get_card_state, post.card)
+        if state.thread is None:
+            raise Later("the card has no thread yet", 1.0)
+        return state.thread
+
+    async def _look(self, post: Post, thread: str | None, mark: str) -> str | None:
+        """The post's message, where an earlier send arrived after all."""
+        try:
+            return (await self._channel.find(thread, post.created_at - SKEW)).get(f"#{mark}")
+        except PlaceGone:
+            return None
+
+    async def _send_in_form(self, post: Post, thread: str | None, message: Message) -> str:
+        mark = f"p{post.id}"
+        try:
+            return await self._send(thread, message, mark, mark)
+        except PlaceGone:
+            if post.card is None:
+                raise
+            return await self._send(await self._reopen(post.card), message, mark, mark)
+
+    async def _reopen(self, card: int) -> str:
+        """A new thread for a card whose thread was deleted."""
+        state = await asyncio.to_thread(self._ledger.get_card_state, card)
+        if state.message is None:
+            raise Later("the card has no message yet", 1.0)
+        name = self._name_thread(state)
+        thread = await self._channel.open_thread(state.message, name)
+        if thread == state.thread and not await self._exists(thread):
+            thread = await self._channel.open_loose_thread(name)
+        await asyncio.to_thread(self._ledger.card_delivered, card, state.delivered, state.message, thread)
+        return thread
+
+    async def _exists(self, thread: str) -> bool:
+        try:
+            await self._channel.find(thread, self._clock.now())
+        except PlaceGone:
+            return False
+        return True
+
+    # --- sending, and what can go wrong ------------------------------------------------------------------------------
+
+    async def _send(self, place: str | None, message: Message, mark: str, nonce: str) -> str:
+        """Until it is noted as delivered its outcome is doubtful, whatever interrupts it."""
+        self._doubtful.add(mark)
+        try:
+            return await self._send_or_bare(place, message, nonce)
+        except (Later, Closed, Malformed, PlaceGone):
+            self._doubtful.discard(mark)
+            raise
+
+    async def _send_or_bare(self, place: str | None, message: Message, nonce: str) -> str:
+        try:
+            return await self._channel.send(place, message, nonce)
+        except Malformed as fault:
+            _log.error("Discord refused a message, its bare form is sent instead: %s", fault)
+            return await self._channel.send(place, bare(message), nonce)
+
+    async def _edit(self, message_id: str, message: Message) -> None:
+        try:
+            await self._channel.edit(message_id, message)
+        except Malformed as fault:
+            _log.error("Discord refused an edit, its bare form is sent instead: %s", fault)
+            await self._channel.edit(message_id, bare(message))
+
+    def _settle(self, mark: str, card: int | None = None) -> None:
+        self._doubtful.discard(mark)
+        if card is not None and self._inherited:
+            self._inherited.discard(card)
+
+    async def _guarded(self, place: str, work: Callable[[T], object], item: T) -> bool:
+        """Whether it went through; faults make the place rest, an unknown outcome all of Discord (raised on)."""
+        try:
+            await work(item)  # type: ignore[misc]
+        except Later as fault:
+            self._rest(place, fault, fault.seconds)
+        except Uncertain as fault:
+            self._rest("discord", fault)
+            raise
+        except ChannelFault as fault:
+            self._rest(place, fault)
+        else:
+            self._work_again(place)
+            return True
+        return False
+
+    def _rest(self, place: str, fault: ChannelFault, seconds: float | None = None) -> None:
+        rest = self._rests.setdefault(place, Rest())
+        length = rest.begin(self._clock.monotonic(), seconds)
+        _log.warning("delivery to Discord waits %.0f s (%s): %s", length, place, fault)
+        if not isinstance(fault, Later):
+            self._report("discord delivery", f"Messages wait: {fault}. {_cure(fault)}".strip())
+
+    def _work_again(self, place: str) -> None:
+        troubled = {"discord", place} & set(self._rests)
+        for each in troubled:
+            del self._rests[each]
+        if troubled and not self._rests:
+            self._report("discord delivery", None)
+
+    def _rests_now(self, place: str) -> bool:
+        rest = self._rests.get(place)
+        return rest is not None and rest.until > self._clock.monotonic()
+
+
+def _headline(message: Message | None) -> tuple[str, object, object] | None:
+    """What tells one state from another: an edit that changes it is never held back."""
+    embed = message.embed if message else None
+    return None if message is None or embed is None else (embed.title, embed.colour, message.buttons)
+
+
+def _beginning(view: CardView) -> datetime:
+    """When the card can first have been sent."""
+    known = [moment for moment in (view.first_seen, view.run and view.run.created_at) if moment]
+    return min(known) if known else datetime.combine(view.night, time(0), UTC)
+
+
+def _cure(fault: ChannelFault) -> str:
+    if isinstance(fault, PlaceGone):
+        return "Is `DISCORD_CHANNEL_ID` still the right one?"
+    return "The bot needs its rights in the channel back." if isinstance(fault, Closed) else ""

@@ -1,0 +1,242 @@
+"""What is sent once and not edited: the detail in a card's thread, and news in the channel.
+
+Pure functions of outbox rows. `Post.data` is JSON and may lack anything: every key is read with a default, because a
+post must never be lost to a fault.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_never
+
+from bot.limits import cut_text
+from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
+from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
+from pipeline.model import Post, PostKind, Verdict
+
+SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
+SHOWN_ERRORS = 3
+Data = dict[str, Any]
+
+# What a SERVER, PIPELINE or ORDER post's `what` begins with -> its title, colour, and whether the role is pinged.
+NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
+    ("held: exit_zero", "Server stays down: it was shut down", Colour.AMBER, False),
+    ("held: breaker", "Server held: it died too often", Colour.RED, True),
+    ("held: foreign", "Server held: somebody else looks after it", Colour.RED, True),
+    ("held: swap", "Server held: its files fit no build", Colour.RED, True),
+    ("held: stopped", "Server stopped", Colour.AMBER, False),
+    ("held", "Server held", Colour.RED, True),
+    ("fell back", "The keeper put the previous build back", Colour.RED, False),
+    ("swap failed", "A build could not be put in place", Colour.RED, False),
+    ("foreign", "Somebody else looks after the server too", Colour.AMBER, False),
+    ("own build", "A build that is not ours runs", Colour.AMBER, False),
+    ("start-up error", "Server does not start: not a crash", Colour.AMBER, False),
+    ("spawn failed", "Server cannot be started", Colour.RED, False),
+    ("released", "Server no longer held", Colour.BLUE, False),
+    ("paused", "Pipeline paused", Colour.AMBER, False),
+    ("resumed", "Pipeline goes on", Colour.BLUE, False),
+    ("degraded", "Something does not work", Colour.AMBER, False),
+    ("mended", "Works again", Colour.GREEN, False),
+    ("push owed", "A push is owed", Colour.AMBER, False),
+    ("branch continued", "The night goes on under another branch", Colour.AMBER, False),
+    ("lapsed", "An order has lapsed", Colour.AMBER, False),
+    ("restarting", "Server restarts", Colour.BLUE, False),
+)
+
+
+def render_post(post: Post, realm: str) -> Message:
+    """The message of an outbox row; its footer ends with the id by which it is found in the channel again."""
+    message = _render(post)
+    embed = message.embed or Embed()
+    footed = Embed(embed.title, embed.description, embed.colour, embed.fields, f"{plain(realm)} · #p{post.id}")
+    return Message(message.content, footed, message.buttons, message.files, message.ping)
+
+
+def _render(post: Post) -> Message:
+    data = post.data
+    match post.kind:
+        case PostKind.ANALYSIS:
+            return _analysis(data)
+        case PostKind.PATCH:
+            return _patch(data)
+        case PostKind.BACKTRACE:
+            return _backtrace(data)
+        case PostKind.BUILD_FAILED:
+            return _build_failed(data)
+        case PostKind.BUILT:
+            return _built(data)
+        case PostKind.REFUSED:
+            return _plain_news("Patch refused", f"{_reason(data)}\nNothing was written.", Colour.AMBER)
+        case PostKind.DEPLOYED:
+            return _deployed(data)
+        case PostKind.VERDICT:
+            return _verdict(data)
+        case PostKind.SERVER | PostKind.PIPELINE | PostKind.ORDER:
+            return _news(data)
+        case PostKind.REJECTED_RESPONSE:
+            text = (
+                f"{code(str(data.get('file') or '?'))}: {_reason(data)}\nIt lies in `rejected/`; nothing was changed."
+            )
+            return _plain_news("A response was rejected", text, Colour.AMBER)
+        case PostKind.SUMMARY:
+            return _plain_news(str(data.get("title") or "Summary"), prose(_text(data, "text")), Colour.GREY)
+        case _:
+            assert_never(post.kind)
+
+
+def _plain_news(heading: str, text: str, colour: Colour, files: tuple[Attachment, ...] = ()) -> Message:
+    return Message(embed=Embed(title("{}", heading), text, colour), files=files)
+
+
+def _text(data: Data, key: str) -> str:
+    return str(data.get(key) or "")
+
+
+def _reason(data: Data) -> str:
+    return prose(_text(data, "reason")) or "no reason was given"
+
+
+def _lines(data: Data, key: str) -> list[str]:
+    value = data.get(key) or []
+    return [str(each) for each in value] if isinstance(value, list | tuple) else str(value).splitlines()
+
+
+# --- in the thread ---------------------------------------------------------------------------------------------------
+
+
+def _analysis(data: Data) -> Message:
+    found = data.get("analysis") or {}
+    place = ":".join(str(found[key]) for key in ("file", "line") if found.get(key))
+    parts = (
+        f"**{prose(_text(found, 'summary'))}**" if found.get("summary") else "",
+        join(
+            f"at {code(place)}" if place else "",
+            f"in {code(_text(found, 'function'))}" if found.get("function") else "",
+            f"confidence {plain(_text(found, 'confidence'))}" if found.get("confidence") else "",
+        ),
+        prose(cut_text(_text(found, "details"), SHOWN)),
+        f"**Proposed in words; a person has to look:**\n{prose(_text(data, 'prose'))}" if data.get("prose") else "",
+    )
+    text = "\n".join(part for part in parts if part) or "The analyst gave no explanation."
+    attempt = f" (try {data['attempt']})" if int(data.get("attempt") or 1) > 1 else ""
+    return _plain_news(f"Analysis{attempt}", text, Colour.GREY)
+
+
+def _patch(data: Data) -> Message:
+    diff = _text(data, "diff")
+    added, removed = _count_lines(diff)
+    lines = f"+{data.get('added', added)} −{data.get('removed', removed)}"
+    text = f"{lines}\n{block(cut_text(diff, SHOWN), 'diff')}"
+    return _plain_news("The patch", text, Colour.GREY, (Attachment("fix.diff", diff),) if diff else ())
+
+
+def _count_lines(diff: str) -> tuple[int, int]:
+    lines = [line for line in diff.splitlines() if not line.startswith(("+++", "---"))]
+    return sum(line.startswith("+") for line in lines), sum(line.startswith("-") for line in lines)
+
+
+def _backtrace(data: Data) -> Message:
+    frames = _frame_lines(data)
+    stack = "\n".join(frames) or "no stack could be read"
+    facts = join(
+        prose(_text(data, "category")),
+        f"assertion {code(_text(data, 'assertion'))}" if data.get("assertion") else "",
+        f"running {code(revision(_text(data, 'revision')))}" if data.get("revision") else "",
+        _exit_status(data.get("status")),
+        f"core {code(_text(data, 'core'))}" if data.get("core") else "",
+    )
+    notes = "\n".join(prose(each) for each in _lines(data, "notes")[:5])
+    text = "\n".join(part for part in (facts, block(cut_text(stack, SHOWN)), notes) if part)
+    log = "\n".join(_lines(data, "log"))
+    full = f"{stack}\n\n--- the log before the crash ---\n{log}\n" if log else stack
+    return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))
+
+
+def _frame_lines(data: Data) -> list[str]:
+    frames = data.get("frames") or []
+    if isinstance(frames, str):
+        return frames.splitlines()
+    marked = data.get("crashing_frame")
+    return [f"{'>' if number == marked else ' '}{number:>3}  {_frame(each)}" for number, each in enumerate(frames)]
+
+
+def _frame(frame: Any) -> str:
+    if not isinstance(frame, dict):
+        return str(frame)
+    place = ":".join(str(frame[key]) for key in ("file", "line") if frame.get(key))
+    name = str(frame.get("function") or "??")
+    return f"{name}  {place or frame.get('module') or ''}".rstrip()
+
+
+def _exit_status(status: Any) -> str:
+    if not isinstance(status, int):
+        return ""
+    return f"ended by signal {-status}" if status < 0 else f"exit code {status}"
+
+
+def _build_failed(data: Data) -> Message:
+    errors = _lines(data, "diagnostics")
+    more = len(errors) - SHOWN_ERRORS
+    shown = block("\n".join(errors[:SHOWN_ERRORS])) if errors else ""
+    rest = f"{count(more, 'more error')} in the log" if more > 0 else ""
+    attempt = f"try {data['attempt']}" if data.get("attempt") else ""
+    text = "\n".join(part for part in (_reason(data), shown, join(attempt, rest)) if part)
+    log = (Attachment("build.log", path=Path(_text(data, "log"))),) if data.get("log") else ()
+    return _plain_news("The fix does not compile" if errors else "The build failed", text, Colour.AMBER, log)
+
+
+def _built(data: Data) -> Message:
+    branch = f"on {code(_text(data, 'branch'))}" if data.get("branch") else ""
+    took = f"in {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
+    link = commit_link(_text(data, "commit") or "?", data.get("url"))
+    return _plain_news("Built", join(" ".join(part for part in (link, branch) if part), took), Colour.BLUE)
+
+
+def _deployed(data: Data) -> Message:
+    down = f"down for {duration(float(data['down_seconds']))}" if data.get("down_seconds") is not None else ""
+    printed = f"the server says {code(revision(_text(data, 'revision')))}" if data.get("revision") else ""
+    text = join(f"Server up with {commit_link(_text(data, 'commit') or '?', data.get('url'))}", down, printed)
+    return _plain_news("Live", text, Colour.GREEN)
+
+
+def _verdict(data: Data) -> Message:
+    verdict = Verdict(data.get("verdict") or Verdict.INCONCLUSIVE)
+    detail = prose(_text(data, "detail"))
+    match verdict:
+        case Verdict.HEALTHY:
+            return _plain_news("Verdict: healthy", detail or "It stayed up through the soak.", Colour.GREEN)
+        case Verdict.UNHEALTHY:
+            return _plain_news("Verdict: unhealthy, going back", detail or "It is worse than before.", Colour.RED)
+        case Verdict.NOT_CURED:
+            return _plain_news("Verdict: not cured", detail or "The same crash came again.", Colour.AMBER)
+        case Verdict.INCONCLUSIVE:
+            return _plain_news("Verdict: inconclusive", detail or "Something else happened meanwhile.", Colour.AMBER)
+        case _:
+            assert_never(verdict)
+
+
+# --- in the channel --------------------------------------------------------------------------------------------------
+
+
+def _news(data: Data) -> Message:
+    what = _text(data, "what") or "news"
+    heading, colour, ping = _find_news(what)
+    by = _text(data, "by")
+    build = _text(data, "build")
+    facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(by)}" if by else "")
+    text = "\n".join(part for part in (prose(_text(data, "detail")), facts) if part)
+    embed = Embed(title("{}", heading), text, colour)
+    return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
+
+
+def _find_news(what: str) -> tuple[str, Colour, bool]:
+    for beginning, heading, colour, ping in NEWS:
+        if what.startswith(beginning):
+            return heading, colour, ping
+    return what[:1].upper() + what[1:], Colour.GREY, False
+
+
+def _news_buttons(what: str) -> tuple[Button, ...]:
+    if what.startswith("held"):
+        return (Button("Start", "start:server", Style.PRIMARY),)
+    return (Button("Resume", "resume:pipeline", Style.PRIMARY),) if what == "paused" else ()

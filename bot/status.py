@@ -1,0 +1,168 @@
+"""The answer of /status. A pure function of the pipeline's own view."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from bot import markup
+from bot.markup import ago, code, commit_link, count, join, plain, prose
+from bot.payloads import Colour, Embed, Field, Message
+from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.model import Question, RunLine, RunState, StatusView
+
+SHOWN_RUNS = 8
+GIB = 1 << 30
+
+HOLD_WORDS = {
+    Hold.EXIT_ZERO: "it was shut down",
+    Hold.BREAKER: "it died too often",
+    Hold.FOREIGN: "somebody else looks after it",
+    Hold.SWAP: "its files fit no build",
+    Hold.STOPPED: "an operator stopped it",
+}
+
+
+def render_status(view: StatusView) -> Message:
+    """First whether a person is needed, then server, runs, branch, and what does not work."""
+    state, colour = _state(view)
+    fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view))]
+    if view.degraded:
+        fields.append(Field("Does not work", "\n".join(f"- {prose(each)}" for each in view.degraded)))
+    embed = Embed(
+        title=markup.title("{}: ", view.realm, state),
+        description=_needs(view),
+        colour=colour,
+        fields=tuple(fields),
+        footer=_footer(view),
+    )
+    return Message(embed=embed)
+
+
+def _state(view: StatusView) -> tuple[str, Colour]:
+    match view.server:
+        case None:
+            return "the keeper does not answer", Colour.RED
+        case ServerState.READY:
+            return "server up", Colour.AMBER if _list_needs(view) else Colour.GREEN
+        case ServerState.STARTING:
+            return "server starting", Colour.BLUE
+        case ServerState.STOPPING:
+            return "server stopping", Colour.BLUE
+        case ServerState.SWAPPING:
+            return "a build is put in place", Colour.BLUE
+        case ServerState.BACKOFF:
+            return "server down, starts again", Colour.RED
+        case ServerState.HELD:
+            return "server held", Colour.RED
+        case ServerState.ABSENT:
+            return "server not running", Colour.RED
+        case _:
+            assert_never(view.server)
+
+
+def _needs(view: StatusView) -> str:
+    needs = _list_needs(view)
+    if not needs:
+        return "Nothing waits for you."
+    return "\n".join([f"**{count(len(needs), 'thing')} {'needs' if len(needs) == 1 else 'need'} you**", *needs])
+
+
+def _list_needs(view: StatusView) -> list[str]:
+    needs = []
+    if view.hold is not None:
+        detail = f" ({prose(view.hold_detail)})" if view.hold_detail else ""
+        needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail}")
+    if view.paused is not None:
+        needs.append("- the pipeline is paused: `/resume` lets it go on")
+    waiting = (RunState.AWAITING_APPROVAL, RunState.PROPOSED)
+    needs += [f"- {_run(line)}" for line in view.runs if line.state in waiting]
+    return needs
+
+
+def _server(view: StatusView) -> str:
+    runs = view.revision or view.build
+    first = join(
+        _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
+        f"next start {ago(view.next_start)}" if view.next_start else "",
+        f"runs {code(markup.revision(runs))}" if runs else "",
+        f"pid {view.pid}" if view.pid else "",
+        count(view.players, "player") if view.players is not None else "",
+    )
+    crashes = count(view.crashes_tonight, "crash", "crashes")
+    return "\n".join(
+        line for line in (first, f"{crashes} and {count(view.restarts_tonight, 'restart')} tonight") if line
+    )
+
+
+def _since(moment: datetime | None, word: str) -> str:
+    return f"{word} since {ago(moment)}" if moment else ""
+
+
+def _pipeline(view: StatusView) -> str:
+    lines = [_pause(view), _branch(view), *(f"- {_run(line)}" for line in view.runs[:SHOWN_RUNS])]
+    if len(view.runs) > SHOWN_RUNS:
+        lines.append(f"- and {len(view.runs) - SHOWN_RUNS} more")
+    return "\n".join(line for line in lines if line) or "Nothing in work."
+
+
+def _pause(view: StatusView) -> str:
+    if view.paused is None:
+        return "" if view.runs else "Nothing in work."
+    why = f": {prose(view.paused.reason)}" if view.paused.reason else ""
+    return f"**Paused** by {plain(view.paused.by)} {ago(view.paused.at)}{why}"
+
+
+def _branch(view: StatusView) -> str:
+    if view.branch is None:
+        return ""
+    head = f"at {commit_link(view.head.commit, view.head.url)}" if view.head else ""
+    owed = "· **not all of it is on the remote yet**" if view.push_owed else ""
+    return " ".join(part for part in (code(view.branch), head, owed) if part)
+
+
+def _run(line: RunLine) -> str:
+    return join(f"{code(line.subject)} {_doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
+
+
+def _doing(line: RunLine) -> str:
+    match line.state:
+        case RunState.ANALYZING:
+            return "with the analyst"
+        case RunState.PROPOSED:
+            return "**needs a look**"
+        case RunState.READY:
+            return "waits for its turn"
+        case RunState.AWAITING_APPROVAL:
+            return f"**waits for an approval** of {_QUESTIONS[line.question or Question.PATCH]}"
+        case RunState.PATCHING:
+            return "being applied"
+        case RunState.BUILDING:
+            return f"building, {line.progress.percent} %" if line.progress else "building"
+        case RunState.PUBLISHING:
+            return "being pushed"
+        case RunState.AWAITING_DEPLOYMENT:
+            return "built, waits for a quiet moment"
+        case RunState.DEPLOYING:
+            return "being deployed"
+        case RunState.VERIFYING:
+            return "live, being watched"
+        case RunState.ROLLING_BACK:
+            return "being rolled back"
+        case RunState.SUCCEEDED | RunState.ROLLED_BACK | RunState.FAILED | RunState.CANCELLED:
+            return line.state.lower().replace("_", " ")
+        case _:
+            assert_never(line.state)
+
+
+_QUESTIONS = {
+    Question.PATCH: "its patch",
+    Question.DEPLOY: "its deployment",
+    Question.BASE: "the commit to begin at",
+}
+
+
+def _footer(view: StatusView) -> str:
+    disk = f"{view.disk_free / GIB:.1f} GiB free" if view.disk_free is not None else ""
+    keeper = f"keeper {view.keeper_pid}" if view.keeper_pid else ""
+    return join(f"Spirit Healer {view.version}", keeper, disk)
