@@ -19,7 +19,62 @@ from pipeline.keeper.protocol import SERVER_MARK
 SUPERVISORS = frozenset(
     {"supervisord", "circusd", "runsv", "s6-supervise", "supervise", "monit", "immortal", "ampinstmgr"}
     | {"nssm.exe", "winsw.exe", "windowsgsm.exe", "srvany.exe", "shawl.exe"}
-)", shell.who)
+)
+SHELLS = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox", "cmd.exe", "powershell.exe", "pwsh", "pwsh.exe"}
+)
+# Services that only open a door for people, or start something once.
+_DOORS = (
+    *("ssh", "cron", "crond", "atd", "user@", "getty@", "session", "docker", "containerd"),
+    *("gnome", "plasma", "app-"),
+)
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    who: Who
+    name: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A living process that may be the server of this folder."""
+
+    who: Who
+    user: str
+    leads: bool  # it leads its session: a keeper started it itself (always true on Windows)
+    environment: Mapping[str, str] = field(default_factory=dict)  # empty where it cannot be read
+    cgroup: str = ""
+    ancestors: tuple[Ancestor, ...] = ()  # nearest first
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    name: str
+    who: Who  # while it lives, the server is not ours to start
+
+
+def make_folder_id(server: Path) -> str:
+    """Names a SERVER_DIR in the mark, whatever the state folder."""
+    return sha256(os.fsencode(server)).hexdigest()[:12]
+
+
+def find_supervisor(found: Found, own_cgroup: str) -> Supervisor | None:
+    """Who would start it again, were it to end. Nothing of ours: a keeper's server carries the mark."""
+    if SERVER_MARK in found.environment:
+        return None
+    for each in found.ancestors:
+        if name := _name_supervisor(each):
+            return Supervisor(name, each.who)
+    if "pm_id" in found.environment:
+        return Supervisor("pm2", found.who)
+    service = _name_service(found.cgroup)
+    if service and service != _name_service(own_cgroup):
+        return Supervisor(f"systemd unit {service}", found.who)
+    shell = found.ancestors[0] if found.ancestors else None
+    if shell and is_script(shell):
+        return Supervisor(f"a script ({' '.join(shell.argv)[:120]})", shell.who)
     return None
 
 
