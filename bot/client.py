@@ -48,7 +48,15 @@ class CommandTree(app_commands.CommandTree["SpiritHealer"]):
 class SpiritHealer(discord.Client):
     """One login. Every new login is a new client."""
 
-    def __init__(self, desk: Desk, channel: Channel, report: Report, *, guild_ready_timeout: float = 2.0) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        channel: Channel,
+        report: Report,
+        *,
+        on_open: Callable[[], None] = lambda: None,
+        guild_ready_timeout: float = 2.0,
+    ) -> None:
         super().__init__(
             intents=discord.Intents(guilds=True),
             allowed_mentions=discord.AllowedMentions.none(),
@@ -60,6 +68,7 @@ class SpiritHealer(discord.Client):
         self.tree = CommandTree(self)
         self._channel = channel
         self._report = report
+        self._on_open = on_open  # there is somebody to deliver to again
         self._guild = discord.Object(channel.guild)
         for each in COMMANDS:
             each.register(self.tree, desk, self._guild)
@@ -83,6 +92,10 @@ class SpiritHealer(discord.Client):
             self._report("discord server", words)
         else:
             self._report("discord server", None)
+        self._on_open()
+
+    async def on_resumed(self) -> None:
+        self._on_open()
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         if interaction.type is discord.InteractionType.component:

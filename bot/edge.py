@@ -52,7 +52,7 @@ class Edge:
     def make_client(self) -> SpiritHealer:
         """A new login's client."""
         wait = self._settings.guild_ready_timeout
-        return SpiritHealer(self.desk, self.channel, self._report, guild_ready_timeout=wait)
+        return SpiritHealer(self.desk, self.channel, self._report, on_open=self.wake, guild_ready_timeout=wait)
 
     async def run(self) -> None:
         """Client and outbox, until cancelled; the client is closed then."""

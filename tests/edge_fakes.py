@@ -1,0 +1,267 @@
+"""A ledger and an order desk that live in memory: stateful, with failures as switches. Signatures as in the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import (
+    Actor,
+    CardState,
+    CardView,
+    CrashReport,
+    Done,
+    FixLine,
+    FixLink,
+    Frame,
+    Impossible,
+    Outcome,
+    Post,
+    PostKind,
+    ReportKind,
+    RestartPlan,
+    RevertPlan,
+    Run,
+    RunKind,
+    RunState,
+    Signature,
+    StatusView,
+)
+
+NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
+NIGHT = date(2026, 11, 22)
+COMMIT = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678"
+REVERT = "e4f5a6b7c8d90718293a4b5c6d7e8f9012345678"
+URL = f"https://example.org/core/commit/{COMMIT}"
+NAME = "EventDispatcher::UnsubscribeAll"
+
+
+def make_run(state: RunState, **changes: Any) -> Run:
+    """A run of the usual crash, one minute old."""
+    signature = Signature(f"access violation | {NAME}", f"access violation | {NAME} | BotAI::~BotAI", 1)
+    run = Run("9f3c21aa", RunKind.FIX, state, NIGHT, signature, NAME, NOW - timedelta(minutes=1), NOW)
+    return replace(run, **changes)
+
+
+def make_card(card: int = 12, **changes: Any) -> CardView:
+    """A crash that was counted, nothing more; whatever else by name."""
+    frame = Frame(NAME, "src/server/game/EventDispatcher.cpp", 132)
+    view = CardView(
+        card=card,
+        realm="Testrealm",
+        night=NIGHT,
+        title=NAME,
+        run=None,
+        report=CrashReport(ReportKind.GDB, "access violation", frames=(frame,), crashing_frame=0),
+        occurrences=1,
+        before=0,
+        first_seen=NOW,
+        last_seen=NOW,
+        back_after=4.0,
+        running="7d14957a32df0000",
+        server=ServerState.READY,
+        fix=None,
+        changes=(),
+        progress=None,
+        build_eta=None,
+        diagnostics=(),
+        deployment=None,
+        revert=None,
+        players=None,
+        player_limit=None,
+        deploy_at_latest=None,
+        paused=False,
+        previous_card=None,
+    )
+    return replace(view, **changes)
+
+
+def make_status(**changes: Any) -> StatusView:
+    view = StatusView(
+        realm="Testrealm",
+        server=ServerState.READY,
+        hold=None,
+        hold_detail="",
+        pid=4711,
+        started=NOW,
+        ready_at=NOW,
+        next_start=None,
+        revision="7d14957a32df0000",
+        build=None,
+        players=14,
+        restarts_tonight=3,
+        crashes_tonight=2,
+        paused=None,
+        branch="overnight-20261122",
+        head=FixLink(COMMIT, URL, "overnight-20261122"),
+        runs=(),
+        push_owed=False,
+        degraded=(),
+        keeper_pid=4710,
+        disk_free=12 << 30,
+        version="0.1.0",
+    )
+    return replace(view, **changes)
+
+
+@dataclass
+class FakeClock:
+    """Stands still until it is moved. What is newer than it was is what the sandbox's own clock says."""
+
+    wall: datetime = field(default_factory=lambda: datetime.now(UTC))
+    steady: float = 1000.0
+
+    def now(self) -> datetime:
+        return self.wall
+
+    def monotonic(self) -> float:
+        return self.steady
+
+    def move(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.steady += seconds
+
+
+class Killed(BaseException):
+    """The bot's end in the middle of something."""
+
+
+@dataclass
+class FakeLedger:
+    """The outbox's rows. `before_note` is called before a delivery is noted: there a test ends the bot."""
+
+    clock: FakeClock
+    views: dict[int, CardView] = field(default_factory=dict)
+    cards: dict[int, CardState] = field(default_factory=dict)
+    posts: dict[int, Post] = field(default_factory=dict)
+    sent: dict[int, str] = field(default_factory=dict)
+    not_before: dict[int, datetime] = field(default_factory=dict)
+    deferred: list[str] = field(default_factory=list)
+    audit: list[tuple[str, ...]] = field(default_factory=list)
+    before_note: Callable[[], None] = lambda: None
+    audit_fails: bool = False
+
+    def show(self, view: CardView) -> None:
+        """The pipeline changed what a card shows."""
+        known = self.cards.get(view.card) or CardState(view.card, 0, 0, None, None, view.title)
+        self.cards[view.card] = replace(known, wanted=known.wanted + 1)
+        self.views[view.card] = view
+
+    def post(self, kind: PostKind, card: int | None = None, **data: Any) -> int:
+        number = len(self.posts) + 1
+        self.posts[number] = Post(number, kind, card, data, self.clock.now())
+        return number
+
+    def list_dirty_cards(self) -> list[CardState]:
+        return [state for state in self.cards.values() if state.wanted > state.delivered]
+
+    def get_card_view(self, card: int) -> CardView:
+        return self.views[card]
+
+    def get_card_state(self, card: int) -> CardState:
+        return self.cards[card]
+
+    def card_delivered(self, card: int, version: int, message: str, thread: str | None) -> None:
+        self.before_note()
+        known = self.cards[card]
+        self.cards[card] = replace(known, delivered=version, message=message, thread=thread or known.thread)
+
+    def card_lost(self, card: int) -> None:
+        self.cards[card] = replace(self.cards[card], delivered=0, message=None, thread=None)
+
+    def list_pending_posts(self, now: datetime) -> list[Post]:
+        ready: list[Post] = []
+        blocked: set[int | None] = set()
+        for post in self.posts.values():
+            if post.id in self.sent:
+                continue
+            threadless = post.card is not None and self.cards[post.card].thread is None
+            if post.card in blocked or threadless or self.not_before.get(post.id, now) > now:
+                blocked.add(post.card)
+            else:
+                ready.append(post)
+        return ready
+
+    def post_delivered(self, post: int, message: str) -> None:
+        self.before_note()
+        self.sent[post] = message
+
+    def post_deferred(self, post: int, why: str, not_before: datetime) -> None:
+        self.posts[post] = replace(self.posts[post], attempts=self.posts[post].attempts + 1)
+        self.not_before[post] = not_before
+        self.deferred.append(why)
+
+    def append_audit(
+        self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
+    ) -> None:
+        if self.audit_fails:
+            raise OSError("disk full")
+        self.audit.append((actor_name, command, arguments, outcome))
+
+
+@dataclass
+class FakeDesk:
+    """Takes orders and remembers them. `answer` is what it says to each, `failure` is raised instead."""
+
+    orders: list[tuple[str, ...]] = field(default_factory=list)
+    answer: Outcome = field(default_factory=Done)
+    plan: RevertPlan | Impossible = field(
+        default_factory=lambda: RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False)
+    )
+    restart_plan: RestartPlan = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
+    view: StatusView = field(default_factory=make_status)
+    fixes: list[FixLine] = field(default_factory=list)
+    failure: Exception | None = None
+
+    def _take(self, *order: str) -> Outcome:
+        self._fail()
+        self.orders.append(order)
+        return self.answer
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    async def status(self) -> StatusView:
+        self._fail()
+        return self.view
+
+    async def list_fixes(self) -> list[FixLine]:
+        return self.fixes
+
+    async def plan_revert(self, commit: str) -> RevertPlan | Impossible:
+        self._fail()
+        return self.plan
+
+    async def plan_restart(self) -> RestartPlan:
+        return self.restart_plan
+
+    async def pause(self, by: Actor, reason: str) -> Outcome:
+        return self._take("pause", by.name, reason)
+
+    async def resume(self, by: Actor) -> Outcome:
+        return self._take("resume", by.name)
+
+    async def revert(self, commit: str, by: Actor) -> Outcome:
+        return self._take("revert", by.name, commit)
+
+    async def restart_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
+        return self._take("restart", by.name, str(delay.total_seconds()), reason)
+
+    async def cancel_order(self, order: int, by: Actor) -> Outcome:
+        return self._take("cancel", by.name, str(order))
+
+    async def approve(self, run: str, by: Actor) -> Outcome:
+        return self._take("approve", by.name, run)
+
+    async def reject(self, run: str, by: Actor, reason: str) -> Outcome:
+        return self._take("reject", by.name, run)
+
+    async def deploy_now(self, run: str, by: Actor) -> Outcome:
+        return self._take("deploy", by.name, run)
+
+    async def start_server(self, by: Actor) -> Outcome:
+        return self._take("start", by.name)
