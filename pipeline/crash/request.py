@@ -1,0 +1,132 @@
+"""The request that an analyst gets: DESIGN.md, "The analyst's file protocol", with everything in it redacted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.crash.as_json import spell_frame
+from pipeline.crash.context import (
+    first_analysis,
+    is_bot_log,
+    is_bot_related,
+    last_lines,
+    pick_errors,
+    pick_warnings,
+    rate_severity,
+    suggest,
+)
+from pipeline.model import CrashReport, Frame, ReportKind, Signature
+
+LINES = 60  # of each log
+LOOKED_AT = 400  # lines of each log in which errors and warnings are looked for
+FRAMES = 40
+
+
+def build_request(
+    *,
+    request_id: str,
+    at: datetime,
+    crash_id: str,
+    report: CrashReport | None,
+    signature: Signature | None,
+    occurrences: int,
+    logs: Sequence[str | Path],
+    crashed_at: datetime | None,
+    source_dir: Path | str,
+    base_commit: str | None,
+    similar: Sequence[Mapping[str, Any]] = (),
+    previous_attempts: Sequence[Mapping[str, Any]] = (),
+    redact: Callable[[str], str] = lambda text: text,
+) -> dict[str, object]:
+    """A JSON object. `logs` = paths of the dead server's logs, those of bots known by their name."""
+    known = report or CrashReport(ReportKind.UNKNOWN)
+    request: dict[str, object] = {
+        "request_id": request_id,
+        "timestamp": at.isoformat(),
+        "status": "pending",
+        "priority": "high",
+        "request_type": "comprehensive_analysis",
+        "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at, str(source_dir)),
+        "context": _context(logs),
+        "signature": signature.exact if signature else None,
+        "occurrences": occurrences,
+        "revision": _revision(known),
+        "similar": [dict(each) for each in similar],
+        "previous_attempts": [dict(each) for each in previous_attempts],
+    }
+    # Paths and hashes of ours are no secrets, and a word struck out of them would make them useless.
+    ours = {"source_dir": str(source_dir), "base_commit": base_commit}
+    return {**{name: _clean(value, redact) for name, value in request.items()}, **ours, "request_id": request_id}
+
+
+def _crash(crash_id: str, report: CrashReport, crashed_at: datetime, source_dir: str) -> dict[str, object]:
+    analysis = first_analysis(report)
+    frame = report.frame
+    return {
+        "crash_id": crash_id,
+        "timestamp": crashed_at.isoformat(),
+        "exception_code": report.exception.code if report.exception else None,
+        "crash_location": _location(frame),
+        "crash_function": frame.function if frame else None,
+        "error_message": _message(report),
+        "call_stack": [spell_frame(_within(each, source_dir)) for each in report.frames[:FRAMES]],
+        "crash_category": (report.category or "unknown").upper().replace(" ", "_"),
+        "severity": rate_severity(report),
+        "is_bot_related": is_bot_related(report),
+        "root_cause_hypothesis": analysis.summary,
+        "fix_suggestions": suggest(report),
+    }
+
+
+def _context(logs: Sequence[str | Path]) -> dict[str, object]:
+    server = [line for log in logs if not is_bot_log(log) for line in last_lines(log, LOOKED_AT)]
+    bots = [line for log in logs if is_bot_log(log) for line in last_lines(log, LOOKED_AT)]
+    both = [*server, *bots]
+    return {
+        "errors_before_crash": pick_errors(both)[-LINES:],
+        "warnings_before_crash": pick_warnings(both)[-LINES:],
+        "server_log_context": server[-LINES:],
+        "playerbot_log_context": bots[-LINES:],
+    }
+
+
+def _location(frame: Frame | None) -> str | None:
+    if frame is None or frame.file is None:
+        return None
+    name = frame.file.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{name}:{frame.line}" if frame.line else name
+
+
+def _within(frame: Frame, source_dir: str) -> Frame:
+    """The file as a path in the repository, where it lies in it."""
+    if frame.file is None or not frame.file.startswith(source_dir.rstrip("/\\") + os.sep):
+        return frame
+    inside = os.path.relpath(frame.file, source_dir).replace(os.sep, "/")
+    return Frame(frame.function, inside, frame.line, frame.module, frame.offset, frame.inlined)
+
+
+def _message(report: CrashReport) -> str | None:
+    if report.assertion is not None:
+        parts = (report.assertion.expression, report.assertion.message)
+        return "ASSERTION FAILED: " + " - ".join(part for part in parts if part)
+    if report.exception is None:
+        return None
+    return ": ".join(part for part in (report.exception.code, report.exception.name) if part)
+
+
+def _revision(report: CrashReport) -> str | None:
+    return None if report.revision is None else f"{report.revision.hash}{'+' if report.revision.dirty else ''}"
+
+
+def _clean(value: Any, redact: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: _clean(each, redact) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(each, redact) for each in value]
+    return value
