@@ -84,7 +84,7 @@ def footer(view: CardView) -> str:
 
 def thread_name(subject: str) -> str:
     """Threads have no markup; mentions in a name do nothing."""
-    return cut_middle(markup.visible(" ".join(subject.split())) or "crash", 90)
+    return cut_middle(" ".join(markup.visible(subject).split()) or "crash", 90)
 
 
 def _choose(view: CardView) -> Face:
@@ -182,10 +182,12 @@ def _environment(view: CardView, report: CrashReport) -> Face:
 
 
 def _counted(view: CardView) -> Face:
-    return _crash_face(view, Colour.GREY, f"{facts.server_line(view)} · *counted, no run*", facts.crash_line(view))
+    return _crash_face(view, f"{facts.server_line(view)} · *counted, no run*", facts.crash_line(view))
 
 
-def _crash_face(view: CardView, colour: Colour, *lines: str) -> Face:
+def _crash_face(view: CardView, *lines: str) -> Face:
+    down = view.back_after is None and view.server in (None, ServerState.BACKOFF, ServerState.ABSENT)
+    colour = Colour.RED if down else Colour.GREY
     suffix = f" (×{view.occurrences})" if view.occurrences > 1 else ""
     return Face(markup.title("Crash in {}", view.title, suffix), colour, lines)
 
@@ -197,10 +199,10 @@ def _analyzing(view: CardView, run: Run) -> Face:
         request = f"request {code(run.request_id)} waits" if run.request_id else ""
         known = join(f"What we know: {facts.crash_line(view)}", request)
         return _crash_face(
-            view, Colour.GREY, f"{facts.server_line(view)} · *since {ago(run.created_at)}:* {prose(run.reason)}", known
+            view, f"{facts.server_line(view)} · *since {ago(run.created_at)}:* {prose(run.reason)}", known
         )
     asked = "*pipeline paused, goes on after* `/resume`" if view.paused else "*asking the analyst*"
-    return _crash_face(view, Colour.GREY, join(facts.server_line(view), asked), facts.crash_line(view))
+    return _crash_face(view, join(facts.server_line(view), asked), facts.crash_line(view))
 
 
 def _given_back(view: CardView, run: Run) -> Face:
@@ -259,7 +261,8 @@ def _question(view: CardView, run: Run) -> str:
 
 
 def _patch_line(view: CardView, run: Run) -> str:
-    return join(facts.changes(view), f"on {code(run.branch)}" if run.branch else "", facts.asked(run))
+    branch = f"going onto {code(run.branch)}" if run.branch else "going onto the night branch"
+    return join(facts.changes(view), branch, facts.asked(run))
 
 
 def _building(view: CardView, run: Run) -> Face:

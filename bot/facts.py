@@ -8,7 +8,7 @@ from bot import markup
 from bot.limits import cut_middle
 from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CardView, DeploymentView, Run
+from pipeline.model import CardView, DeploymentView, FixState, Run
 
 
 def server_line(view: CardView) -> str:
@@ -104,12 +104,9 @@ def owed(run: Run) -> str:
 
 
 def down(deployment: DeploymentView | None) -> str:
-    known = deployment is not None and deployment.down_seconds is not None
-    return (
-        f"down for {duration(deployment.down_seconds)}"
-        if known and deployment and deployment.down_seconds is not None
-        else ""
-    )
+    if deployment is None or deployment.down_seconds is None:
+        return ""
+    return f"down for {duration(deployment.down_seconds)}"
 
 
 def live_since(view: CardView) -> str:
@@ -118,6 +115,8 @@ def live_since(view: CardView) -> str:
 
 
 def history(view: CardView) -> str:
+    """How often it crashed; `0 since` only where a fix is watched and nothing of the kind was seen."""
     times = view.before + view.occurrences
+    quiet = view.run is not None and view.run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
     last = f", last {ago(view.last_seen)}" if view.last_seen else ""
-    return f"crashed {count(times, 'time')}{last}" if times else ""
+    return f"crashed {count(times, 'time')}{' before, 0 since' if quiet else last}" if times else ""

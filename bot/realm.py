@@ -17,7 +17,7 @@ def describe(settings: Settings) -> Realm:
         state_dir=settings.state_dir.resolve(),
         source_dir=settings.source_dir.resolve(),
         server_dir=server_dir,
-        server_command=settings.server_command,
+        server_command=(str(program(settings)), *settings.server_command[1:]),
         server_environment=dict(settings.server_env),
         withhold=withheld(settings),
         server_commit=settings.server_commit,
@@ -42,6 +42,20 @@ def describe(settings: Settings) -> Realm:
         min_free_disk=settings.min_free_disk,
         timezone=settings.zone,
     )
+
+
+def program(settings: Settings) -> Path:
+    """SERVER_COMMAND's program: one that lies in SERVER_DIR by its full path, since that is not on PATH."""
+    named = Path(settings.server_command[0])
+    inside = settings.server_dir.resolve() / named
+    return inside if inside.is_file() else named
+
+
+def program_below_server(settings: Settings) -> str:
+    """Where a new executable goes, relative to SERVER_DIR."""
+    path = program(settings)
+    folder = settings.server_dir.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def ready_rule(settings: Settings) -> ReadyRule:

@@ -1,0 +1,187 @@
+"""The command line: `spirit-healer run`, `keeper`, `demo`, `doctor`, `status`, `inspect`, `migrate`.
+
+With `--json`, standard output is exactly that JSON on one line, and everything else goes to standard error. Imports
+are made inside the commands: `status` must not pay for Discord, nor `keeper` for the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from bot.settings import Settings
+
+USAGE = 2  # exit code
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="spirit-healer")
+def main() -> None:
+    """Keeps a worldserver alive at night: restarts it, has its crashes fixed, and tells the channel."""
+    from bot.log import forgive_code_pages
+
+    forgive_code_pages()
+
+
+def load_settings(*, sandbox: bool = False) -> Settings:
+    """The settings, or one line per fault on standard error and exit code 2."""
+    from bot.settings import SettingsError, load
+
+    try:
+        return load(sandbox=sandbox)
+    except SettingsError as fault:
+        for line in fault.faults:
+            click.echo(line, err=True)
+        sys.exit(USAGE)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+
+
+@main.command()
+@click.option("--sandbox", is_flag=True, help="The loopback page instead of Discord; DISCORD_* is not read.")
+def run(sandbox: bool) -> None:
+    """The bot."""
+    settings = load_settings(sandbox=sandbox)
+    from bot import app, log
+    from pipeline.errors import PipelineError
+
+    redact = app.build_redactor(settings)
+    log.set_up(settings.state_dir / "logs", redact)
+
+    def say_ready(built: app.App) -> None:
+        if built.sandbox is not None:
+            click.echo(f"The channel: {built.sandbox.address}", err=True)
+
+    try:
+        run_until_told(lambda stop: app.run(settings, stop, sandbox=sandbox, redact=redact, ready=say_ready))
+    except PipelineError as fault:
+        click.echo(redact(str(fault)), err=True)
+        sys.exit(1)
+
+
+def run_until_told(work: Callable[[asyncio.Event], Any]) -> Any:
+    """Runs a coroutine whose event is set by SIGINT, SIGTERM or CTRL_BREAK, also where SIGINT was ignored at start."""
+
+    async def body() -> Any:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(stop.set))
+        return await work(stop)
+
+    return asyncio.run(body())
+
+
+@main.command()
+def keeper() -> None:
+    """The keeper in the foreground, for a service manager."""
+    settings = load_settings(sandbox=True)
+    from bot import realm
+    from pipeline.adapters.keeper_client import FileKeeper
+    from pipeline.keeper.__main__ import main as keep
+    from pipeline.stages import wish
+
+    described = realm.describe(settings)
+    client = FileKeeper(described.state_dir, described.server_dir, withhold=described.withhold)
+    described.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    previous = client.desired()
+    wished = wish.first_wish(described, previous)
+    if wished != previous:
+        client.wish(wished)
+    for name in described.withhold:
+        os.environ.pop(name, None)
+    sys.exit(keep(["--state-dir", str(described.state_dir), "--server-dir", str(described.server_dir)]))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="Plays one crash by itself; exit code 0 only if it was healed.")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON on standard output.")
+def demo(once: bool, as_json: bool) -> None:
+    """The sample realm in a temporary folder, under the bot: no account, no configuration."""
+    from bot.demo import play
+
+    sys.exit(run_until_told(lambda stop: play.play(stop, once=once, as_json=as_json)))
+
+
+@main.command()
+@click.option("--sandbox", is_flag=True, help="Leaves out what only Discord needs.")
+@click.option("--json", "as_json", is_flag=True)
+def doctor(sandbox: bool, as_json: bool) -> None:
+    """Checks every setting against the world, and says how to mend each."""
+    settings = load_settings(sandbox=sandbox)
+    from dataclasses import asdict
+
+    from bot import doctor as practice
+
+    findings = practice.check(settings, sandbox=sandbox)
+    if as_json:
+        print_json([asdict(each) for each in findings])
+    else:
+        click.echo(practice.render(findings))
+    sys.exit(1 if any(each.level == "fail" for each in findings) else 0)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def status(as_json: bool) -> None:
+    """What is happening now; works while the bot runs and while it does not."""
+    from bot import report
+
+    view = report.read_status()
+    if as_json:
+        print_json(report.as_plain(view))
+    else:
+        click.echo(report.as_text(view))
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def inspect(files: tuple[Path, ...], as_json: bool) -> None:
+    """What a crash report says."""
+    from bot import report
+    from pipeline.crash.as_json import inspect_object
+    from pipeline.crash.read import read_file
+
+    found = [(path, read_file(path)) for path in files]
+    if as_json:
+        plain = [inspect_object(each, str(path)) for path, each in found]
+        print_json(plain[0] if len(plain) == 1 else plain)
+    else:
+        click.echo("\n\n".join(report.describe_crash(path, each) for path, each in found))
+    sys.exit(0 if all(each.kind != "unknown" for _, each in found) else 1)
+
+
+@main.command()
+def migrate() -> None:
+    """Brings the database to head (`run` does it too)."""
+    from bot import report
+    from pipeline import migrate as migrations
+    from pipeline.errors import PipelineError
+    from pipeline.store import open_engine
+
+    where = report.locate()
+    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        copy = migrations.bring_to_head(open_engine(where.database), where.state_dir / "copies")
+    except PipelineError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(1)
+    click.echo("The database is at its newest form." + (f" A copy of it as it was: {copy}" if copy else ""))
+
+
+if __name__ == "__main__":
+    main()

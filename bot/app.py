@@ -1,0 +1,315 @@
+"""The composition root: builds the adapters, wires them, starts things in order and ends them in order.
+
+The keeper comes first, before the database, git or Discord: none of them may delay a restart of the server. What does
+not work is said (`tools.degraded`) and tried again; only faults of the settings end the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bot import realm as realms
+from bot.edge import Edge, EdgeSettings
+from bot.lock import InstanceLock
+from bot.sandbox import Sandbox, redirect_discord
+from bot.settings import Settings
+from pipeline import migrate, policy
+from pipeline.adapters import console as consoles
+from pipeline.adapters.analyst import FileAnalyst
+from pipeline.adapters.builder import CMakeBuilder
+from pipeline.adapters.clock import SystemClock
+from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.git import GitSource
+from pipeline.adapters.keeper_client import FileKeeper
+from pipeline.adapters.players import WorldPortPlayers
+from pipeline.adapters.watcher import Watcher
+from pipeline.crash.as_json import report_from_plain, report_to_plain
+from pipeline.errors import PipelineError
+from pipeline.model import Realm
+from pipeline.orders import Orders
+from pipeline.redact import Redactor
+from pipeline.runner import Runner
+from pipeline.stages import wish
+from pipeline.store import Codec, Store, open_engine
+from pipeline.tools import Tools
+from pipeline.views import Ledger
+
+log = logging.getLogger(__name__)
+
+KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
+AGAIN = 30.0  # seconds between two tries of what does not work
+SANDBOX_READY = 0.2  # seconds discord.py waits for guilds beside a sandbox
+
+
+@dataclass
+class App:
+    """Everything that was built, for whoever runs it (the command line, the demo, the tests)."""
+
+    settings: Settings
+    realm: Realm
+    tools: Tools
+    runner: Runner
+    orders: Orders
+    edge: Edge | None
+    sandbox: Sandbox | None
+
+
+def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) -> Tools:
+    """The adapters of a realm. Nothing is touched yet."""
+    store = Store(
+        open_engine(settings.database), Codec(report_to_plain, report_from_plain),
+        lambda at: policy.night_of(at, realm.timezone),
+    )  # fmt: skip
+    source = build_source(settings, realm)
+    return Tools(
+        realm=realm,
+        store=store,
+        source=source,
+        builder=build_builder(settings, realm),
+        keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
+        console=build_console(settings),
+        analyst=build_analyst(settings, realm),
+        players=WorldPortPlayers(settings.server_port),
+        reader=LinuxCrashReader(),
+        clock=SystemClock(),
+        redact=redact,
+    )
+
+
+def build_source(settings: Settings, realm: Realm) -> GitSource:
+    return GitSource(
+        realm.state_dir,
+        realm.source_dir,
+        remote=settings.source_remote,
+        base_branch=settings.source_base_branch,
+        author=settings.source_author,
+        commit_url=settings.source_commit_url,
+    )
+
+
+def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
+    return CMakeBuilder(
+        realm.state_dir,
+        realm.server_dir,
+        realms.program_below_server(settings),
+        build_dir=settings.build_dir,
+        build_like=settings.build_like,
+        configure_args=settings.build_configure_args,
+        target=settings.build_target,
+        config=settings.build_config,
+        jobs=settings.build_jobs,
+        timeout=settings.build_timeout.total_seconds(),
+        artifacts=settings.build_artifacts,
+        build_env=settings.build_env,
+        withhold=realm.withhold,
+        min_free_disk=settings.min_free_disk,
+    )
+
+
+def build_console(settings: Settings) -> consoles.Console | None:
+    password = settings.server_console_password
+    return consoles.parse_console(
+        settings.server_console, settings.server_console_user or "", password.get_secret_value() if password else ""
+    )
+
+
+def build_analyst(settings: Settings, realm: Realm) -> FileAnalyst:
+    return FileAnalyst(
+        settings.queue_dir,
+        command=settings.analyst_command or None,
+        env_names=settings.analyst_env,
+        timeout=settings.analyst_timeout.total_seconds(),
+        state_dir=realm.state_dir,
+    )
+
+
+def build_redactor(settings: Settings) -> Callable[[str], str]:
+    return Redactor(settings.secrets()).redact
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+async def run(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    sandbox: bool,
+    redact: Callable[[str], str],
+    ready: Callable[[App], None] = lambda app: None,
+) -> None:
+    """The bot, until `stop` is set. The server goes on. Raises InstanceHeld, SettingsError."""
+    realm = realms.describe(settings)
+    realm.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = InstanceLock(realm.state_dir)
+    lock.acquire()
+    try:
+        tools = build_tools(settings, realm, redact)
+        await asyncio.to_thread(start_keeper, tools)
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(serve(settings, tools, stop, sandbox, ready), name="serve")
+            guard = group.create_task(guard_keeper(tools), name="keeper guard")
+            await serving
+            guard.cancel()
+    finally:
+        lock.release()
+
+
+def start_keeper(tools: Tools) -> None:
+    """The server comes up, or is found, before anything else is tried."""
+    previous = tools.keeper.desired()
+    wished = wish.first_wish(tools.realm, previous)
+    if wished != previous:
+        tools.keeper.wish(wished)
+    tools.keeper.ensure()
+
+
+async def guard_keeper(tools: Tools) -> None:
+    """Starts the keeper again when it dies."""
+    while True:
+        await asyncio.sleep(KEEPER_EVERY)
+        try:
+            if await asyncio.to_thread(tools.keeper.ensure):
+                log.warning("the keeper was gone; a new one was started")
+            tools.degraded.pop("keeper", None)
+        except (OSError, PipelineError) as fault:
+            tools.degraded["keeper"] = f"the keeper cannot be started: {fault}"
+
+
+async def serve(
+    settings: Settings, tools: Tools, stop: asyncio.Event, sandbox: bool, ready: Callable[[App], None]
+) -> None:
+    """Database, clone, runner and Discord, each tried until it works."""
+    if not await until_it_works(tools, "database", lambda: migrate_database(tools), stop):
+        return
+    await asyncio.to_thread(end_strays, tools)
+    async with Loopback(settings, sandbox) as loopback:
+        app = assemble(settings, tools, loopback)
+        prepare = asyncio.ensure_future(until_it_works(tools, "source", tools.source.prepare, stop))
+        others: list[Coroutine[Any, Any, Any]] = [
+            Watcher(watched_paths(settings, tools), app.runner.wake).run(),
+            *([app.edge.run()] if app.edge is not None else []),
+        ]
+        tasks = [prepare, *(asyncio.ensure_future(each) for each in others)]
+        ready(app)
+        try:
+            await app.runner.run(stop)
+        finally:
+            await end(tasks)
+
+
+def assemble(settings: Settings, tools: Tools, loopback: Loopback) -> App:
+    """The runner, the desk and the edge, each knowing how to wake the other."""
+    loop = asyncio.get_running_loop()
+    edge: Edge | None = None
+
+    def changed() -> None:
+        if edge is not None:
+            edge.wake()
+
+    runner = Runner(tools, changed)
+
+    def woken() -> None:
+        loop.call_soon_threadsafe(runner.wake)
+        loop.call_soon_threadsafe(changed)
+
+    orders = Orders(tools, woken, runner.cancel)
+    edge = Edge(edge_settings(settings, loopback.sandbox), Ledger(tools), orders, tools.clock, tools.redact,
+                lambda topic, words: note_degraded(tools, topic, words))  # fmt: skip
+    return App(settings, tools.realm, tools, runner, orders, edge, loopback.sandbox)
+
+
+def note_degraded(tools: Tools, topic: str, words: str | None) -> None:
+    if words is None:
+        tools.degraded.pop(topic, None)
+    else:
+        tools.degraded[topic] = words
+
+
+def edge_settings(settings: Settings, sandbox: Sandbox | None) -> EdgeSettings:
+    if sandbox is not None:
+        return EdgeSettings(
+            sandbox.token, int(sandbox.guild_id), int(sandbox.channel_id), settings.realm_name,
+            operator_roles=frozenset({int(sandbox.operator_role_id)}), notice=settings.server_stop_notice,
+            guild_ready_timeout=SANDBOX_READY,
+        )  # fmt: skip
+    token = settings.discord_token
+    return EdgeSettings(
+        token.get_secret_value() if token else "", settings.discord_guild_id or 0, settings.discord_channel_id or 0,
+        settings.realm_name, frozenset(settings.discord_operator_role_ids),
+        frozenset(settings.discord_operator_user_ids), settings.discord_ping_role_id, settings.server_stop_notice,
+    )  # fmt: skip
+
+
+class Loopback:
+    """The sandbox beside the bot, where one is wanted; discord.py is sent there before it connects."""
+
+    def __init__(self, settings: Settings, wanted: bool) -> None:
+        self._settings = settings
+        self._wanted = wanted
+        self.sandbox: Sandbox | None = None
+
+    async def __aenter__(self) -> Loopback:
+        if self._wanted:
+            token = self._settings.sandbox_token
+            self.sandbox = await Sandbox.start(
+                self._settings.sandbox_port,
+                page_token=token.get_secret_value() if token else None,
+                store=self._settings.state_dir / "sandbox" / "channel.json",
+            )
+            redirect_discord(self.sandbox.port)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.sandbox is not None:
+            await self.sandbox.stop()
+
+
+def migrate_database(tools: Tools) -> None:
+    migrate.bring_to_head(tools.store.engine, tools.realm.state_dir / "copies")
+
+
+def end_strays(tools: Tools) -> None:
+    """What an earlier life of the bot started and could not end."""
+    children = tools.store.take_children()
+    tools.builder.end_strays(children)
+    tools.store.forget_children(children)
+
+
+async def until_it_works(tools: Tools, topic: str, work: Callable[[], Any], stop: asyncio.Event) -> bool:
+    """Tries again until it works, or the bot is told to stop; False then."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(work)
+        except Exception as fault:
+            log.exception("%s does not work yet", topic)
+            tools.degraded[topic] = f"{topic}: {tools.redact(str(fault))}"
+        else:
+            tools.degraded.pop(topic, None)
+            return True
+        await wait_or_stop(stop, AGAIN)
+    return False
+
+
+async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+async def end(tasks: list[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=10)
+
+
+def watched_paths(settings: Settings, tools: Tools) -> tuple[Path, ...]:
+    """Where something new means work: responses, and what the keeper writes."""
+    return (settings.queue_dir / "responses", tools.realm.state_dir)

@@ -1,0 +1,102 @@
+"""What the command line prints of the bot's state, without a bot and without settings where there are none."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.settings import state_folder
+from pipeline.model import CrashReport, StatusView
+
+
+class Where(BaseSettings):
+    """The few settings that say where to look; none is required."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+
+    state_dir: Path = Field(default_factory=state_folder)
+    server_dir: Path | None = None
+    database_url: SecretStr | None = None
+    realm_name: str = "realm"
+
+    @property
+    def database(self) -> str:
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.state_dir / 'spirit-healer.sqlite'}"
+
+    @property
+    def has_database(self) -> bool:
+        return self.database_url is not None or (self.state_dir / "spirit-healer.sqlite").is_file()
+
+
+def locate() -> Where:
+    return Where()
+
+
+def read_status() -> StatusView | None:
+    """None where there is no database yet."""
+    where = locate()
+    return _read(where) if where.has_database else None
+
+
+def _read(where: Where) -> StatusView:
+    from pipeline import policy, views
+    from pipeline.adapters.keeper_client import FileKeeper
+    from pipeline.crash.as_json import report_from_plain, report_to_plain
+    from pipeline.store import Codec, Store, open_engine
+
+    store = Store(
+        open_engine(where.database), Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, None)
+    )
+    server_dir = where.server_dir or where.state_dir
+    keeper = FileKeeper(where.state_dir, server_dir)
+    return views.outside_status(where.realm_name, store, keeper, datetime.now(UTC), where.state_dir)
+
+
+def as_plain(view: StatusView | None) -> dict[str, Any] | None:
+    return None if view is None else dataclasses.asdict(view)
+
+
+def as_text(view: StatusView | None) -> str:
+    if view is None:
+        return "Nothing to tell: there is no database yet. `spirit-healer run` makes it."
+    server = f"{view.realm}: server {view.server or 'unknown: the keeper does not answer'}"
+    lines = [
+        server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
+        f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
+        f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
+        f"Tonight: {view.crashes_tonight} crashes, {view.restarts_tonight} starts",
+        f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
+        *(
+            f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
+            for run in view.runs
+        ),
+        *(f"Does not work: {each}" for each in view.degraded),
+    ]
+    return "\n".join(line for line in lines if line)
+
+
+def describe_crash(path: Path, report: CrashReport) -> str:
+    """A crash for a person at a terminal."""
+    signature = report.signature
+    frames = [
+        f"  {'>' if index == report.crashing_frame else ' '} {frame.function or frame.module or '?'}"
+        + (f"  {frame.file}:{frame.line}" if frame.file else "")
+        for index, frame in enumerate(report.frames[:20])
+    ]
+    lines = [
+        f"{path}: {report.kind}, {report.category or 'category unknown'}",
+        f"  signature: {signature.exact}" if signature else "  no signature",
+        f"  assertion: {report.assertion.expression}" if report.assertion else "",
+        f"  revision: {report.revision.hash}{'+' if report.revision.dirty else ''}" if report.revision else "",
+        f"  not a bug: {report.cure}" if report.environment and report.cure else "",
+        *frames,
+        *(f"  note: {note}" for note in report.notes),
+    ]
+    return "\n".join(line for line in lines if line)
