@@ -47,6 +47,7 @@ class Runner:
         self._woken = asyncio.Event()
         self._bugs: list[BaseException] = []
         self._deploying = False
+        self._moves = 0  # how often something changed
 
     # --- from outside ------------------------------------------------------------------------------------------------
 
@@ -94,13 +95,16 @@ class Runner:
             raise self._bugs[0]
 
     async def settle(self) -> None:
-        """Ticks until nothing is under way any more (tests)."""
-        await self.tick()
-        while self._tasks:
-            await asyncio.wait(self._tasks.values())
+        """Ticks until a tick changes nothing (tests)."""
+        before = None
+        while before != self._moves:
+            before = self._moves
             await self.tick()
-            if self._tasks and all(name == "housekeeping" for name in self._tasks):
+            while self._tasks:
                 await asyncio.wait(self._tasks.values())
+                await asyncio.sleep(0)
+            if self._fatal and self._bugs:
+                raise self._bugs[0]
 
     # --- how work is started -----------------------------------------------------------------------------------------
 
@@ -135,6 +139,7 @@ class Runner:
         answers = await self._thread(intake.take_answers, self._tools)
         events = await self._thread(intake.import_events, self._tools)
         if answers or events:
+            self._moves += 1
             self._changed()
 
     async def _judge_crashes(self) -> None:
@@ -197,6 +202,7 @@ class Runner:
             self._news()
 
     def _news(self) -> None:
+        self._moves += 1
         self._changed()
         self.wake()
 

@@ -281,11 +281,11 @@ class Store:
                 select(func.count()).select_from(t.crashes).where(_same(t.crashes, signature))
             ).scalar_one()
 
-    def signature_is_known(self, signature: Signature, before: datetime) -> bool:
-        """Whether this crash was seen before a time (imported history included)."""
+    def signature_is_known(self, signature: Signature, build: str) -> bool:
+        """Whether this crash was seen with another build (imported history included)."""
         with self.engine.begin() as c:
-            query = select(t.crashes.c.id).where(_same(t.crashes, signature), t.crashes.c.at < before).limit(1)
-            return c.execute(query).first() is not None
+            rows = c.execute(select(t.crashes.c.exit).where(_same(t.crashes, signature)))
+            return any(row.exit.get("build") != build for row in rows)
 
     def count_tonight(self, night: date) -> int:
         with self.engine.begin() as c:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -29,18 +31,32 @@ from pipeline.model import (
     RunState,
     StatusView,
 )
+from pipeline.ports import Keeper
 from pipeline.store import Deployment, Store
 from pipeline.tools import Tools
 
 
 def status(tools: Tools) -> StatusView:
-    store, observed = tools.store, tools.keeper.observed()
-    alive = tools.keeper.alive()
+    observed = tools.keeper.observed()
+    branch = tools.store.get_open_branch()
+    view = outside_status(tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir)
+    return dataclasses.replace(
+        view,
+        players=_players(tools, observed) if view.server else None,
+        head=link(tools, branch.head, branch.name) if branch else None,
+        degraded=tuple(tools.degraded.values()),
+    )
+
+
+def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path) -> StatusView:
+    """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
+    observed = keeper.observed()
+    alive = keeper.alive()
     branch = store.get_open_branch()
-    night = tools.night()
+    night = store.night_of(now)
     seen = observed if alive else None
     return StatusView(
-        realm=tools.realm.name,
+        realm=realm,
         server=seen.state if seen else None,
         hold=seen.hold if seen else None,
         hold_detail=seen.hold_detail if seen else "",
@@ -50,17 +66,17 @@ def status(tools: Tools) -> StatusView:
         next_start=_time(seen.next_start if seen else None),
         revision=seen.revision if seen else None,
         build=seen.build if seen else None,
-        players=_players(tools, seen),
-        restarts_tonight=_count_starts(tools, policy.night_begins(night, tools.realm.timezone)),
+        players=None,
+        restarts_tonight=_count_starts(store, now - timedelta(hours=24), night),
         crashes_tonight=store.count_tonight(night),
         paused=store.get_pause(),
         branch=branch.name if branch else None,
-        head=link(tools, branch.head, branch.name) if branch else None,
-        runs=tuple(_run_line(tools, run) for run in store.list_unfinished_runs()),
+        head=FixLink(branch.head, None, branch.name) if branch else None,
+        runs=tuple(_run_line(store, run) for run in store.list_unfinished_runs()),
         push_owed=bool(store.list_owed_branches()),
-        degraded=tuple(tools.degraded.values()),
+        degraded=(),
         keeper_pid=observed.keeper_pid if observed and alive else None,
-        disk_free=_disk_free(tools),
+        disk_free=_disk_free(state_dir),
         version=own_version(),
     )
 
@@ -84,19 +100,20 @@ def _players(tools: Tools, observed: Observed | None) -> int | None:
     return None if observed is None or observed.pid is None else tools.players.count(observed.pid)
 
 
-def _disk_free(tools: Tools) -> int | None:
+def _disk_free(state_dir: Path) -> int | None:
     try:
-        return shutil.disk_usage(tools.realm.state_dir).free
+        return shutil.disk_usage(state_dir).free
     except OSError:
         return None
 
 
-def _count_starts(tools: Tools, since: datetime) -> int:
-    return sum(kind == EventKind.SPAWNED for _, kind, _ in tools.store.list_events(since))
+def _count_starts(store: Store, since: datetime, night: date) -> int:
+    starts = [at for at, kind, _ in store.list_events(since) if kind == EventKind.SPAWNED]
+    return sum(store.night_of(at) == night for at in starts)
 
 
-def _run_line(tools: Tools, run: Run) -> RunLine:
-    return RunLine(run.id, run.subject, run.state, run.reason, run.question, _progress(tools.store, run))
+def _run_line(store: Store, run: Run) -> RunLine:
+    return RunLine(run.id, run.subject, run.state, run.reason, run.question, _progress(store, run))
 
 
 # --- fixes and orders ------------------------------------------------------------------------------------------------

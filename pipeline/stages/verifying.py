@@ -54,6 +54,6 @@ def judge_crash(tools: Tools, deployment: Deployment, crash: Crash) -> Judgement
         return Judgement(Verdict.NOT_CURED, f"it crashed again in {where}{after}")
     if report is not None and report.environment:
         return Judgement(Verdict.INCONCLUSIVE, f"the server went down for its environment: {report.cure or where}")
-    if signature is not None and tools.store.signature_is_known(signature, deployment.created_at):
+    if signature is not None and tools.store.signature_is_known(signature, deployment.build):
         return Judgement(Verdict.INCONCLUSIVE, f"a known crash came in between: {where}")
     return Judgement(Verdict.UNHEALTHY, f"the new server died{after} in {where}")

@@ -1,0 +1,392 @@
+"""What the runner decides, told over a fake world with a real database."""
+
+from pathlib import Path
+
+import pytest
+from world import BASE, GOOD, OPERATOR, OTHER, World
+
+from pipeline.keeper.protocol import Hold
+from pipeline.model import (
+    Approval,
+    Diagnostic,
+    Done,
+    FixState,
+    Impossible,
+    Patch,
+    PostKind,
+    Question,
+    RunKind,
+    RunState,
+    Verdict,
+    WholeFile,
+)
+
+BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    return await World(tmp_path).start()
+
+
+async def test_a_crash_is_healed(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.VERIFYING)
+    await world.pass_time(minutes=3)
+    healed = world.expect(run, RunState.SUCCEEDED)
+    assert healed.verdict is Verdict.HEALTHY
+    assert healed.fix_state is FixState.WATCHING
+    assert world.running == healed.commit
+    assert world.source.remote["overnight-20261122"] == healed.commit
+
+
+async def test_the_first_analysis_is_asked_for_once(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.crash("Map::Update")
+    assert list(world.analyst.requests) == [run.request_id]
+    assert len(world.runs()) == 1
+
+
+async def test_what_does_not_compile_goes_back_twice_and_then_fails(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    run = await world.crash("Map::Update")
+    for number in ("", "-2", "-3"):
+        assert world.expect(run, RunState.ANALYZING).request_id == f"{run.id}{number}"
+        await world.answer(run, BROKEN)
+    failed = world.expect(run, RunState.FAILED)
+    assert failed.reason == "src/Map.cpp:3: error: 'x' was not declared"
+    assert world.source.remote == {}
+    assert world.source.branches["overnight-20261122"] == BASE
+    assert world.analyst.requests[f"{run.id}-3"]["previous_attempts"]
+
+
+async def test_a_refused_patch_is_a_persons_turn_and_a_better_answer_reopens_it(world: World) -> None:
+    run = await world.crash("Map::Update")
+    world.source.refuse = "sql/ may not be changed"
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.PROPOSED).reason == "sql/ may not be changed"
+    world.source.refuse = None
+    await world.answer(run, OTHER)
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_prose_is_proposed_and_never_applied(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, None, prose="Defer it by 100 ms.")
+    assert world.expect(run, RunState.PROPOSED).prose == "Defer it by 100 ms."
+    assert world.builder.built == []
+
+
+async def test_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> None:
+    run = await world.crash("Map::Update")
+    bad = Patch(files=(WholeFile("src/Map.cpp", "dies at start"),))
+    world.keeper.never_ready = _all_builds_of(world, "dies at start")
+    await world.answer(run, bad)
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+    await _is_reverted_and_paused(world)
+
+
+async def test_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    worse = await world.crash("Spell::Cast")
+    world.expect(run, RunState.ROLLED_BACK)
+    await _is_reverted_and_paused(world)
+    assert world.expect(worse, RunState.ANALYZING).request_id not in world.analyst.requests
+    assert isinstance(await world.orders.resume(OPERATOR), Done)
+    await world.settle()
+    assert world.get(worse).request_id in world.analyst.requests
+
+
+async def _is_reverted_and_paused(world: World) -> None:
+    revert = next(run for run in world.runs() if run.kind is RunKind.REVERT)
+    assert world.expect(revert, RunState.SUCCEEDED).commit == world.source.remote["overnight-20261122"]
+    assert world.source.commits[revert.commit or ""].files["src/Map.cpp"] == "bad"
+    pause = world.store.get_pause()
+    assert pause is not None
+    assert pause.reason.startswith("rolled back: ")
+    assert world.running == "found-1"
+
+
+def _all_builds_of(world: World, word: str) -> set[str]:
+    class Builds(set[str]):
+        def __contains__(self, build: object) -> bool:
+            made = world.source.commits.get(str(build))
+            return made is not None and word in made.files.values()
+
+    return Builds()
+
+
+async def test_its_own_crash_again_is_not_cured_and_the_build_stays(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.crash("Map::Update")
+    failed = world.expect(run, RunState.FAILED)
+    assert failed.verdict is Verdict.NOT_CURED
+    assert world.running == failed.commit
+    again = world.runs("Map::Update")[-1]
+    assert again.retry_of == run.id
+    assert world.analyst.requests[again.request_id or ""]["previous_attempts"]
+
+
+async def test_a_known_crash_in_the_soak_is_inconclusive_and_no_fallback(world: World) -> None:
+    await world.crash("Spell::Cast")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.crash("Spell::Cast")
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
+    healthy = world.store.get_last_healthy()
+    assert healthy is not None
+    assert healthy.build == "found-1"
+
+
+async def test_an_environment_fault_asks_no_analyst(world: World) -> None:
+    world.keeper.crash("port in use")
+    await world.settle()
+    assert world.runs() == []
+    assert world.analyst.requests == {}
+
+
+async def test_fixes_that_wait_go_out_in_one_restart(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    one = await world.crash("Map::Update")
+    two = await world.crash("Spell::Cast")
+    await world.answer(one, GOOD)
+    await world.answer(two, OTHER)
+    assert world.expect(one, RunState.AWAITING_DEPLOYMENT).reason
+    starts = world.keeper.starts
+    world.players.online = 0
+    await world.pass_time(seconds=1)
+    world.expect(one, RunState.VERIFYING)
+    world.expect(two, RunState.VERIFYING)
+    assert world.keeper.starts == starts + 1
+
+
+async def test_a_crash_deploys_what_stands_by(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    starts = world.keeper.starts
+    await world.crash("Map::Update")
+    world.expect(run, RunState.VERIFYING)
+    assert world.running == world.get(run).commit
+    assert world.keeper.starts == starts + 1
+
+
+async def test_a_pause_takes_away_what_stands_by_before_it_answers(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.keeper.wished and world.keeper.wished.next_build
+    await world.orders.pause(OPERATOR, "sleeping")
+    assert world.keeper.wished.next_build is None
+    await world.crash("Map::Update")
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+
+
+async def test_paused_stays_paused_over_a_restart(world: World) -> None:
+    await world.orders.pause(OPERATOR, "sleeping")
+    world.restart()
+    run = await world.crash("Map::Update")
+    assert world.analyst.requests == {}
+    world.expect(run, RunState.ANALYZING)
+
+
+async def test_players_are_told_before_a_stop(world: World) -> None:
+    world.players.online = 2
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+    assert world.console.said == ["announce Server restart in 30 seconds: a crash fix goes live."]
+    await world.pass_time(seconds=31)
+    assert world.console.said[-1] == "saveall"
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_a_deaf_console_does_not_hold_up_a_deployment(world: World) -> None:
+    world.console.deaf = True
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_approval_of_the_patch(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.PATCH}).start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.PATCH
+    assert world.builder.built == []
+    await world.orders.approve(run.id, OPERATOR)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_approval_of_the_deployment_and_its_rejection(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.DEPLOY
+    await world.orders.reject(run.id, OPERATOR, "not tonight")
+    await world.settle()
+    assert world.expect(run, RunState.CANCELLED).reason == "rejected by Ann: not tonight"
+    head = world.source.remote["overnight-20261122"]
+    assert world.source.commits[head].files["src/Map.cpp"] == "bad"
+
+
+async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.keeper.revision = "f" * 12 + "+"
+    await world.start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.BASE
+    await world.orders.approve(run.id, OPERATOR)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_a_push_that_fails_is_owed_and_does_not_hold_up_the_deployment(world: World) -> None:
+    world.source.remote_gone = True
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.VERIFYING)
+    assert world.source.remote == {}
+    world.source.remote_gone = False
+    await world.pass_time(minutes=1)
+    assert world.source.remote["overnight-20261122"] == world.get(run).commit
+    assert world.get(run).pushed
+    told = [post for post in world.posts() if post.kind is PostKind.PIPELINE and post.data["what"] == "push owed"]
+    assert len(told) == 1
+
+
+async def test_a_branch_that_diverged_goes_on_under_the_next_name(world: World) -> None:
+    world.source.diverged.add("overnight-20261122")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.VERIFYING).branch == "overnight-20261122-2"
+    assert world.source.remote == {"overnight-20261122-2": world.get(run).commit}
+
+
+async def test_revert_takes_a_good_fix_back(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.get(run).commit or ""
+    done = await world.orders.revert(commit[:10], OPERATOR)
+    assert isinstance(done, Done)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    revert = next(each for each in world.runs() if each.kind is RunKind.REVERT)
+    assert world.expect(revert, RunState.SUCCEEDED).commit == world.running
+    assert world.source.commits[world.running or ""].files["src/Map.cpp"] == "bad"
+    assert world.get(run).fix_state is FixState.REVERTED
+    assert isinstance(await world.orders.revert(commit, OPERATOR), Impossible)
+
+
+async def test_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    assert world.keeper.now is not None
+    world.keeper.start("found-1", None)  # somebody put the old binary back by hand
+    await world.crash("Map::Update")
+    assert len(world.runs("Map::Update")) == 1
+    assert world.get(run).fix_state is FixState.WATCHING
+
+
+async def test_a_crash_with_the_fix_in_it_is_a_recurrence(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    again = await world.crash("Map::Update")
+    assert again.id != run.id
+    assert world.get(run).fix_state is FixState.RECURRED
+    assert world.analyst.requests[again.request_id or ""]["previous_attempts"]
+
+
+async def test_tries_are_bounded(world: World) -> None:
+    for _ in range(5):
+        run = await world.crash("Map::Update")
+        if world.get(run).state is RunState.ANALYZING:
+            await world.answer(run, Patch(files=(WholeFile("src/Map.cpp", f"{run.id}"),)))
+    assert len(world.runs("Map::Update")) == world.realm.max_tries
+
+
+async def test_an_answer_to_nobody_is_rejected_and_told_once(world: World) -> None:
+    run = await world.crash("Map::Update")
+    stranger = run.__class__(**{**run.__dict__, "request_id": "deadbeef"})
+    world.store.get_run(stranger.id)
+    from pathlib import Path as P
+
+    from pipeline.model import Analysis, Response
+    from pipeline.ports import Answer
+
+    response = Response("deadbeef", Analysis(), GOOD)
+    for _ in range(2):
+        world.analyst.lying.append(Answer(P("response_deadbeef.json"), "d", response, None, "deadbeef"))
+        await world.settle()
+    assert len(world.analyst.rejected) + len(world.analyst.completed) == 2
+    told = [post for post in world.posts() if post.kind is PostKind.REJECTED_RESPONSE]
+    assert len(told) == 1
+
+
+async def test_the_answer_found_again_after_a_kill_is_only_moved(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    before = world.get(run)
+    answer = world.analyst.completed[-1]
+    world.analyst.lying.append(answer)
+    await world.settle()
+    assert world.get(run).commit == before.commit
+    assert world.analyst.rejected == []
+
+
+async def test_a_hold_is_told(world: World) -> None:
+    world.keeper.hold(Hold.BREAKER)
+    await world.settle()
+    assert [post.data["what"] for post in world.posts() if post.kind is PostKind.SERVER] == ["held: breaker"]
+
+
+async def test_a_restart_in_every_state_loses_nothing(tmp_path: Path) -> None:
+    """The bot is killed after each single step of the lanes; the run ends as it would have."""
+    for kill_after in range(1, 12):
+        folder = tmp_path / str(kill_after)
+        folder.mkdir()
+        world = await World(folder).start()
+        run = await world.crash("Map::Update")
+        await _step_and_kill(world, run, kill_after)
+        await world.pass_time(minutes=3)
+        world.expect(run, RunState.SUCCEEDED)
+        assert world.source.remote["overnight-20261122"] == world.get(run).commit
+        assert sum(commit.run == run.id for commit in world.source.commits.values()) == 1
+
+
+async def _step_and_kill(world: World, run: object, steps: int) -> None:
+    from pipeline import intake
+    from pipeline.runner import apply_step, deploy_once, next_change, take_step
+    from pipeline.tools import Passage
+
+    request = world.runs("Map::Update")[-1].request_id or ""
+    from pathlib import Path as P
+
+    from pipeline.model import Analysis, Response
+    from pipeline.ports import Answer
+
+    world.analyst.lying.append(Answer(P("r.json"), "digest", Response(request, Analysis(), GOOD), None, request))
+    for number in range(steps):
+        if number == 0:
+            intake.take_answers(world.tools)
+        elif (change := next_change(world.tools)) is not None:
+            step = take_step(world.tools, change, Passage())
+            if number < steps - 1:  # the last one is killed between the act and the note of it
+                apply_step(world.tools, change, step)
+        else:
+            intake.import_events(world.tools)
+            deploy_once(world.tools)
+    world.restart()
+    await world.settle()

@@ -1,0 +1,499 @@
+"""A fake world: stateful fakes behind the pipeline's ports, with failures as switches, and a clock of its own.
+
+world = World(tmp_path)
+run = await world.crash("Map::Update")
+await world.answer(run, GOOD)
+await world.pass_time(minutes=3)
+world.expect(run, RunState.SUCCEEDED)
+"""
+
+import dataclasses
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from pipeline import policy
+from pipeline.crash.as_json import report_from_plain, report_to_plain
+from pipeline.errors import ConsoleUnavailable, Refused, RemoteUnreachable
+from pipeline.keeper.protocol import (
+    Desired,
+    Event,
+    EventKind,
+    Exit,
+    ExitVerdict,
+    Hold,
+    Manifest,
+    Observed,
+    ServerState,
+    Want,
+    to_json,
+)
+from pipeline.model import (
+    Actor,
+    Analysis,
+    BuildResult,
+    Change,
+    Commit,
+    CrashReport,
+    Diagnostic,
+    Edit,
+    Frame,
+    Patch,
+    Post,
+    Progress,
+    Realm,
+    ReportKind,
+    Response,
+    Run,
+    RunState,
+    Signature,
+    WholeFile,
+)
+from pipeline.orders import Orders
+from pipeline.ports import AnalystFailed, Answer, Diverged, ExitEvidence, PatchLimits, Pushed
+from pipeline.runner import Runner
+from pipeline.store import Codec, Store, open_engine
+from pipeline.tables import metadata
+from pipeline.tools import Tools
+from pipeline.views import Ledger
+
+START = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
+BASE = "b" * 40
+GOOD = Patch(files=(WholeFile("src/Map.cpp", "good"),))
+OTHER = Patch(files=(WholeFile("src/Spell.cpp", "good too"),))
+OPERATOR = Actor("1", "Ann")
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+
+@dataclass
+class FakeCommit:
+    hash: str
+    parent: str | None
+    files: dict[str, str]
+    message: str
+    run: str | None = None
+    reverts: tuple[str, ...] = ()
+
+
+class FakeSource:
+    """A repository as a dictionary. `refuse`, `remote_gone`, `diverged` are the switches."""
+
+    def __init__(self) -> None:
+        self.commits = {BASE: FakeCommit(BASE, None, {"src/Map.cpp": "bad", "src/Spell.cpp": "bad"}, "base")}
+        self.branches: dict[str, str] = {}
+        self.remote: dict[str, str] = {}
+        self.checked_out = BASE
+        self.refuse: str | None = None
+        self.remote_gone = False
+        self.diverged: set[str] = set()
+        self.base = BASE
+
+    def prepare(self) -> None: ...
+
+    def resolve(self, revision: str) -> str | None:
+        return next((each for each in self.commits if each.startswith(revision)), None)
+
+    def base_head(self) -> str:
+        return self.base
+
+    def begin(self, branch: str, base: str) -> None:
+        self.branches.setdefault(branch, base)
+
+    def restore(self, branch: str, head: str) -> None:
+        self.branches[branch] = head
+        self.checked_out = head
+
+    def head(self, branch: str) -> str | None:
+        return self.branches.get(branch)
+
+    def find_run(self, branch: str, above: str, run: str) -> Commit | None:
+        found = [each for each in self._history(self.branches[branch]) if each.run == run]
+        return self.commit(found[0].hash) if found else None
+
+    def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
+        files = self._changed(patch, self.checked_out)
+        run = next(line.removeprefix("Run: ") for line in message.splitlines() if line.startswith("Run: "))
+        branch = next(name for name, head in self.branches.items() if head == self.checked_out)
+        text = f"{self.checked_out}{sorted(files.items())}{message}"
+        made = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.commits[made] = FakeCommit(made, self.checked_out, files, message, run, patch.reverts)
+        self.branches[branch] = self.checked_out = made
+        return self.commit(made)
+
+    def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
+        self._changed(patch, at)
+        return [], ""
+
+    def _changed(self, patch: Patch, at: str) -> dict[str, str]:
+        if self.refuse:
+            raise Refused(self.refuse)
+        files = dict(self.commits[at].files)
+        for each in patch.files:
+            files[each.path] = each.content
+        for undone in patch.reverts:
+            gone = self.commits[undone]
+            before = self.commits[gone.parent or BASE].files
+            files.update({path: before[path] for path in files if gone.files[path] != before[path]})
+        if files == self.commits[at].files:
+            raise Refused("no change")
+        return files
+
+    def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
+        if self.remote_gone:
+            raise RemoteUnreachable("the remote does not answer")
+        if branch in self.diverged:
+            return Diverged("has commits on the remote that are not ours")
+        self.remote[branch] = head
+        return Pushed(head)
+
+    def commit(self, hash: str) -> Commit:
+        found = self.commits[hash]
+        tree = hashlib.sha1(str(sorted(found.files.items())).encode(), usedforsecurity=False).hexdigest()
+        return Commit(hash, tree, found.message.splitlines()[0], START, found.run)
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        return ancestor in [each.hash for each in self._history(descendant)]
+
+    def holds_fix(self, revision: str, fix: str, run: str) -> bool:
+        history = self._history(revision)
+        return any(c.hash == fix for c in history) and not any(fix in c.reverts for c in history)
+
+    def log(self, since: str, until: str) -> list[Commit]:
+        return [self.commit(each.hash) for each in self._history(until) if not self.contains(since, each.hash)]
+
+    def url(self, commit: str) -> str | None:
+        return f"https://example.org/commit/{commit}"
+
+    def diff(self, commit: str) -> str:
+        return f"diff of {commit}"
+
+    def work_tree(self) -> Path:
+        return Path("source")
+
+    def _history(self, commit: str | None) -> list[FakeCommit]:
+        found = []
+        while commit is not None:
+            found.append(self.commits[commit])
+            commit = self.commits[commit].parent
+        return found
+
+
+class FakeBuilder:
+    """Every commit builds, unless its files hold a word of `broken`."""
+
+    def __init__(self, source: FakeSource, clock: FakeClock, folder: Path) -> None:
+        self.source = source
+        self.clock = clock
+        self.folder = folder
+        self.broken: dict[str, tuple[Diagnostic, ...]] = {}
+        self.archive: dict[str, Manifest] = {}
+        self.built: list[str] = []
+        self.pruned: list[set[str]] = []
+        self.fault: str | None = None
+
+    def build(
+        self,
+        source: Path,
+        commit: str,
+        *,
+        on_started: Callable[[int, float, str], None],
+        on_progress: Callable[[Progress, float | None], None],
+        cancelled: threading.Event,
+        warm: bool = False,
+    ) -> BuildResult:
+        self.built.append(commit)
+        on_progress(Progress(1, 2), 1.0)
+        errors = [e for text in self.source.commits[commit].files.values() for e in self.broken.get(text, ())]
+        if errors or self.fault:
+            return BuildResult(commit, 2.0, self.folder / "log", None, tuple(errors), self.fault)
+        self.archive[commit] = Manifest(commit, (), commit[:12])
+        return BuildResult(commit, 2.0, self.folder / "log", self.archive[commit])
+
+    def archive_found(self) -> Manifest:
+        self.archive["found-1"] = Manifest("found-1", (), None)
+        return self.archive["found-1"]
+
+    def manifest(self, build: str) -> Manifest | None:
+        return self.archive.get(build)
+
+    def prune(self, keep: int, protected: Any) -> list[str]:
+        self.pruned.append(set(protected))
+        return []
+
+    def end_strays(self, children: Any) -> None: ...
+
+
+class FakeKeeper:
+    """A keeper with its server: obeys the wish at once. `bad_builds` says how a build behaves."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.wished: Desired | None = None
+        self.wishes: list[Desired] = []
+        self.journal: list[Event] = []
+        self.now: Observed | None = None
+        self.never_ready: set[str] = set()
+        self.starts = 0
+        self.lives = True
+        self.revision = BASE[:12]
+
+    def ensure(self) -> bool:
+        return False
+
+    def desired(self) -> Desired | None:
+        return self.wished
+
+    def wish(self, desired: Desired) -> None:
+        before, self.wished = self.wished, desired
+        self.wishes.append(desired)
+        if before is None or self.now is None:
+            self.start(desired.build and desired.build.build, None)
+        elif desired.want is Want.STOPPED:
+            self.end(ExitVerdict.ASKED)
+        elif self._differs(desired, before):
+            self.end(ExitVerdict.ASKED)
+            self.start(desired.build and desired.build.build, desired.probation)
+
+    def _differs(self, desired: Desired, before: Desired) -> bool:
+        runs = self.now.build if self.now else None
+        wanted = desired.build and desired.build.build
+        return desired.restart != before.restart or (wanted is not None and wanted != (runs or "found-1"))
+
+    def observed(self) -> Observed | None:
+        return self.now
+
+    def alive(self) -> bool:
+        return self.lives
+
+    def events(self, after: tuple[str, int] | None) -> list[Event]:
+        return [each for each in self.journal if after is None or each.number > after[1]]
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def note(self, kind: EventKind, **data: Any) -> None:
+        self.journal.append(Event("k", len(self.journal) + 1, self.clock.now().timestamp(), kind, data))
+
+    def start(self, build: str | None, deployment: str | None) -> None:
+        self.starts += 1
+        revision = build[:12] if build and not build.startswith("found") else self.revision
+        at = self.clock.now().timestamp()
+        self.note(EventKind.SPAWNED, pid=self.starts, build=build)
+        if build in self.never_ready and self.wished is not None and self.wished.fallback is not None:
+            fallback = self.wished.fallback.build
+            self.note(EventKind.FELL_BACK, build=fallback, bad=build, why="not ready in time")
+            self.start(fallback, None)
+            return
+        self.now = Observed(
+            "k", 1, "boot", at, ServerState.READY, self.wished.generation if self.wished else 0, self.starts, at, at,
+            at, build, deployment, revision, learned_start=4.0,
+        )  # fmt: skip
+        self.note(EventKind.READY, pid=self.starts, seconds=0.0, build=build, revision=revision)
+
+    def end(self, verdict: ExitVerdict, output: str | None = None, status: int | None = 0) -> None:
+        runs = self.now
+        if runs is None:
+            return
+        at = self.clock.now().timestamp()
+        end = Exit(
+            verdict, at, runs.pid or 0, status, runs.build, runs.revision, runs.generation, 0.0,
+            at - (runs.started or at), runs.started or at, output, deployment=runs.deployment,
+        )  # fmt: skip
+        if verdict is ExitVerdict.ASKED:
+            self.note(EventKind.STOPPING, pid=runs.pid, why="wish", rung="signal")
+        self.note(EventKind.EXITED, **dataclasses.asdict(end))
+        self.now = dataclasses.replace(runs, state=ServerState.ABSENT, pid=None, ready_at=None)
+
+    def crash(self, name: str) -> None:
+        """Dies of `name` and is up again at once: with the build that stands by, where one does."""
+        runs = self.now
+        self.end(ExitVerdict.CRASH, name, -11)
+        standby = self.wished.next_build if self.wished else None
+        if standby is not None and self.wished is not None:
+            self.start(standby.build, self.wished.next_deployment)
+        else:
+            self.start(runs and runs.build, runs and runs.deployment)
+
+    def hold(self, why: Hold) -> None:
+        assert self.now is not None
+        self.now = dataclasses.replace(self.now, state=ServerState.HELD, hold=why, pid=None)
+        self.note(EventKind.HELD, why=why, detail="")
+
+
+class FakeReader:
+    """A crash is what its `output` names; names that begin with `port` are the environment's."""
+
+    def read(self, evidence: ExitEvidence) -> CrashReport:
+        name = str(evidence.output)
+        signature = Signature(f"access violation | {name}", f"access violation | {name} | main", 1)
+        frames = (Frame(name, "src/Map.cpp", 132),)
+        environment = name.startswith("port")
+        return CrashReport(
+            ReportKind.CORE, "environment" if environment else "access violation", frames=frames, crashing_frame=0,
+            signature=signature, environment=environment, cure="free the port" if environment else None,
+        )  # fmt: skip
+
+
+class FakeAnalyst:
+    """Requests and answers in memory; an answer lies there until it is filed away."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, dict[str, Any]] = {}
+        self.lying: list[Answer] = []
+        self.completed: list[Answer] = []
+        self.rejected: list[Answer] = []
+        self.has_command = False
+
+    def ask(self, request_id: str, request: dict[str, object]) -> Path:
+        self.requests[request_id] = dict(request)
+        return Path(f"request_{request_id}.json")
+
+    def answers(self) -> list[Answer]:
+        return list(self.lying)
+
+    def file_away(self, answer: Answer, used: bool) -> None:
+        self.lying.remove(answer)
+        (self.completed if used else self.rejected).append(answer)
+
+    def run_command(self, work: Any) -> AnalystFailed | None:
+        return None
+
+
+class FakeConsole:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.deaf = False
+
+    def execute(self, command: str) -> str:
+        if self.deaf:
+            raise ConsoleUnavailable("no answer")
+        self.said.append(command)
+        return ""
+
+
+class FakePlayers:
+    def __init__(self) -> None:
+        self.online: int | None = 0
+
+    def count(self, pid: int) -> int | None:
+        return self.online
+
+
+@dataclass
+class World:
+    """All of it, with a real database."""
+
+    folder: Path
+    realm_changes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.source = FakeSource()
+        self.builder = FakeBuilder(self.source, self.clock, self.folder)
+        self.keeper = FakeKeeper(self.clock)
+        self.analyst = FakeAnalyst()
+        self.console = FakeConsole()
+        self.players = FakePlayers()
+        self.engine = open_engine(f"sqlite:///{self.folder / 'world.sqlite'}")
+        metadata.create_all(self.engine)
+        realm = Realm(
+            "Test realm",
+            self.folder,
+            self.folder / "checkout",
+            self.folder / "server",
+            ("./worldserver",),
+            timezone=UTC,
+        )
+        self.realm = dataclasses.replace(realm, **self.realm_changes)
+        self.store = Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
+        self.tools = Tools(
+            self.realm, self.store, self.source, self.builder, self.keeper, self.console, self.analyst, self.players,
+            FakeReader(), self.clock, lambda text: text.replace("hunter2", "***"),
+        )  # fmt: skip
+        self.runner = Runner(self.tools, lambda: None, fatal=True)
+        self.orders = Orders(self.tools, lambda: None, self.runner.cancel)
+        self.ledger = Ledger(self.tools)
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    async def start(self) -> "World":
+        await self.settle()
+        await self.pass_time(seconds=10)
+        return self
+
+    def restart(self) -> None:
+        """The bot is killed and started again: nothing is left of it but the world and the database."""
+        self.runner = Runner(self.tools, lambda: None, fatal=True)
+        self.orders = Orders(self.tools, lambda: None, self.runner.cancel)
+
+    async def settle(self) -> None:
+        await self.runner.settle()
+
+    async def pass_time(self, **spans: float) -> None:
+        self.clock.time += timedelta(**spans)
+        await self.settle()
+
+    async def crash(self, name: str) -> Run:
+        """The server dies of it; the newest run of that crash."""
+        self.clock.time += timedelta(seconds=1)
+        self.keeper.crash(name)
+        await self.settle()
+        return self.runs(name)[-1]
+
+    async def answer(
+        self, run: Run, patch: Patch | None, *, summary: str = "A cause.", prose: str | None = None
+    ) -> Run:
+        """An analyst answers the open request of the run."""
+        request = self.get(run).request_id or ""
+        response = Response(request, Analysis(summary=summary, confidence="high"), patch, prose)
+        digest = hashlib.sha256(f"{request}{patch}{prose}".encode()).hexdigest()
+        self.analyst.lying.append(Answer(Path(f"response_{request}.json"), digest, response, None, request))
+        await self.settle()
+        return self.get(run)
+
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    def get(self, run: Run) -> Run:
+        found = self.store.get_run(run.id)
+        assert found is not None
+        return found
+
+    def runs(self, name: str | None = None) -> list[Run]:
+        found = self.store.list_runs_in(*RunState)
+        return [run for run in found if name is None or run.subject == name]
+
+    def expect(self, run: Run, state: RunState) -> Run:
+        found = self.get(run)
+        assert found.state is state, f"{found.state}: {found.reason}; {self.store.history(run.id)}"
+        return found
+
+    @property
+    def running(self) -> str | None:
+        return self.keeper.now.build if self.keeper.now else None
+
+    def posts(self) -> list[Post]:
+        """Everything that was said beside the cards, as if every card had its thread."""
+        for card in self.store.list_dirty_cards():
+            self.store.card_delivered(card.card, 0, "1", "1")
+        return self.store.list_pending_posts(self.clock.now())
+
+    def wish_json(self) -> str:
+        assert self.keeper.wished is not None
+        return to_json(self.keeper.wished)
+
+
+def edit(path: str, search: str, replace: str) -> Patch:
+    return Patch(edits=(Edit(path, search, replace),))
