@@ -346,7 +346,7 @@ def _succeeded(view: CardView, run: Run) -> Face:
             view,
             WORDS[run.kind].done,
             Colour.GREEN,
-            join(facts.fix_link(view), facts.live_since(view)),
+            join(facts.fix_link(view), facts.live_since(view)) or "Over",
             facts.asked(run),
             facts.reason(run),
         )

@@ -1,4 +1,4 @@
-"""A ledger and an order desk that live in memory: stateful, with failures as switches. Signatures as in the pipeline."""
+"""A ledger and an order desk that live in memory: stateful, with failures as switches."""
 
 from __future__ import annotations
 

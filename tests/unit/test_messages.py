@@ -1,0 +1,817 @@
+"""What an operator reads is behaviour: whole texts, one state after another."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from edge_fakes import COMMIT, NAME, NOW, REVERT, URL, make_card, make_run, make_status
+
+from bot import limits, messages
+from bot.cards import Home, render_card, thread_name
+from bot.markup import block, code, duration, plain, prose, title
+from bot.messages import Phase
+from bot.payloads import Colour, Message
+from bot.posts import render_post
+from bot.redaction import cleaned
+from bot.status import render_status
+from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.model import (
+    Actor,
+    Analysis,
+    CardView,
+    Change,
+    CrashReport,
+    DeploymentView,
+    Diagnostic,
+    Done,
+    FixLine,
+    FixLink,
+    FixState,
+    Impossible,
+    PauseView,
+    Post,
+    PostKind,
+    Progress,
+    Question,
+    ReportKind,
+    RestartPlan,
+    RevertPlan,
+    RunKind,
+    RunLine,
+    RunState,
+    Verdict,
+)
+
+ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
+CAUSE = "**Members are destroyed in reverse order.**"
+FIX = FixLink(COMMIT, URL, "overnight-20261122")
+LINK = f"[`a1b2c3d`]({URL}) on `overnight-20261122`"
+CHANGES = (Change("src/server/game/EventDispatcher.cpp", 12, 1),)
+LIVE = DeploymentView("d1", COMMIT, "verifying", 21.0, NOW, NOW + timedelta(seconds=100), "7d14957a32df0000")
+BACK = "Server back after **4 s**"
+CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · running `7d14957a32df`"
+THEN = int(NOW.timestamp())
+UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
+BY = Actor("1", "Ann")
+
+
+def run(state: RunState, **changes: Any) -> Any:
+    return make_run(state, **({"analysis": ANALYSIS} | changes))
+
+
+def card(state: RunState, *, of_run: dict[str, Any] | None = None, **changes: Any) -> CardView:
+    return make_card(**({"run": run(state, **(of_run or {}))} | changes))
+
+
+# What is shown of each state: the view, then title, colour, text, buttons.
+CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
+    "counted only": (
+        make_card(),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *counted, no run*\n{CRASH}",
+        [],
+    ),
+    "counted again": (
+        make_card(occurrences=4, before=2),
+        f"Crash in {NAME} (×4)",
+        Colour.GREY,
+        f"{BACK} · *counted, no run*\n"
+        "access violation at `EventDispatcher.cpp:132` · 4 times tonight · 2 times before · running `7d14957a32df`",
+        [],
+    ),
+    "down": (
+        make_card(back_after=None, server=ServerState.BACKOFF),
+        f"Crash in {NAME}",
+        Colour.RED,
+        f"**Server down**, the next start waits · *counted, no run*\n{CRASH}",
+        [],
+    ),
+    "keeper silent": (
+        make_card(back_after=None, server=None),
+        f"Crash in {NAME}",
+        Colour.RED,
+        f"**The keeper does not answer; whether the server runs is not known** · *counted, no run*\n{CRASH}",
+        [],
+    ),
+    "held": (
+        card(RunState.ANALYZING, back_after=None, server=ServerState.HELD),
+        f"Server held: {NAME}",
+        Colour.RED,
+        f"**Nothing is running: the server is held until somebody decides**\n{CRASH}\nIts run is with the analyst",
+        ["start:server"],
+    ),
+    "environment": (
+        make_card(
+            title="port 8085 is in use",
+            report=CrashReport(
+                ReportKind.UNKNOWN,
+                "environment",
+                environment=True,
+                cure="end it, or change `WorldServerPort`",
+                notes=("Process 4711 `worldserver` (not ours) holds it",),
+            ),
+            back_after=None,
+            server=ServerState.BACKOFF,
+        ),
+        "Not a bug: port 8085 is in use",
+        Colour.AMBER,
+        "**Server down**, the next start waits\nProcess 4711 `worldserver` (not ours) holds it\n"
+        "**To mend:** end it, or change `WorldServerPort`\n*nobody is asked for a patch*",
+        [],
+    ),
+    "restarted": (
+        make_card(run=make_run(RunState.ANALYZING)),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *asking the analyst*\n{CRASH}",
+        [],
+    ),
+    "no analyst": (
+        make_card(run=make_run(RunState.ANALYZING, reason="Nobody answers as analyst", request_id="9f3c21")),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *since <t:{THEN - 60}:R>:* Nobody answers as analyst\n"
+        f"What we know: {CRASH} · request `9f3c21` waits",
+        [],
+    ),
+    "paused before it began": (
+        make_card(run=make_run(RunState.ANALYZING), paused=True),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *pipeline paused, goes on after* `/resume`\n{CRASH}",
+        [],
+    ),
+    "build failed, given back": (
+        card(
+            RunState.ANALYZING,
+            of_run={"returns": 1},
+            diagnostics=(UNDECLARED, Diagnostic("one"), Diagnostic("two")),
+        ),
+        f"Fix does not compile: {NAME}",
+        Colour.GREY,
+        "`BotAI.cpp:337: error: '_priorityManager' was not declared` · +2 more, log in the thread\n"
+        f"given back to the analyst, try 2 of 3\n{BACK}",
+        [],
+    ),
+    "proposed": (
+        card(RunState.PROPOSED, of_run={"reason": "it touches `sql/`"}),
+        f"Needs a look: {NAME}",
+        Colour.AMBER,
+        f"**A person is needed:** it touches `sql/`\n{CAUSE}\nThe proposal is in the thread\n{BACK}",
+        [],
+    ),
+    "ready": (
+        card(RunState.READY, changes=CHANGES),
+        f"Fix proposed: {NAME}",
+        Colour.GREY,
+        f"{CAUSE}\nConfidence high · 1 file, +12 −1 · diff in the thread · waiting for its turn\n{BACK}",
+        [],
+    ),
+    "approval of the patch": (
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.PATCH}, changes=CHANGES),
+        f"Waits for approval: {NAME}",
+        Colour.AMBER,
+        f"**May this patch be applied?** The diff is in the thread\n{CAUSE}\nConfidence high · 1 file, +12 −1\n{BACK}",
+        ["approve:9f3c21aa", "reject:9f3c21aa"],
+    ),
+    "approval of the deployment": (
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.DEPLOY}, fix=FIX),
+        f"Waits for approval: {NAME}",
+        Colour.AMBER,
+        f"**May this build go live?** · {LINK}\n{CAUSE}\nConfidence high\n{BACK}",
+        ["approve:9f3c21aa", "reject:9f3c21aa"],
+    ),
+    "approval of the base": (
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE, "base": "7d14957a32df0000+"}),
+        f"Waits for approval: {NAME}",
+        Colour.AMBER,
+        "**May the night branch begin at** `7d14957a32df+`**?** What runs cannot be told for certain\n"
+        f"{CAUSE}\nConfidence high\n{BACK}",
+        ["approve:9f3c21aa", "reject:9f3c21aa"],
+    ),
+    "patching": (
+        card(RunState.PATCHING, of_run={"branch": "overnight-20261122"}, changes=CHANGES),
+        f"Applying fix: {NAME}",
+        Colour.BLUE,
+        f"1 file, +12 −1 · going onto `overnight-20261122`\n{CAUSE}",
+        [],
+    ),
+    "building": (
+        card(RunState.BUILDING, progress=Progress(212, 298), build_eta=180.0, fix=FIX),
+        f"Building fix for {NAME}",
+        Colour.BLUE,
+        f"`▓▓▓▓▓▓▓░░░ 71 %` · 212 of 298 · about 3 min left\n{LINK}\n{CAUSE}",
+        [],
+    ),
+    "building, not yet told how far": (
+        card(RunState.BUILDING, fix=FIX),
+        f"Building fix for {NAME}",
+        Colour.BLUE,
+        f"Compiling · {LINK}\n{CAUSE}",
+        [],
+    ),
+    "publishing": (
+        card(RunState.PUBLISHING, fix=FIX),
+        f"Pushing fix: {NAME}",
+        Colour.BLUE,
+        f"Built · {LINK}\n{CAUSE}",
+        [],
+    ),
+    "awaiting deployment": (
+        card(
+            RunState.AWAITING_DEPLOYMENT,
+            of_run={"pushed": True},
+            fix=FIX,
+            players=14,
+            player_limit=5,
+            deploy_at_latest=NOW + timedelta(hours=6),
+        ),
+        "Fix built, waiting for a quiet moment",
+        Colour.GREY,
+        f"`{NAME}` · {LINK}\n14 players online, limit 5 · deploys at <t:{THEN + 21600}:t> at the latest",
+        ["deploy:9f3c21aa", "reject:9f3c21aa"],
+    ),
+    "deploying": (
+        card(RunState.DEPLOYING, fix=FIX, deployment=replace(LIVE, state="stopping")),
+        f"Deploying fix: {NAME}",
+        Colour.BLUE,
+        f"The server is stopping · {LINK}\n{CAUSE}",
+        [],
+    ),
+    "verifying": (
+        card(RunState.VERIFYING, of_run={"commit": COMMIT}, fix=FIX, deployment=LIVE),
+        f"Fix live, watching: {NAME}",
+        Colour.GREEN,
+        f"Server up, runs `a1b2c3d` · down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
+        [],
+    ),
+    "rolling back": (
+        card(RunState.ROLLING_BACK, of_run={"reason": "New server died in `BotAI::~BotAI`"}, deployment=LIVE),
+        f"Rolling back: {NAME}",
+        Colour.RED,
+        "**Worse than before:** New server died in `BotAI::~BotAI`\ngoing back to `7d14957`",
+        [],
+    ),
+    "done": (
+        card(
+            RunState.SUCCEEDED,
+            of_run={"commit": COMMIT, "pushed": True, "fix_state": FixState.WATCHING},
+            fix=FIX,
+            deployment=LIVE,
+            before=2,
+        ),
+        f"Fixed: {NAME}",
+        Colour.GREEN,
+        f"{LINK} · live since <t:{THEN}:R>\ncrashed 3 times before, 0 since\n{CAUSE}",
+        [f"revert:{COMMIT}"],
+    ),
+    "done, verdict inconclusive, push owed": (
+        card(
+            RunState.SUCCEEDED,
+            of_run={"commit": COMMIT, "verdict": Verdict.INCONCLUSIVE, "reason": "another crash came"},
+            fix=FIX,
+            deployment=LIVE,
+        ),
+        f"Fixed: {NAME}",
+        Colour.GREEN,
+        f"{LINK} · live since <t:{THEN}:R> · not on the remote yet\ncrashed 1 time, last <t:{THEN}:R>\n"
+        f"*Verification was inconclusive:* another crash came\n{CAUSE}",
+        [f"revert:{COMMIT}"],
+    ),
+    "recurred": (
+        card(RunState.SUCCEEDED, of_run={"commit": COMMIT, "fix_state": FixState.RECURRED}, fix=FIX),
+        f"Back after its fix: {NAME}",
+        Colour.AMBER,
+        f"**It crashed again with its fix in place**\n{LINK} · crashed 1 time, last <t:{THEN}:R>\n{CRASH}",
+        [f"revert:{COMMIT}"],
+    ),
+    "reverted": (
+        card(
+            RunState.SUCCEEDED,
+            of_run={"commit": COMMIT, "fix_state": FixState.REVERTED},
+            fix=FIX,
+            revert=FixLink(REVERT, None, None),
+        ),
+        f"Reverted: {NAME}",
+        Colour.GREY,
+        f"{LINK} · taken back in `e4f5a6b`\n{CAUSE}",
+        [],
+    ),
+    "a revert that went through": (
+        make_card(
+            run=make_run(RunState.SUCCEEDED, kind=RunKind.REVERT, asked_by="Ann", commit=REVERT),
+            fix=FixLink(REVERT, None, None),
+            deployment=LIVE,
+        ),
+        f"Reverted: {NAME}",
+        Colour.GREEN,
+        f"`e4f5a6b` · live since <t:{THEN}:R>\nasked for by Ann",
+        [],
+    ),
+    "rolled back": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "New server died after 12 s in `BotAI::~BotAI`"},
+            deployment=LIVE,
+            revert=FixLink(REVERT, None, None),
+            paused=True,
+        ),
+        "Rolled back: the fix made it worse",
+        Colour.RED,
+        "**pipeline paused: someone should look**\n"
+        f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
+        "previous build `7d14957` runs again · fix reverted in `e4f5a6b`",
+        ["resume:pipeline"],
+    ),
+    "failed": (
+        card(RunState.FAILED, of_run={"reason": "the clone cannot be worked with"}),
+        f"Not fixed: {NAME}",
+        Colour.AMBER,
+        f"**No further try by itself; a person is needed**\nthe clone cannot be worked with\n{CRASH}\n{BACK}",
+        [],
+    ),
+    "not cured": (
+        card(RunState.FAILED, of_run={"commit": COMMIT, "verdict": Verdict.NOT_CURED}, fix=FIX),
+        f"Not cured: {NAME}",
+        Colour.AMBER,
+        f"**it crashed again with the fix in place; the build stays · {LINK}**\n{CRASH}",
+        [f"revert:{COMMIT}"],
+    ),
+    "does not compile, tries used up": (
+        card(RunState.FAILED, of_run={"returns": 2}, diagnostics=(UNDECLARED,)),
+        f"Fix does not compile: {NAME}",
+        Colour.AMBER,
+        "**No further try by itself; a person is needed**\n"
+        f"`BotAI.cpp:337: error: '_priorityManager' was not declared` · log in the thread\n{BACK}",
+        [],
+    ),
+    "cancelled": (
+        card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, previous_card="77"),
+        f"Cancelled: {NAME}",
+        Colour.GREY,
+        f"rejected by Ann\n{CRASH}\n{BACK}\n[The card of an earlier night](https://discord.com/channels/1/2/77)",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_a_card_tells_its_present_state(name: str) -> None:
+    view, heading, colour, text, buttons = CARDS[name]
+    message = render_card(view, Home(1, 2))
+    assert message.embed is not None
+    assert (message.embed.title, message.embed.colour, message.embed.description) == (heading, colour, text)
+    assert [each.custom_id for each in message.buttons] == buttons
+    assert message.embed.footer == "Testrealm · night of 22 Nov 2026 · #c12"
+    assert not message.content
+
+
+def test_every_state_of_a_run_has_a_card_here() -> None:
+    shown = {view.run.state for view, *_ in CARDS.values() if view.run is not None}
+    assert shown == set(RunState)
+
+
+@pytest.mark.parametrize("kind", RunKind)
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_of_every_kind_of_run_can_be_shown(kind: RunKind, state: RunState) -> None:
+    message = render_card(make_card(run=make_run(state, kind=kind), title="x" * 300))
+    assert message.embed is not None and message.embed.description
+    assert limits.width(message.embed.title) <= limits.READABLE_TITLE
+    assert limits.fit(message) == message
+
+
+@pytest.mark.parametrize("server", [None, *ServerState])
+def test_every_state_of_the_server_can_be_shown(server: ServerState | None) -> None:
+    for after in (None, 4.0):
+        assert render_card(make_card(server=server, back_after=after)).embed is not None
+
+
+# --- relayed text ----------------------------------------------------------------------------------------------------
+
+HOSTILE = [
+    "@everyone look",
+    "@here",
+    "<@123456789012345678>",
+    "<@&123456789012345678>",
+    "<#123456789012345678>",
+    "</status:1>",
+    "<t:0:R>",
+    "<:name:1> <a:name:1>",
+    "[click](https://evil.example/x)",
+    "https://evil.example/x",
+    "`` ``` ` code",
+    "```\nbreak out\n```",
+    "**bold** __under__ ~~gone~~ ||hidden||",
+    "# heading\n> quote\n- list\n1. one\n-# small",
+    "\u202etxet desrever",
+    "a\x00b\x1b[31m",
+    "\ud800 half a pair",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_relayed_is_markup_anywhere_on_a_card(text: str) -> None:
+    analysis = Analysis(summary=text, confidence=text)
+    report = CrashReport(ReportKind.UNKNOWN, text, cure=text, notes=(text,), environment=True)
+    for state in (None, *RunState):
+        of_run = None if state is None else make_run(state, analysis=analysis, reason=text, asked_by=text)
+        assert_harmless(render_card(make_card(run=of_run, title=text, report=report, diagnostics=(Diagnostic(text),))))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("kind", PostKind)
+def test_nothing_relayed_is_markup_anywhere_in_a_post(kind: PostKind, text: str) -> None:
+    keys = ("prose", "diff", "frames", "notes", "log_text", "reason", "detail", "by", "what", "file", "title", "text")
+    data: dict[str, Any] = dict.fromkeys(keys, text) | {"branch": text, "revision": text, "category": text}
+    data |= {"commit": text, "diagnostics": [text], "analysis": {"summary": text, "details": text}}
+    assert_harmless(render_post(Post(34, kind, None, data, NOW), text))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
+    by = Actor("1", text)
+    plan = RevertPlan(COMMIT, text, 20.0, 14, False)
+    for message in (
+        messages.paused(Done(text), by, text),
+        messages.impossible(Impossible(text)),
+        messages.ask_revert(plan),
+        messages.ask_restart(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
+        messages.too_late("x", by),
+        render_status(make_status(realm=text, hold_detail=text, hold=Hold.BREAKER, degraded=(text,), branch=text)),
+    ):
+        assert_harmless(message)
+
+
+def assert_harmless(message: Message) -> None:
+    """No mention anywhere; no tag and no link of theirs outside of code; no backtick without its partner."""
+    for text in texts_of(message):
+        for sign in ("@everyone", "@here", "\x00", "\x1b", "\u202e"):
+            assert sign not in text, (sign, text)
+        bare = re.sub(r"```.*?```|`[^`]*`", "", text.replace("\\`", ""), flags=re.DOTALL)
+        for sign in ("`", "<@", "<#", "</", "<:", "<a:", "<t:0", "://evil", "](https://evil"):
+            assert sign not in bare, (sign, text)
+        text.encode("utf-8")
+
+
+def texts_of(message: Message) -> list[str]:
+    embed = message.embed
+    if embed is None:
+        return [message.content]
+    return [message.content, embed.title, embed.description, embed.footer, *(each.value for each in embed.fields)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_mark_of_markdown_is_left_without_its_backslash(text: str) -> None:
+    assert not re.search(r"[*`]|~~|\|\||__", re.sub(r"\\.", "", plain(text)))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("BotAI::~BotAI", "BotAI::~BotAI"),
+        ("std::vector<int>::operator[]", "std::vector<int>::operator[]"),
+        ("operator*", r"operator\*"),
+        ("snake_case_name", "snake_case_name"),
+        ("__gnu_cxx::x", r"\_\_gnu_cxx::x"),
+        ("@everyone", "@\u200beveryone"),
+        ("mail@example.org", "mail@\u200bexample.org"),
+        ("1.5 s", "1.5 s"),
+        ("# loud", "\u200b# loud"),
+        ("see https://x.example", "see https:\u200b//x.example"),
+    ],
+)
+def test_names_of_code_stay_readable_and_nothing_else_gets_through(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_prose_keeps_pairs_of_backticks_as_code_and_escapes_a_lone_one() -> None:
+    assert prose("end `port 8085` or ` wait*") == r"end `port 8085` or \` wait\*"
+
+
+def test_a_code_span_cannot_be_left() -> None:
+    assert code("a`b``c\nd") == "`aˋbˋˋc d`"
+    assert code("") == "`–`"
+
+
+def test_a_code_block_cannot_be_closed_from_inside() -> None:
+    assert block("a\n```\n@everyone", "diff") == "```diff\na\n`\u200b`\u200b`\n@\u200beveryone\n```"
+
+
+def test_a_title_gives_way_in_its_middle() -> None:
+    name = "WorldSession::" + "HandleSomethingVeryLong" * 4
+    shown = title("Fix does not compile: {}", name)
+    assert limits.width(shown) == 60 and "…" in shown
+    assert shown.startswith("Fix does not compile: WorldSession::") and shown.endswith("VeryLong")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0.1 s"), (0.42, "0.4 s"), (4.2, "4 s"), (59.6, "1 min"), (100, "1 min 40 s"), (7500, "2 h 5 min")],
+)
+def test_durations_have_units(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_a_thread_is_named_after_the_crash_on_one_line() -> None:
+    assert thread_name("BotAI::~BotAI\n\x00") == "BotAI::~BotAI"
+    assert limits.width(thread_name("x" * 500)) <= limits.THREAD_NAME
+
+
+def test_secrets_go_before_anything_is_escaped() -> None:
+    view = card(RunState.FAILED, of_run={"reason": "login with pa*ss_word failed"})
+    message = render_card(cleaned(view, lambda text: text.replace("pa*ss_word", "[redacted]")))
+    assert message.embed is not None
+    assert "login with [redacted] failed" in message.embed.description
+
+
+def test_a_link_is_only_made_of_an_address() -> None:
+    view = card(RunState.PUBLISHING, fix=FixLink(COMMIT, "javascript:alert(1)", "overnight-20261122"))
+    message = render_card(view)
+    assert message.embed is not None
+    assert message.embed.description.startswith("Built · `a1b2c3d` on `overnight-20261122`")
+
+
+# --- posts -----------------------------------------------------------------------------------------------------------
+
+POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
+    (
+        PostKind.ANALYSIS,
+        {
+            "analysis": {"summary": "The dispatcher goes first.", "file": "a.cpp", "line": 3, "function": "f"},
+            "attempt": 2,
+        },
+        "Analysis (try 2)",
+        "**The dispatcher goes first.**\nat `a.cpp:3` · in `f`",
+    ),
+    (
+        PostKind.PATCH,
+        {"diff": "--- a\n+++ b\n-old\n+new\n+more", "commit": COMMIT},
+        "The patch",
+        "+2 −1\n```diff\n--- a\n+++ b\n-old\n+new\n+more\n```",
+    ),
+    (
+        PostKind.BACKTRACE,
+        {
+            "category": "abort",
+            "frames": [
+                {"function": "abort", "file": None, "line": None, "module": "libc.so.6"},
+                {"function": "Map::Update", "file": "Map.cpp", "line": 7, "module": None},
+            ],
+            "crashing_frame": 1,
+            "status": -6,
+            "notes": ["the core is gone"],
+            "log": ["last line"],
+        },
+        "The crash",
+        "abort · ended by signal 6\n```\n   0  abort  libc.so.6\n>  1  Map::Update  Map.cpp:7\n```\nthe core is gone",
+    ),
+    (
+        PostKind.BUILD_FAILED,
+        {
+            "diagnostics": ["a.cpp:1: error: x", "e2", "e3", "e4"],
+            "log": "/x/build.log",
+            "reason": "4 errors",
+            "attempt": 1,
+        },
+        "The fix does not compile",
+        "4 errors\n```\na.cpp:1: error: x\ne2\ne3\n```\ntry 1 · 1 more error in the log",
+    ),
+    (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20261122"}, "Built", LINK),
+    (
+        PostKind.REFUSED,
+        {"reason": "`../x` is outside of the source."},
+        "Patch refused",
+        "`../x` is outside of the source.\nNothing was written.",
+    ),
+    (
+        PostKind.DEPLOYED,
+        {"commit": COMMIT, "down_seconds": 21.0, "revision": "a1b2c3d4e5f6"},
+        "Live",
+        "Server up with `a1b2c3d` · down for 21 s · the server says `a1b2c3d4e5f6`",
+    ),
+    (PostKind.VERDICT, {"verdict": "healthy", "detail": ""}, "Verdict: healthy", "It stayed up through the soak."),
+    (
+        PostKind.SERVER,
+        {"what": "held: breaker", "detail": "5 deaths in 3 min", "by": None},
+        "Server held: it died too often",
+        "5 deaths in 3 min",
+    ),
+    (
+        PostKind.PIPELINE,
+        {"what": "push owed", "detail": "`overnight-20261122` is not on the remote: no route"},
+        "A push is owed",
+        "`overnight-20261122` is not on the remote: no route",
+    ),
+    (
+        PostKind.REJECTED_RESPONSE,
+        {"file": "response_x.json", "reason": "nobody asked for this"},
+        "A response was rejected",
+        "`response_x.json`: nobody asked for this\nIt lies in `rejected/`; nothing was changed.",
+    ),
+    (PostKind.ORDER, {"what": "restarting", "detail": "new map", "by": "Ann"}, "Server restarts", "new map\nby Ann"),
+    (PostKind.SUMMARY, {"title": "Night of 23 Nov: quiet", "text": "Up 100 %"}, "Night of 23 Nov: quiet", "Up 100 %"),
+]
+
+
+@pytest.mark.parametrize(("kind", "data", "heading", "text"), POSTS, ids=[each[0] for each in POSTS])
+def test_a_post_says_what_happened(kind: PostKind, data: dict[str, Any], heading: str, text: str) -> None:
+    message = render_post(Post(34, kind, None, data, NOW), "Testrealm")
+    assert message.embed is not None
+    assert (message.embed.title, message.embed.description) == (heading, text)
+    assert message.embed.footer == "Testrealm · #p34"
+
+
+def test_every_kind_of_post_has_a_text_here() -> None:
+    assert {kind for kind, *_ in POSTS} == set(PostKind)
+
+
+@pytest.mark.parametrize("kind", PostKind)
+def test_a_post_without_any_data_is_still_a_message(kind: PostKind) -> None:
+    message = render_post(Post(1, kind, None, {}, NOW), "Testrealm")
+    assert message.embed is not None and message.embed.title
+
+
+def test_the_role_is_called_once_the_server_is_held_by_the_breaker_and_not_for_a_stop() -> None:
+    held = render_post(Post(1, PostKind.SERVER, None, {"what": "held: breaker"}, NOW), "Testrealm")
+    stopped = render_post(Post(2, PostKind.SERVER, None, {"what": "held: stopped"}, NOW), "Testrealm")
+    assert (held.ping, stopped.ping) == (True, False)
+    assert [each.custom_id for each in held.buttons] == ["start:server"]
+
+
+def test_the_whole_backtrace_and_the_log_go_along_as_a_file() -> None:
+    data = {"frames": "a\nb", "log": ["the last line"]}
+    (file,) = render_post(Post(1, PostKind.BACKTRACE, 12, data, NOW), "Testrealm").files
+    assert file.name == "backtrace.txt"
+    assert file.text == "a\nb\n\n--- the log before the crash ---\nthe last line\n"
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_refusal_names_the_setting() -> None:
+    assert messages.not_allowed().content == (
+        "You may read but not order here: that takes one of the roles in `DISCORD_OPERATOR_ROLE_IDS`"
+        " (or your id in `DISCORD_OPERATOR_USER_IDS`). Nothing was changed."
+    )
+
+
+def test_a_revert_asks_once_and_says_what_it_costs() -> None:
+    message = messages.ask_revert(RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False))
+    assert message.content == (
+        "Revert `a1b2c3d` *EventDispatcher: end managers first*? Builds and deploys the branch without it;"
+        " the server goes down for about 20 s (14 players)."
+    )
+    assert [(each.label, each.custom_id) for each in message.buttons] == [
+        ("Revert", f"confirm-revert:{COMMIT}"),
+        ("Keep", f"keep:{COMMIT}"),
+    ]
+
+
+def test_a_revert_of_a_fix_still_watched_says_that_it_waits() -> None:
+    message = messages.ask_revert(RevertPlan(COMMIT, "x", None, None, True))
+    assert message.content == (
+        "Revert `a1b2c3d` *x*? It is still being verified: the revert waits for that."
+        " Builds and deploys the branch without it; the server goes down."
+    )
+
+
+def test_a_restart_asks_once_and_says_what_it_brings() -> None:
+    plan = RestartPlan(20.0, 1, "7d14957", ("fix(map): check bounds",))
+    message = messages.ask_restart(plan, timedelta(minutes=2), "new map")
+    assert message.content == (
+        "Restart the server in 2 min? It goes down for about 20 s (1 player).\n"
+        "It brings with it: *fix(map): check bounds*\nReason: new map"
+    )
+    assert [each.custom_id for each in message.buttons] == ["restart:120:new map", "keep:restart"]
+
+
+def test_a_restart_can_be_cancelled_until_it_is_due() -> None:
+    due = NOW + timedelta(seconds=90)
+    message = messages.restarting(Done(order=5, due=due), BY, "new map", NOW)
+    assert message.content == f"The server restarts <t:{THEN + 90}:R>, asked for by Ann: new map."
+    assert [each.custom_id for each in message.buttons] == ["cancel:5"]
+    assert messages.restarting(Done(order=5, due=NOW), BY, "", NOW).buttons == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (messages.paused(Done("Reports go on."), BY, "raid"), "Pipeline paused by Ann: raid. Reports go on."),
+        (messages.resumed(Done(), BY), "Pipeline goes on, asked for by Ann."),
+        (
+            messages.reverting(Done(run="9f3c21aa"), COMMIT, BY),
+            "Reverting `a1b2c3d`, asked for by Ann (run `9f3c21aa`). The card of the crash goes on.",
+        ),
+        (messages.cancelled(Done(), BY), "The restart was cancelled by Ann. The server keeps running."),
+        (messages.approved(Done(), "9f3c21aa", BY), "Run `9f3c21aa` approved by Ann."),
+        (messages.rejected(Done(), "9f3c21aa", BY), "Run `9f3c21aa` rejected by Ann."),
+        (messages.deploying(Done(), "9f3c21aa", BY), "Run `9f3c21aa` goes live now, asked for by Ann."),
+        (messages.starting(Done(), BY), "The server is being started, asked for by Ann."),
+        (messages.kept(BY), "Nothing was changed: Ann kept it as it is."),
+        (messages.impossible(Impossible("It is not paused.")), "It is not paused. Nothing was changed."),
+        (
+            messages.impossible(Impossible("Nothing was changed: the remote is gone")),
+            "Nothing was changed: the remote is gone",
+        ),
+        (
+            messages.too_late("`restart`", BY),
+            "Discord gave us no time to answer, but `restart` **was** done (Ann asked for it); see the card.",
+        ),
+        (
+            messages.failed("pause", Phase.BEFORE),
+            "`/pause` met an error and **nothing was done**. The log of the bot has the details.",
+        ),
+        (
+            messages.failed("pause", Phase.DURING),
+            "`/pause` met an error half-way: **it may have been done or not**. `/status` and the log tell.",
+        ),
+        (
+            messages.failed("pause", Phase.AFTER),
+            "`/pause` **was done**, only its answer met an error. The log of the bot has the details.",
+        ),
+        (
+            messages.wrong_place("in direct messages"),
+            "Orders are taken in the server this bot belongs to, not in direct messages. Nothing was changed.",
+        ),
+        (
+            messages.question_lapsed(),
+            "This question is older than 15 min and what it says may no longer hold. Nothing was changed; ask again.",
+        ),
+    ],
+)
+def test_an_answer_says_what_was_done_and_who_asked(message: Message, text: str) -> None:
+    assert message.content == text
+
+
+def test_a_line_of_the_completion_names_commit_and_subject() -> None:
+    fix = FixLine(COMMIT, "fix(x):  y", "r", RunState.SUCCEEDED, NOW, None, reverted=True)
+    assert messages.label_fix(fix) == "a1b2c3d fix(x): y (reverted)"
+
+
+# --- /status ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_quiet_status_needs_nobody() -> None:
+    embed = render_status(make_status()).embed
+    assert embed is not None
+    assert (embed.title, embed.colour, embed.description) == (
+        "Testrealm: server up",
+        Colour.GREEN,
+        "Nothing waits for you.",
+    )
+    assert [(each.name, each.value) for each in embed.fields] == [
+        (
+            "Server",
+            f"up since <t:{THEN}:R> · runs `7d14957a32df` · pid 4711 · 14 players\n2 crashes and 3 restarts tonight",
+        ),
+        ("Pipeline", f"Nothing in work.\n`overnight-20261122` at [`a1b2c3d`]({URL})"),
+    ]
+    assert embed.footer == "Spirit Healer 0.1.0 · keeper 4710 · 12.0 GiB free"
+
+
+def test_a_status_begins_with_what_needs_a_person() -> None:
+    runs = (
+        RunLine("9f3c21aa", NAME, RunState.AWAITING_APPROVAL, None, Question.PATCH, None),
+        RunLine("77aa77aa", "Map::Update", RunState.BUILDING, None, None, Progress(1, 4)),
+    )
+    view = make_status(
+        server=ServerState.HELD,
+        hold=Hold.BREAKER,
+        hold_detail="5 deaths in 3 min",
+        ready_at=None,
+        started=None,
+        pid=None,
+        players=None,
+        paused=PauseView("Ann", "raid", NOW),
+        runs=runs,
+        push_owed=True,
+        degraded=("the remote does not answer",),
+    )
+    embed = render_status(view).embed
+    assert embed is not None
+    assert (embed.title, embed.colour) == ("Testrealm: server held", Colour.RED)
+    approval = f"`{NAME}` **waits for an approval** of its patch · run `9f3c21aa`"
+    assert embed.description == (
+        "**3 things need you**\n- the server is held: it died too often (5 deaths in 3 min)\n"
+        f"- the pipeline is paused: `/resume` lets it go on\n- {approval}"
+    )
+    assert [each.value for each in embed.fields] == [
+        "runs `7d14957a32df`\n2 crashes and 3 restarts tonight",
+        f"**Paused** by Ann <t:{THEN}:R>: raid\n"
+        f"`overnight-20261122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
+        f"- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",
+        "- the remote does not answer",
+    ]
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_of_a_run_has_words_in_a_status(state: RunState) -> None:
+    view = make_status(runs=(RunLine("1", NAME, state, "why", None, None),))
+    embed = render_status(view).embed
+    assert embed is not None
+    assert "why" in embed.fields[1].value
