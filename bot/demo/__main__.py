@@ -1,0 +1,60 @@
+"""`python -m bot.demo crash|fix`: a visitor's hand in a running demo, from another terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from bot.demo import acts, bugs
+from pipeline.errors import PipelineError
+
+NAMES = click.Choice([bug.name for bug in bugs.BUGS])
+KINDS = click.Choice([kind.value for kind in bugs.FixKind])
+WORLD = click.option(
+    "--world", required=True, type=click.Path(path_type=Path), help="The folder that the demo printed."
+)
+
+
+@click.group()
+def main() -> None:
+    """Crashes the demo's realm, or answers as its analyst."""
+
+
+@main.command()
+@click.argument("name", type=NAMES)
+@WORLD
+def crash(name: str, world: Path) -> None:
+    """Sets a planted bug off."""
+    attempt(lambda: acts.crash(acts.find_world(world), bugs.get_bug(name)))
+
+
+@main.command()
+@click.argument("name", type=NAMES)
+@click.argument("kind", type=KINDS, default=bugs.FixKind.GOOD.value)
+@WORLD
+def fix(name: str, kind: str, world: Path) -> None:
+    """Answers the open request about a bug."""
+    attempt(lambda: send_fix(acts.find_world(world), bugs.get_bug(name), bugs.FixKind(kind)))
+
+
+def send_fix(world: acts.DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:
+    request = acts.find_request(world, bug)
+    if request is None:
+        return f"Nothing is asked about {bug.name}: crash the realm with it first (or it is answered already)."
+    acts.answer(world, bug, request, kind)
+    return f"Answered request {request} with the fix `{kind}`."
+
+
+def attempt(act: Callable[[], str]) -> None:
+    try:
+        click.echo(act())
+    except PipelineError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""The story of `demo --once`: one crash, its fix, and what was measured on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psutil
+
+from bot.app import App
+from bot.demo import acts, bugs
+from bot.demo.world import DemoWorld
+from pipeline.keeper.protocol import EventKind, ServerState
+from pipeline.model import OVER, Run, RunState
+from pipeline.store import Fact
+
+BUG = "dispatcher"
+HEALING = 300.0  # seconds for the whole story
+LOOK = 0.02  # seconds between two looks
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stage:
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Healing:
+    """What `--json` prints. Times are measured, never assumed; None = not seen."""
+
+    healed: bool
+    stages: list[Stage] = field(default_factory=list)
+    crash_to_restart_ms: float | None = None
+    response_to_pickup_ms: float | None = None
+    overhead_seconds: float | None = None
+    downtime_seconds: float | None = None
+    commit: str | None = None
+    pushed: bool = False
+    server: dict[str, Any] = field(default_factory=dict)
+    messages: int = 0
+
+
+async def until(look: Callable[[], T | None], what: str, seconds: float) -> T:
+    """The first thing seen that is not None or False. Raises TimeoutError naming what was waited for."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = await asyncio.to_thread(look)
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        await asyncio.sleep(LOOK)
+
+
+async def wait_until_up(app: App, seconds: float) -> None:
+    """The server is ready and known, and the channel has its commands."""
+    tools = app.tools
+    await until(lambda: (tools.store.get_fact(Fact.FOUND) or {}).get("commit"), "the realm", seconds)
+    if app.sandbox is not None:
+        await app.sandbox.wait_for(lambda state: state["ready"], seconds)
+
+
+async def tell(app: App, world: DemoWorld, say: Callable[[str], None]) -> Healing:
+    try:
+        await wait_until_up(app, HEALING)
+        return await crash_and_heal(app, world, say)
+    except TimeoutError as late:
+        say(f"Not healed: {late}")
+        return Healing(healed=False, messages=count_messages(app))
+
+
+async def crash_and_heal(app: App, world: DemoWorld, say: Callable[[str], None]) -> Healing:
+    store = app.tools.store
+    bug = bugs.get_bug(BUG)
+    witness = Witness(app)
+    say(f"Crashing the realm: {bug.title}")
+    await asyncio.to_thread(acts.crash, world, bug)
+    request = await until(lambda: acts.find_request(world, bug), "the request to the analyst", HEALING)
+    say("Answering with the prepared fix")
+    answered = await asyncio.to_thread(acts.answer, world, bug, request, bugs.FixKind.GOOD)
+    run = await until(lambda: ended(app, request), "the verdict", HEALING)
+    await until(lambda: store.count_undelivered() == 0, "the channel", 30)
+    return measure(app, run, answered, witness)
+
+
+def ended(app: App, request: str) -> Run | None:
+    run = app.tools.store.get_run_by_request(request)
+    return (
+        run if run is not None and run.state in OVER and (run.pushed or run.state is not RunState.SUCCEEDED) else None
+    )
+
+
+class Witness:
+    """Waits for the server's end on its own, beside the keeper, and notes when it came."""
+
+    def __init__(self, app: App) -> None:
+        observed = app.tools.keeper.observed()
+        self.pid = observed.pid if observed else None
+        self.exited_at: float | None = None  # seconds since the epoch
+        if self.pid is not None:
+            threading.Thread(target=self._wait, args=(psutil.Process(self.pid),), daemon=True).start()
+
+    def _wait(self, process: psutil.Process) -> None:
+        process.wait(HEALING)
+        self.exited_at = time.time()
+
+
+def measure(app: App, run: Run, answered: float, witness: Witness) -> Healing:
+    """Everything from what was recorded: the run's steps, the keeper's events, the remote."""
+    history = app.tools.store.history(run.id)
+    events = app.tools.store.list_events(run.created_at.replace(year=2000))
+    observed = app.tools.keeper.observed()
+    deployment = app.tools.store.get_deployment(run.deployment) if run.deployment else None
+    picked_up = next((at for at, _, after, _ in history if after == RunState.READY), None)
+    verdict_at = history[-1][0]
+    runs_fix = observed is not None and observed.state is ServerState.READY and observed.build == run.commit
+    return Healing(
+        healed=run.state is RunState.SUCCEEDED and runs_fix and is_on_remote(app, run),
+        stages=[
+            Stage(after, round((until_ - at).total_seconds(), 3))
+            for (at, _, after, _), (until_, _, _, _) in itertools.pairwise(history)
+        ],
+        crash_to_restart_ms=restart_ms(events, witness),
+        response_to_pickup_ms=None if picked_up is None else round((picked_up.timestamp() - answered) * 1000, 1),
+        overhead_seconds=None if picked_up is None else overhead(app, run, events, picked_up, verdict_at),
+        downtime_seconds=deployment and deployment.down_seconds,
+        commit=run.commit,
+        pushed=run.pushed,
+        server={"pid": observed.pid, "revision": observed.revision} if observed else {},
+        messages=count_messages(app),
+    )
+
+
+def is_on_remote(app: App, run: Run) -> bool:
+    """Asked of the remote itself, not of what we noted."""
+    remote = app.tools.source.remote_head(run.branch) if run.branch else None
+    return remote is not None and run.commit is not None and app.tools.source.contains(remote, run.commit)
+
+
+def restart_ms(events: list[tuple[datetime, str, dict[str, Any]]], witness: Witness) -> float | None:
+    """Exit of the old process as the witness saw it -> new process spawned."""
+    starts = [
+        at.timestamp() for at, kind, data in events if kind == EventKind.SPAWNED and data.get("pid") != witness.pid
+    ]
+    if witness.exited_at is None:
+        return None
+    after = [at for at in starts if at > witness.exited_at - 1.0]
+    return round((min(after) - witness.exited_at) * 1000, 2) if after else None
+
+
+def overhead(
+    app: App, run: Run, events: list[tuple[datetime, str, dict[str, Any]]], start: datetime, end: datetime
+) -> float:
+    """Pick-up to verdict less compile, stop, start-to-ready, notice and soak."""
+    build = app.tools.store.get_build(run.commit) if run.commit else None
+    since = [each for each in events if each[0] >= start]
+    stop = span(since, EventKind.STOPPING, EventKind.EXITED)
+    ready = span(since, EventKind.SPAWNED, EventKind.READY)
+    known = (build.seconds or 0.0 if build else 0.0) + stop + ready + app.realm.soak.total_seconds()
+    return round((end - start).total_seconds() - known, 3)
+
+
+def span(events: list[tuple[datetime, str, dict[str, Any]]], first: EventKind, then: EventKind) -> float:
+    begins = next((at for at, kind, _ in events if kind == first), None)
+    ends = next((at for at, kind, _ in events if kind == then and begins is not None and at >= begins), None)
+    return (ends - begins).total_seconds() if begins and ends else 0.0
+
+
+def count_messages(app: App) -> int:
+    return len(app.sandbox.state()["messages"]) if app.sandbox is not None else 0
+
+
+def conclude(outcome: Healing) -> str:
+    if not outcome.healed:
+        return "Not healed. The log of the bot was in the realm's state folder; run it again without --once to look on."
+    return (
+        f"Healed: the server runs {(outcome.commit or '')[:12]}, and the fix is on the remote. Down at the crash for "
+        f"{outcome.crash_to_restart_ms} ms before the new process was started, and {outcome.downtime_seconds} s at the "
+        f"deployment; {outcome.messages} messages in the channel."
+    )
