@@ -1,0 +1,84 @@
+"""Reading `events.jsonl`, of which usually only the end is new."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.keeper.protocol import Event, ProtocolError, from_json
+
+Key = tuple[str, int]  # keeper, number
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """Up to where the file was read: behind the line `line` of event `key`."""
+
+    key: Key
+    inode: int
+    end: int  # bytes
+    line: bytes
+
+
+class EventLog:
+    """Reads on where it stopped, as long as that is still the same file; else from its beginning."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._mark: _Mark | None = None
+
+    def read(self, after: Key | None) -> list[Event]:
+        """Events behind `after`, in the order of the file. All of them where `after` is None or not in the file."""
+        try:
+            with self._path.open("rb") as file:
+                return self._read(file, after)
+        except FileNotFoundError:
+            return []
+        except OSError as fault:
+            _log.warning("the keeper's events cannot be read now: %s", fault)
+            return []
+
+    def _read(self, file: IO[bytes], after: Key | None) -> list[Event]:
+        end = self._find_start(file, after)
+        file.seek(end)
+        inode = os.fstat(file.fileno()).st_ino
+        found: list[Event] = []
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # torn, or still being written
+            end += len(line)
+            event = _parse(line)
+            if event is None:
+                continue
+            key = (event.keeper, event.number)
+            self._mark = _Mark(key, inode, end, line)
+            found.append(event)
+            if key == after:
+                found.clear()
+        return found
+
+    def _find_start(self, file: IO[bytes], after: Key | None) -> int:
+        """Where to read from, in bytes."""
+        mark = self._mark
+        return mark.end if mark is not None and mark.key == after and _still_there(file, mark) else 0
+
+
+def _still_there(file: IO[bytes], mark: _Mark) -> bool:
+    if os.fstat(file.fileno()).st_ino != mark.inode:
+        return False
+    file.seek(mark.end - len(mark.line))
+    return file.read(len(mark.line)) == mark.line
+
+
+def _parse(line: bytes) -> Event | None:
+    """None for what no keeper has finished: a line torn by a full disk or the machine's end."""
+    try:
+        return from_json(Event, line) if line.strip() else None
+    except ProtocolError:
+        _log.debug("a torn line among the keeper's events")
+        return None

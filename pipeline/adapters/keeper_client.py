@@ -1,0 +1,150 @@
+"""The bot's end of the keeper's files, and the keeper's start (KEEPER.md, "Who starts it")."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+from pipeline.adapters.event_log import EventLog
+from pipeline.adapters.keeper_process import is_locked, keeper_environment, start_keeper
+from pipeline.errors import TransientError
+from pipeline.keeper.protocol import (
+    DESIRED,
+    EVENTS,
+    LOCK_FOLDER,
+    OBSERVED,
+    Desired,
+    Event,
+    Observed,
+    ProtocolError,
+    from_json,
+    replace_file,
+    to_json,
+)
+from pipeline.ports import Keeper
+
+_STARTS = 3  # tries of one `ensure`: two bots' keepers may meet at the lock
+_PATIENCE = 15.0  # seconds until a started keeper must hold its lock
+_LOOK = 0.005  # seconds between two looks meanwhile
+_BUSY_TRIES = 40  # on Windows a file that somebody reads at this moment cannot be replaced
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class FileKeeper(Keeper):
+    """`ports.Keeper` over the files in STATE_DIR and the lock in SERVER_DIR."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        server_dir: Path,
+        *,
+        withhold: Iterable[str] = (),  # names of our settings and of ANALYST_ENV: no keeper, and no core, has them
+        python: str = sys.executable,
+        environ: Mapping[str, str] | None = None,  # None = ours
+    ) -> None:
+        self._state_dir = state_dir.absolute()
+        self._server_dir = server_dir.absolute()
+        self._withhold = tuple(withhold)
+        self._python = python
+        self._environ = os.environ if environ is None else environ
+        self._events = EventLog(state_dir / EVENTS)
+        self._child: subprocess.Popen[bytes] | None = None  # the keeper that we started, to be reaped
+
+    @property
+    def log(self) -> Path:
+        """Where a keeper that we started writes."""
+        return self._state_dir / "logs" / "keeper.log"
+
+    def ensure(self) -> bool:
+        """Raises TransientError where none can be started."""
+        if self.alive():
+            return False
+        for _ in range(_STARTS):
+            child = self._start()
+            status = self._await_lock(child)
+            if status is None:
+                return True
+            if self.alive():
+                return False  # somebody else's was faster
+        raise TransientError(f"the keeper ended at once with {status}: {self._last_words()}")
+
+    def desired(self) -> Desired | None:
+        """Where the file is lost or spoilt, what the keeper remembers of it: generations must not begin again."""
+        own, remembered = self._state_dir / DESIRED, self._server_dir / LOCK_FOLDER / DESIRED
+        return self._read(Desired, own) or self._read(Desired, remembered)
+
+    def wish(self, desired: Desired) -> None:
+        """Raises OSError where it cannot be written."""
+        self._state_dir.mkdir(parents=True, exist_ok=True)
+        _insist(lambda: replace_file(self._state_dir / DESIRED, to_json(desired)))
+
+    def observed(self) -> Observed | None:
+        return self._read(Observed, self._state_dir / OBSERVED)
+
+    def alive(self) -> bool:
+        if self._child is not None:
+            self._child.poll()
+        locked = is_locked(self._server_dir / LOCK_FOLDER / "keeper.lock")
+        if locked is None:
+            observed = self.observed()
+            return observed is not None and psutil.pid_exists(observed.keeper_pid)
+        return locked
+
+    def events(self, after: tuple[str, int] | None) -> list[Event]:
+        return self._events.read(after)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        env = keeper_environment(self._environ, self._withhold, sys.platform)
+        try:
+            self._child = start_keeper(self._python, self._state_dir, self._server_dir, env, self.log)
+        except OSError as fault:
+            raise TransientError(f"the keeper cannot be started: {fault}") from fault
+        return self._child
+
+    def _await_lock(self, child: subprocess.Popen[bytes]) -> int | None:
+        """None once the lock is held, the exit code if the keeper ended instead."""
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if child.poll() is not None:
+                return child.returncode
+            if self.alive():
+                return None
+            time.sleep(_LOOK)
+        raise TransientError(f"the keeper does not take its lock: see {self.log}")
+
+    def _read(self, shape: type[T], path: Path) -> T | None:
+        try:
+            return from_json(shape, _insist(path.read_bytes))
+        except FileNotFoundError:
+            return None
+        except (OSError, ProtocolError) as fault:
+            _log.warning("%s cannot be read: %s", path.name, fault)
+            return None
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.log.read_bytes()[-4000:].decode("utf-8", "replace").strip().splitlines()
+        except OSError:
+            lines = []
+        return lines[-1] if lines else "it said nothing"
+
+
+def _insist(act: Callable[[], T]) -> T:
+    """On Windows a file cannot be opened in the instant of its exchange, nor exchanged while it is open."""
+    for _ in range(_BUSY_TRIES if sys.platform == "win32" else 0):
+        try:
+            return act()
+        except PermissionError:
+            time.sleep(_LOOK)
+    return act()
