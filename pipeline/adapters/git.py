@@ -1,0 +1,233 @@
+"""The source: our own clone in the state folder. Implements `ports.Source`.
+
+The user's checkout is read by `git_checkout`; everything that writes goes to the clone, under one lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pipeline.adapters import git_clone, git_history
+from pipeline.adapters.commit_messages import name_reverts
+from pipeline.adapters.commit_urls import commit_url
+from pipeline.adapters.git_checkout import Checkout
+from pipeline.adapters.git_process import Actor, GitFailed, GitProgram
+from pipeline.adapters.git_remote import OURS, Remote
+from pipeline.adapters.git_repository import Repository
+from pipeline.adapters.patch_bench import PatchBench
+from pipeline.adapters.patching import Computed, compute
+from pipeline.errors import RemoteUnreachable, SourceUnusable
+from pipeline.model import Change, Commit, Patch
+from pipeline.ports import Diverged, PatchLimits, Pushed, Review
+
+__all__ = ["GitSource"]
+
+_NOREPLY = "noreply@spirit-healer.invalid"
+
+
+class GitSource:
+    """See `ports.Source`. `review` judges patches: `pipeline.policy`."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        source_dir: Path,
+        *,
+        review: Review,
+        remote_name: str = "origin",
+        base_branch: str | None = None,
+        author: str = "Spirit Healer",
+        commit_url_template: str | None = None,
+        push_attempts: int = 3,
+        push_backoff: float = 1.0,
+        network_timeout: float = 120.0,
+    ):
+        """base_branch None = the branch that is checked out in source_dir; author `Name` or `Name <mail>`;
+        push_backoff and network_timeout in seconds."""
+        program = GitProgram(state_dir)
+        self._repository = Repository(program, (state_dir / "source").resolve())
+        self._checkout = Checkout(program, source_dir.resolve())
+        self._remote = Remote(self._repository, remote_name, base_branch, push_attempts, push_backoff, network_timeout)
+        self._review = review
+        self._base_branch = base_branch
+        self._template = commit_url_template
+        self._identity = _identity(author)
+        self._writing = threading.RLock()  # one writer of the clone at a time
+        self._pushing = threading.RLock()
+        self._sought: set[str] = set()  # revisions that the remote was asked for already
+        self._read_commit = lru_cache(maxsize=4096)(self._read_commit_of)
+
+    # --- the clone ---------------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        with self._pushing, self._writing:
+            git_clone.prepare(self._repository, self._checkout, self._remote.name)
+            self._sought.clear()
+            self._read_commit.cache_clear()
+
+    def begin(self, branch: str, base: str) -> None:
+        self._check_ours(branch)
+        with self._writing:
+            if self.head(branch) is None:
+                self._repository.run("update-ref", f"refs/heads/{branch}", self._repository.get_commit(base), "")
+            if self._current_branch() != branch:
+                self._set_exactly(branch, self._repository.get_commit(f"refs/heads/{branch}"))
+
+    def restore(self, branch: str, head: str) -> None:
+        self._check_ours(branch)
+        with self._writing:
+            try:
+                self._set_exactly(branch, self._repository.get_commit(head))
+            except GitFailed:  # an index or an object that a power cut left half written
+                (self._repository.git_dir / "index").unlink(missing_ok=True)
+                self.prepare()
+                self._set_exactly(branch, self._repository.get_commit(head))
+
+    def work_tree(self) -> Path:
+        return self._repository.folder
+
+    def _set_exactly(self, branch: str, head: str) -> None:
+        """Index, work tree and branch stand at head; files that are right already keep their time stamps."""
+        run = self._repository.run
+        run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        run("reset", "--quiet", "--hard", head)
+        run("clean", "--quiet", "-ffdx")
+
+    def _current_branch(self) -> str | None:
+        return self._repository.run("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1)).text or None
+
+    def _check_ours(self, branch: str) -> None:
+        if not OURS.fullmatch(branch) or branch == self._base_branch:
+            raise SourceUnusable(f"{branch!r} is not the name of a night branch: nothing else is ever written")
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def resolve(self, revision: str) -> str | None:
+        """Asks the checkout, then once the remote, for what our clone does not have."""
+        if (found := self._find(revision)) is None:
+            self._fetch_checkout()
+            if (found := self._find(revision)) is None:
+                self._fetch_nights(revision)
+                found = self._find(revision)
+        return found
+
+    def base_head(self) -> str:
+        branch = self._base_branch or self._checkout.current_branch()
+        self._fetch_checkout()
+        name = f"refs/remotes/{git_clone.CHECKOUT}/{branch}" if branch else git_clone.CHECKOUT_HEAD
+        if (found := self._repository.find_commit(name)) is None:
+            raise SourceUnusable(f"SOURCE_DIR has no branch `{branch}` (SOURCE_BASE_BRANCH)")
+        return found
+
+    def head(self, branch: str) -> str | None:
+        return self._repository.find_commit(f"refs/heads/{branch}")
+
+    def commit(self, hash: str) -> Commit:
+        return self._read_commit(hash)
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        ends = [self._repository.find_commit(each) for each in (descendant, ancestor)]
+        return ends[0] is not None and ends[1] is not None and self._repository.contains(ends[0], ends[1])
+
+    def log(self, since: str, until: str) -> list[Commit]:
+        ends = [self._repository.get_commit(each) for each in (since, until)]
+        return self._repository.list_commits(f"{ends[0]}..{ends[1]}")
+
+    def diff(self, commit: str) -> str:
+        full = self._repository.get_commit(commit)
+        parent = self._repository.find_commit(f"{full}^")
+        empty = self._repository.run("hash-object", "-t", "tree", "--stdin", stdin=b"").text
+        return self._repository.diff(parent or empty, full)
+
+    def find_run(self, branch: str, above: str, run: str) -> Commit | None:
+        return git_history.find_run(self._repository, branch, above, run)
+
+    def find_revert(self, head: str, commit: str) -> Commit | None:
+        """The commit in the history of `head` that undid `commit` and still stands."""
+        found = git_history.find_revert(self._repository, head, commit)
+        return self.commit(found) if found else None
+
+    def holds_fix(self, revision: str, fix: str, run: str) -> bool:
+        return git_history.holds_fix(self._repository, revision, fix, run)
+
+    def url(self, commit: str) -> str | None:
+        return commit_url(self._remote.url(), self._template, commit)
+
+    def _find(self, revision: str) -> str | None:
+        names = (
+            revision,
+            f"refs/remotes/{git_clone.CHECKOUT}/{revision}",
+            f"refs/remotes/{self._remote.name}/{revision}",
+        )
+        return next((found for name in names if (found := self._repository.find_commit(name))), None)
+
+    def _fetch_checkout(self) -> None:
+        with self._writing:
+            git_clone.fetch(self._repository, self._remote.name)
+
+    def _fetch_nights(self, revision: str) -> None:
+        """A state folder that was lost is the reason to look there; a remote that is gone is none to fail."""
+        if revision not in self._sought:
+            self._sought.add(revision)
+            with self._writing, contextlib.suppress(RemoteUnreachable):
+                self._remote.fetch_nights()
+
+    def _read_commit_of(self, hash_: str) -> Commit:
+        return self._repository.list_commits(self._repository.get_commit(hash_), "--no-walk")[0]
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
+        with self._writing:
+            branch = self._current_branch()
+            self._check_ours(branch or "HEAD")
+            head = self._repository.get_commit("HEAD")
+            with PatchBench(self._repository) as bench:
+                computed = compute(bench, patch, head, since, limits, self._review)
+                bench.keep()
+            commit = self._make_commit(computed, head, name_reverts(message, self._name_all(patch.reverts)))
+            with self._undone_on_failure(head):
+                self._repository.run("reset", "--quiet", "--hard", commit)
+            return self.commit(commit)
+
+    def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
+        with PatchBench(self._repository) as bench:
+            head = self._repository.get_commit(at)
+            computed = compute(bench, patch, head, since, limits, self._review)
+            return list(computed.changes), bench.diff(head, computed.tree)
+
+    def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
+        with self._pushing:
+            return self._remote.publish(branch, self._repository.get_commit(head), known)
+
+    def _make_commit(self, computed: Computed, head: str, message: str) -> str:
+        parents = [part for each in (head, computed.merged) if each for part in ("-p", each)]
+        arguments = ("commit-tree", computed.tree, *parents, "-F", "-")
+        return self._repository.run(*arguments, stdin=message.encode(errors="replace"), env=self._identity).text
+
+    def _name_all(self, commits: tuple[str, ...]) -> list[str]:
+        return [self._repository.get_commit(each) for each in commits]
+
+    @contextlib.contextmanager
+    def _undone_on_failure(self, head: str) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._repository.run("reset", "--quiet", "--hard", head, accept=range(256))
+            raise
+
+
+def _identity(author: str) -> dict[str, str]:
+    """git's own variables: no identity has to be configured on the machine."""
+    actor = Actor._from_string(author)
+    name = "".join(letter for letter in actor.name or "" if letter.isprintable() and letter not in "<>").strip()
+    mail = (actor.email or "").strip() or _NOREPLY
+    return {
+        f"GIT_{role}_{part}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for part, value in (("NAME", name or "Spirit Healer"), ("EMAIL", mail))
+    }

@@ -1,0 +1,79 @@
+"""One repository of ours, and what is read from it. No method here changes what a branch holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.adapters.git_process import LOCAL, GitAnswer, GitProgram
+from pipeline.errors import SourceUnusable
+from pipeline.model import Commit
+
+_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./+-]*\^?")  # no option, no `@{…}`, no `:/…`
+_COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%s"
+
+
+@dataclass(frozen=True)
+class Repository:
+    program: GitProgram
+    folder: Path  # the work tree
+
+    @property
+    def git_dir(self) -> Path:
+        return self.folder / ".git"
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        accept: Sequence[int] = (0,),
+        timeout: float = LOCAL,
+        env: Mapping[str, str] | None = None,
+    ) -> GitAnswer:
+        return self.program.run(
+            *arguments,
+            git_dir=self.git_dir,
+            work_tree=self.folder,
+            stdin=stdin,
+            accept=accept,
+            timeout=timeout,
+            env=env,
+        )
+
+    def find_commit(self, revision: str) -> str | None:
+        """The full hash, None for what is no commit here, ambiguous, or no name of a commit at all."""
+        if not _REVISION.fullmatch(revision) or ".." in revision:
+            return None
+        answer = self.run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", accept=(0, 1, 128))
+        return answer.text or None if answer.status == 0 else None
+
+    def get_commit(self, revision: str) -> str:
+        """The full hash. Raises SourceUnusable."""
+        if (found := self.find_commit(revision)) is None:
+            raise SourceUnusable(f"the commit {revision[:60]!r} is not in our clone")
+        return found
+
+    def list_commits(self, span: str, *options: str) -> list[Commit]:
+        """Commits of a range of full hashes, newest first."""
+        out = self.run("log", "-z", "--topo-order", f"--format={_COMMIT}", *options, span, "--").out
+        return [_parse(record) for record in out.decode(errors="replace").split("\0") if record]
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        return self.run("merge-base", one, other, accept=(0, 1)).text or None
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        return self.run("merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1)).status == 0
+
+    def diff(self, old: str, new: str) -> str:
+        """A unified diff between two trees or commits."""
+        options = ("-r", "-p", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+        return self.run("diff-tree", *options, old, new).out.decode(errors="replace")
+
+
+def _parse(record: str) -> Commit:
+    hash_, tree, seconds, runs, subject = record.split("\x1f", 4)
+    run = runs.split("\x1e")[-1].strip()  # ours is the last one
+    return Commit(hash_.strip(), tree, subject, datetime.fromtimestamp(int(seconds), UTC), run or None)
