@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from pipeline import migrate, policy
 from pipeline.adapters import console as consoles
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.builder import CMakeBuilder
+from pipeline.adapters.children import mark_for
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.crash_reader import LinuxCrashReader
 from pipeline.adapters.git import GitSource
@@ -73,9 +74,9 @@ def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) 
         builder=build_builder(settings, realm),
         keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
         console=build_console(settings),
-        analyst=build_analyst(settings, realm),
+        analyst=build_analyst(settings, realm, source.work_tree()),
         players=WorldPortPlayers(settings.server_port),
-        reader=LinuxCrashReader(),
+        reader=build_reader(realm, store),
         clock=SystemClock(),
         redact=redact,
     )
@@ -85,10 +86,11 @@ def build_source(settings: Settings, realm: Realm) -> GitSource:
     return GitSource(
         realm.state_dir,
         realm.source_dir,
-        remote=settings.source_remote,
+        review=policy,
+        remote_name=settings.source_remote,
         base_branch=settings.source_base_branch,
         author=settings.source_author,
-        commit_url=settings.source_commit_url,
+        commit_url_template=settings.source_commit_url,
     )
 
 
@@ -118,18 +120,27 @@ def build_console(settings: Settings) -> consoles.Console | None:
     )
 
 
-def build_analyst(settings: Settings, realm: Realm) -> FileAnalyst:
+def build_analyst(settings: Settings, realm: Realm, clone: Path) -> FileAnalyst:
     return FileAnalyst(
         settings.queue_dir,
+        SystemClock(),
+        state_dir=realm.state_dir,
+        clone=clone,
         command=settings.analyst_command or None,
         env_names=settings.analyst_env,
         timeout=settings.analyst_timeout.total_seconds(),
-        state_dir=realm.state_dir,
     )
 
 
+def build_reader(realm: Realm, store: Store) -> LinuxCrashReader:
+    def record(pid: int, create_time: float, what: str) -> None:
+        store.note_child(pid, create_time, what, SystemClock().now())
+
+    return LinuxCrashReader(on_started=record, what=mark_for(realm.state_dir, "gdb"))
+
+
 def build_redactor(settings: Settings) -> Callable[[str], str]:
-    return Redactor(settings.secrets()).redact
+    return Redactor(settings.secrets())
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
@@ -304,7 +315,7 @@ async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
         pass
 
 
-async def end(tasks: list[asyncio.Future[Any]]) -> None:
+async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks, timeout=10)

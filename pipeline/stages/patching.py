@@ -48,7 +48,7 @@ def message_of(run: Run, change: Patch) -> str:
         paths=[each.path for each in change.files] + [each.path for each in change.edits if each.path],
         summary=(analysis and analysis.summary) or run.subject,
         details=(analysis and analysis.details) or run.reason,
-        signature=run.signature and run.signature.exact,
+        signature=run.signature.exact if run.signature else None,
         request_id=run.request_id,
         run=run.id,
     )

@@ -1,0 +1,45 @@
+"""The demo as a user starts it: a process of its own, in an empty folder, with nothing configured."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP") if name in os.environ}
+
+
+@pytest.mark.timeout(420)
+def test_the_demo_heals_one_crash(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SOURCE_DIR=/nonexistent\nAPPROVAL=never\n", encoding="utf-8")  # must be ignored
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "demo", "--once", "--json"],
+        cwd=tmp_path,
+        env={**CLEAN, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == 1, done.stdout + done.stderr
+    outcome = json.loads(lines[0])
+    assert outcome["healed"] is True, done.stderr
+    assert done.returncode == 0
+    assert outcome["pushed"] is True
+    assert outcome["server"]["revision"] == outcome["commit"][:12]
+    assert [stage["stage"] for stage in outcome["stages"]] == [
+        "ANALYZING",
+        "READY",
+        "PATCHING",
+        "BUILDING",
+        "PUBLISHING",
+        "AWAITING_DEPLOYMENT",
+        "DEPLOYING",
+        "VERIFYING",
+    ]
+    assert outcome["messages"] >= 4
+    assert not list(tmp_path.glob("spirit-healer-demo-*")), "the demo left its realm behind"
