@@ -26,7 +26,7 @@ from bot.wire import Pen
 UNKNOWN_CHANNEL = 10003
 UNKNOWN_MESSAGE = 10008
 TOO_MANY_OLD_EDITS = 30046
-TOO_LARGE = 40005
+NOT_THE_FORM = (50024, 50083)  # 400s of the place: of another type, a locked thread
 THREAD_EXISTS = 160004
 ARCHIVE_MINUTES: Literal[1440] = 1440
 LOOK_BACK = 1000  # messages of history at the most
@@ -173,7 +173,7 @@ def _name(fault: discord.HTTPException) -> ChannelFault:
         return MessageGone(words)
     if fault.code == UNKNOWN_CHANNEL:
         return PlaceGone(words)
-    if fault.status == 413 or fault.code == TOO_LARGE or fault.code in (50006, 50035, 50109):
+    if fault.status == 413 or (fault.status == 400 and fault.code not in NOT_THE_FORM):
         return Malformed(words)
     return Closed(words)
 

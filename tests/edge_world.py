@@ -1,0 +1,156 @@
+"""The real discord.py client and the real edge against the loopback Discord, ticked by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from edge_fakes import FakeClock, FakeDesk, FakeLedger
+
+from bot.client import run_client
+from bot.edge import Edge, EdgeSettings
+from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
+from bot.sandbox.spec import Specification
+
+SPECIFICATION = Path(__file__).parents[1].parent / "shared" / "discord-openapi.json"
+PATIENCE = 10.0  # seconds
+
+
+@functools.cache
+def load_specification() -> Specification | None:
+    """None where it does not lie beside the repository: then nothing is compared with it."""
+    return Specification(SPECIFICATION) if SPECIFICATION.is_file() else None
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Waits for what no event tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - the state is another program's
+            await asyncio.sleep(0.005)
+
+
+def hide_password(text: str) -> str:
+    return text.replace("hunter2", "[redacted]")
+
+
+@dataclass
+class EdgeWorld:
+    """One channel, one bot that can be restarted, one ledger that outlives it."""
+
+    sandbox: Sandbox
+    clock: FakeClock = field(default_factory=FakeClock)
+    desk: FakeDesk = field(default_factory=FakeDesk)
+    reports: dict[str, str | None] = field(default_factory=dict)
+    ping_role: int | None = None
+
+    def __post_init__(self) -> None:
+        self.ledger = FakeLedger(self.clock)
+        self.edge = self._make_edge()
+        self._login: asyncio.Task[None] | None = None
+
+    def _make_edge(self) -> Edge:
+        sandbox = self.sandbox
+        settings = EdgeSettings(
+            sandbox.token,
+            int(sandbox.guild_id),
+            int(sandbox.channel_id),
+            "Testrealm",
+            operator_roles=frozenset({int(sandbox.operator_role_id)}),
+            ping_role=self.ping_role,
+            notice=timedelta(seconds=30),
+            guild_ready_timeout=0.05,
+        )
+        return Edge(settings, self.ledger, self.desk, self.clock, hide_password, self.report)
+
+    def report(self, topic: str, words: str | None) -> None:
+        self.reports[topic] = words
+
+    async def log_in(self) -> None:
+        """Without the outbox's own loop: tests call `deliver`."""
+        self._login = asyncio.create_task(run_client(self.edge.make_client, self.sandbox.token, self.report))
+        await until(lambda: self.edge.channel.open)
+        await self.sandbox.wait_for(lambda state: state["ready"], PATIENCE)
+
+    async def log_out(self) -> None:
+        if self._login is not None:
+            self._login.cancel()
+            await asyncio.wait([self._login], timeout=PATIENCE)
+
+    async def restart(self) -> None:
+        """Whatever the bot had in memory is gone."""
+        await self.log_out()
+        self.ledger.before_note = lambda: None
+        self.clock.move(1)
+        self.edge = self._make_edge()
+        await self.log_in()
+
+    async def deliver(self, passes: int = 1) -> None:
+        """Passes of the outbox, a minute apart, so that whatever rested tries again."""
+        for number in range(passes):
+            if number:
+                self.clock.move(61)
+            await self.edge.outbox.deliver()
+
+    @property
+    def messages(self) -> list[MessageState]:
+        """What everyone sees."""
+        return [each for each in self.sandbox.state()["messages"] if each["ephemeral_to"] is None]
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the channel's embeds, threads left out."""
+        return [each["embeds"][0].get("title", "") for each in self.messages if each["embeds"] and not each["thread"]]
+
+    def in_thread(self, thread: str | None) -> list[str]:
+        return [each["embeds"][0]["title"] for each in self.messages if each["thread"] == thread and thread]
+
+    def get_footers(self) -> list[str]:
+        """The outbox ids in the channel and its threads, in the order of the messages."""
+        texts = [each["embeds"][0].get("footer", {}).get("text", "") for each in self.messages if each["embeds"]]
+        return [text.rsplit(" ", 1)[-1] for text in texts]
+
+    def count_requests(self, method: str, ending: str) -> int:
+        return sum(each.method == method and each.path.endswith(ending) for each in self.sandbox.exchanges)
+
+    async def slash(self, command: str, user: str = "operator", **options: Any) -> MessageState:
+        return said(await self.sandbox.slash(command, options, user))
+
+    async def click(self, message: MessageState, label: str, user: str = "operator") -> MessageState:
+        return said(await self.sandbox.click(message["id"], get_button(message, label), user))
+
+
+def said(reply: Reply) -> MessageState:
+    assert reply["response"] is not None, "nobody answered"
+    return reply["response"]
+
+
+def get_buttons(message: MessageState) -> dict[str, str]:
+    """Label -> custom_id."""
+    found = [button for row in message["components"] for button in row["components"]]
+    return {each["label"]: each["custom_id"] for each in found}
+
+
+def get_button(message: MessageState, label: str) -> str:
+    return get_buttons(message)[label]
+
+
+@asynccontextmanager
+async def open_world(**rules: Any) -> AsyncIterator[EdgeWorld]:
+    """A world whose bot is logged in; at its end no request may have broken Discord's specification."""
+    specification = load_specification()
+    check = None if specification is None else specification.check
+    async with await Sandbox.start(rules=Rules(**rules), check=check) as sandbox:
+        redirect_discord(sandbox.port)
+        world = EdgeWorld(sandbox)
+        try:
+            await world.log_in()
+            yield world
+            assert sandbox.violations == []
+        finally:
+            await world.log_out()

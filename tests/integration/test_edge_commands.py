@@ -1,0 +1,415 @@
+"""Orders given in the channel: the real discord.py client against the loopback Discord."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import discord
+import pytest
+from edge_fakes import COMMIT, NOW, FakeDesk
+from edge_world import EdgeWorld, get_buttons, open_world, until
+
+from bot.client import REFUSED_WAIT, run_client
+from bot.commands.restart_server import read_delay
+from bot.payloads import Button, Message
+from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunState
+
+ORDERS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
+    ("pause", {"reason": "raid tonight"}, ("pause", "operator", "raid tonight")),
+    ("resume", {}, ("resume", "operator")),
+]
+BUTTONS: list[tuple[str, tuple[str, ...]]] = [
+    ("approve:9f3c21aa", ("approve", "operator", "9f3c21aa")),
+    ("reject:9f3c21aa", ("reject", "operator", "9f3c21aa")),
+    ("deploy:9f3c21aa", ("deploy", "operator", "9f3c21aa")),
+    ("start:server", ("start", "operator")),
+    ("resume:pipeline", ("resume", "operator")),
+    ("cancel:5", ("cancel", "operator", "5")),
+    (f"confirm-revert:{COMMIT}", ("revert", "operator", COMMIT)),
+    ("restart:120:new map: second try", ("restart", "operator", "120.0", "new map: second try")),
+]
+COMMANDS: list[tuple[str, dict[str, str]]] = [
+    ("pause", {}),
+    ("resume", {}),
+    ("revert", {"commit": COMMIT}),
+    ("restart-server", {"delay": "2m"}),
+]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[EdgeWorld]:
+    async with open_world() as opened:
+        yield opened
+
+
+async def send_button(world: EdgeWorld, custom_id: str) -> str:
+    return await world.edge.channel.send(None, Message("?", buttons=(Button("Go", custom_id),)), "b1")
+
+
+# --- the login -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_commands_are_registered_once_and_again_only_when_they_changed(world: EdgeWorld) -> None:
+    names = sorted(world.sandbox.state()["commands"])
+    assert names == ["pause", "restart-server", "resume", "revert", "status"]
+    assert world.count_requests("PUT", "/commands") == 1
+    await world.restart()
+    assert world.count_requests("PUT", "/commands") == 1
+
+
+def test_the_client_asks_for_guilds_only_and_mentions_nobody(world_client: discord.Client) -> None:
+    assert world_client.intents == discord.Intents(guilds=True)
+    assert world_client.allowed_mentions is not None
+    assert world_client.allowed_mentions.to_dict() == {"parse": []}
+
+
+@pytest.fixture
+async def world_client(world: EdgeWorld) -> discord.Client:
+    return world.edge.make_client()
+
+
+class Enough(Exception):
+    """Ends a loop that would go on for ever."""
+
+
+async def test_a_refused_login_degrades_the_bot_and_is_tried_again(world: EdgeWorld) -> None:
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        await run_client(world.edge.make_client, "wrong", world.report, wait)
+    assert waits == [REFUSED_WAIT, REFUSED_WAIT]
+    assert "`DISCORD_TOKEN`" in str(world.reports["discord login"])
+
+
+async def test_while_discord_is_away_the_login_is_tried_with_growing_pauses(world: EdgeWorld) -> None:
+    world.sandbox.faults.begin_outage()
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 8:
+            raise Enough
+
+    with pytest.raises(Enough):
+        await run_client(world.edge.make_client, world.sandbox.token, world.report, wait)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert "messages wait" in str(world.reports["discord login"])
+
+
+# --- who may ---------------------------------------------------------------------------------------------------------
+
+
+async def test_everyone_may_read_the_status(world: EdgeWorld) -> None:
+    answer = await world.slash("status", "guest")
+    assert answer["embeds"][0]["title"] == "Testrealm: server up"
+    assert world.ledger.audit == [("guest", "status", "", "answered")]
+
+
+@pytest.mark.parametrize(("command", "options"), COMMANDS)
+async def test_fault_b12_a_guest_is_refused_every_order(
+    world: EdgeWorld, command: str, options: dict[str, str]
+) -> None:
+    answer = await world.slash(command, "guest", **options)
+    assert answer["content"].startswith("You may read but not order here")
+    assert "DISCORD_OPERATOR_ROLE_IDS" in answer["content"]
+    assert answer["ephemeral_to"] == "guest"
+    assert world.desk.orders == []
+    await until(lambda: world.ledger.audit)
+    assert [(who, what, outcome) for who, what, _, outcome in world.ledger.audit] == [
+        ("guest", command, "refused: no operator")
+    ]
+
+
+@pytest.mark.parametrize(("custom_id", "_order"), BUTTONS)
+async def test_fault_b12_a_guest_is_refused_every_button(world: EdgeWorld, custom_id: str, _order: Any) -> None:
+    message = await send_button(world, custom_id)
+    reply = await world.sandbox.click(message, custom_id, "guest")
+    assert reply["response"] is not None
+    assert reply["response"]["content"].startswith("You may read but not order here")
+    assert world.desk.orders == []
+
+
+@pytest.mark.parametrize(("command", "options", "order"), ORDERS)
+async def test_an_operator_orders_and_is_named(
+    world: EdgeWorld, command: str, options: dict[str, str], order: tuple[str, ...]
+) -> None:
+    answer = await world.slash(command, **options)
+    assert world.desk.orders == [order]
+    assert "operator" in answer["content"]
+    assert answer["ephemeral_to"] is None
+    assert [(who, what, outcome) for who, what, _, outcome in world.ledger.audit] == [("operator", command, "done")]
+
+
+@pytest.mark.parametrize(("custom_id", "order"), BUTTONS)
+async def test_an_operator_presses_a_button(world: EdgeWorld, custom_id: str, order: tuple[str, ...]) -> None:
+    message = await send_button(world, custom_id)
+    reply = await world.sandbox.click(message, custom_id)
+    assert reply["response"] is not None
+    assert world.desk.orders == [order]
+    assert world.ledger.audit[-1][3] == "done"
+
+
+async def test_whose_role_was_taken_a_moment_ago_is_no_operator_any_more(world: EdgeWorld) -> None:
+    world.sandbox.set_operator("operator", granted=False)
+    answer = await world.slash("pause")
+    assert answer["content"].startswith("You may read but not order here")
+    assert world.desk.orders == []
+
+
+async def test_a_button_of_another_version_does_nothing(world: EdgeWorld) -> None:
+    message = await send_button(world, "launch:missiles")
+    reply = await world.sandbox.click(message, "launch:missiles")
+    assert reply["response"] is not None
+    assert reply["response"]["content"] == "This button is of another version of the bot. Nothing was changed."
+
+
+# --- revert ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_revert_asks_and_the_question_becomes_the_answer(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    assert list(get_buttons(question)) == ["Revert", "Keep"]
+    assert world.desk.orders == []
+    answer = await world.click(question, "Revert")
+    assert answer["id"] == question["id"]
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
+    assert answer["components"] == []
+    assert world.desk.orders == [("revert", "operator", COMMIT)]
+
+
+async def test_keep_changes_nothing_and_takes_the_buttons_away(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    answer = await world.click(question, "Keep")
+    assert answer["content"] == "Nothing was changed: operator kept it as it is."
+    assert answer["components"] == [] and world.desk.orders == []
+
+
+async def test_a_revert_that_is_impossible_says_so_and_asks_nothing(world: EdgeWorld) -> None:
+    world.desk.plan = Impossible("`a1b2c3d` cannot be reverted by itself: later fix `c0ffee1` changed the same lines.")
+    answer = await world.slash("revert", commit=COMMIT)
+    assert answer["content"] == (
+        "`a1b2c3d` cannot be reverted by itself: later fix `c0ffee1` changed the same lines. Nothing was changed."
+    )
+    assert answer["components"] == []
+
+
+async def test_the_revert_button_of_a_card_asks_too(world: EdgeWorld) -> None:
+    message = await send_button(world, f"revert:{COMMIT}")
+    reply = await world.sandbox.click(message, f"revert:{COMMIT}")
+    assert reply["response"] is not None
+    assert list(get_buttons(reply["response"])) == ["Revert", "Keep"]
+    assert world.desk.orders == []
+
+
+async def test_a_question_works_after_the_bot_was_restarted(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    await world.restart()
+    await world.click(question, "Revert")
+    assert world.desk.orders == [("revert", "operator", COMMIT)]
+
+
+async def test_an_old_question_lapses(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    world.clock.move(16 * 60)
+    answer = await world.click(question, "Revert")
+    assert answer["content"].startswith("This question is older than 15 min")
+    assert answer["components"] == [] and world.desk.orders == []
+
+
+async def test_the_completion_offers_the_nights_fixes_that_can_still_be_reverted(world: EdgeWorld) -> None:
+    world.desk.fixes = [
+        FixLine(COMMIT, "fix(map): " + "x" * 200, "r1", RunState.SUCCEEDED, NOW, None, reverted=False),
+        FixLine("b" * 40, "fix(bot): other", "r2", RunState.SUCCEEDED, NOW, None, reverted=False),
+        FixLine("c" * 40, "fix(old): gone", "r3", RunState.SUCCEEDED, NOW, None, reverted=True),
+    ]
+    choices = await world.sandbox.autocomplete("revert", "commit", "")
+    assert [each["value"] for each in choices] == [COMMIT, "b" * 40]
+    assert all(len(each["name"]) <= 100 for each in choices)
+    assert [each["value"] for each in await world.sandbox.autocomplete("revert", "commit", "OTHER")] == ["b" * 40]
+    assert await world.sandbox.autocomplete("revert", "commit", "", "guest") == []
+
+
+# --- restart ---------------------------------------------------------------------------------------------------------
+
+
+async def test_fault_b6_a_restart_by_hand_is_told_with_its_actor_and_its_time(world: EdgeWorld) -> None:
+    due = world.clock.now() + timedelta(minutes=2)
+    world.desk.answer = Done(order=5, due=due)
+    question = await world.slash("restart-server", delay="2m", reason="new map")
+    assert question["content"] == (
+        "Restart the server in 2 min? It goes down for about 20 s (14 players).\nReason: new map"
+    )
+    answer = await world.click(question, "Restart")
+    assert answer["content"] == f"The server restarts <t:{int(due.timestamp())}:R>, asked for by operator: new map."
+    assert world.desk.orders == [("restart", "operator", "120.0", "new map")]
+    cancelled = await world.click(answer, "Cancel")
+    assert cancelled["content"] == "The restart was cancelled by operator. The server keeps running."
+    assert world.desk.orders[-1] == ("cancel", "operator", "5")
+
+
+async def test_a_restart_without_a_delay_gives_the_players_the_usual_notice(world: EdgeWorld) -> None:
+    question = await world.slash("restart-server")
+    await world.click(question, "Restart")
+    assert world.desk.orders == [("restart", "operator", "30.0", "")]
+
+
+async def test_a_delay_that_is_none_is_refused_with_examples(world: EdgeWorld) -> None:
+    answer = await world.slash("restart-server", delay="soon")
+    assert answer["content"] == (
+        "`soon` is no delay of at most a day: give `now`, `90s`, `2m` or `1h30m`. Nothing was changed."
+    )
+    assert answer["components"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("now", 0), ("90s", 90), ("2m", 120), ("10", 10), ("1h30m", 5400), (" 2 M ", 120), ("24h", 86400)],
+)
+def test_a_delay_is_read_as_durations_are_in_the_settings(text: str, seconds: int) -> None:
+    assert read_delay(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1", "1.5h", "25h", "2x", "99999h", "٣s"])
+def test_what_is_no_delay_is_not_guessed(text: str) -> None:
+    assert read_delay(text) is None
+
+
+async def test_a_long_reason_is_cut_to_what_a_button_can_carry(world: EdgeWorld) -> None:
+    question = await world.slash("restart-server", delay="now", reason="😀" * 300)
+    assert len(get_buttons(question)["Restart"].encode("utf-16-le")) // 2 <= 100
+    await world.click(question, "Restart")
+    assert world.desk.orders[0][3].startswith("😀")
+
+
+# --- time, twice, and what goes wrong --------------------------------------------------------------------------------
+
+
+class SlowDesk(FakeDesk):
+    """Holds every pause until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def pause(self, by: Actor, reason: str) -> Outcome:
+        self.asked.set()
+        await self.go.wait()
+        return await super().pause(by, reason)
+
+    async def revert(self, commit: str, by: Actor) -> Outcome:
+        self.asked.set()
+        await self.go.wait()
+        return await super().revert(commit, by)
+
+
+async def test_fault_b7_discord_has_its_answer_before_the_order_is_carried_out(world: EdgeWorld) -> None:
+    slow = SlowDesk()
+    world.edge.desk.orders = slow
+    asking = asyncio.create_task(world.slash("pause"))
+    await asyncio.wait_for(slow.asked.wait(), 10)
+    assert world.count_requests("POST", "/callback") == 1
+    slow.go.set()
+    assert (await asking)["content"].startswith("Pipeline paused by operator")
+
+
+async def test_fault_b7_a_blocked_database_does_not_hold_up_other_answers(world: EdgeWorld) -> None:
+    held, reached = threading.Event(), threading.Event()
+    append = world.ledger.append_audit
+
+    def block_the_first(*row: Any) -> None:
+        if row[4] == "pause":
+            reached.set()
+            held.wait(10)
+        append(*row)
+
+    world.ledger.append_audit = block_the_first  # type: ignore[method-assign]
+    pausing = asyncio.create_task(world.slash("pause"))
+    await until(reached.is_set)
+    try:
+        assert (await world.slash("status"))["embeds"]
+        assert not pausing.done()
+    finally:
+        held.set()
+    await pausing
+
+
+async def test_two_clicks_at_once_order_once(world: EdgeWorld) -> None:
+    slow = SlowDesk()
+    question = await world.slash("revert", commit=COMMIT)
+    world.edge.desk.orders = slow
+    first = asyncio.create_task(world.click(question, "Revert"))
+    await asyncio.wait_for(slow.asked.wait(), 10)
+    second = await world.click(question, "Revert")
+    assert second["content"] == "This is being done already; it was not done twice."
+    slow.go.set()
+    await first
+    assert slow.orders == [("revert", "operator", COMMIT)]
+
+
+async def test_an_order_that_discord_no_longer_waits_for_is_not_carried_out(world: EdgeWorld) -> None:
+    world.sandbox.rules.first_answer = -1.0
+    world.sandbox.rules.patience = 0.5
+    reply = await world.sandbox.slash("pause")
+    assert reply["response"] is None
+    assert world.desk.orders == [] and world.messages == []
+
+
+async def test_an_order_whose_answer_comes_too_late_is_told_in_the_channel(world: EdgeWorld) -> None:
+    slow = SlowDesk()
+    world.edge.desk.orders = slow
+    world.sandbox.rules.patience = 0.5
+    asking = asyncio.create_task(world.sandbox.slash("pause"))
+    await asyncio.wait_for(slow.asked.wait(), 10)
+    world.sandbox.rules.token_life = -1.0
+    slow.go.set()
+    state = await world.sandbox.wait_for(lambda state: state if state["messages"] else None)
+    await asking
+    assert state is not None
+    assert state["messages"][0]["content"] == (
+        "Discord gave us no time to answer, but `pause` **was** done (operator asked for it); see the card."
+    )
+
+
+async def test_an_error_is_told_in_plain_words_and_its_details_go_to_the_log(
+    world: EdgeWorld, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.desk.failure = RuntimeError("secret detail of line 42")
+    with caplog.at_level(logging.ERROR):
+        reading = await world.slash("status")
+        ordering = await world.slash("pause")
+    assert reading["content"] == "`/status` met an error and **nothing was done**. The log of the bot has the details."
+    assert ordering["content"].startswith("`/pause` met an error half-way: **it may have been done or not**.")
+    assert caplog.text.count("secret detail of line 42") == 2
+    assert world.ledger.audit[-1] == ("operator", "pause", "", "error: RuntimeError")
+
+
+async def test_an_error_behind_a_question_leaves_the_question_where_it_is(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    world.desk.failure = RuntimeError("boom")
+    await world.sandbox.click(question["id"], get_buttons(question)["Revert"])
+    state = await world.sandbox.wait_for(lambda s: s if any(m["ephemeral_to"] for m in s["messages"]) else None)
+    assert state is not None
+    told = [each for each in state["messages"] if each["ephemeral_to"]]
+    assert told[0]["content"].startswith("`/confirm-revert` met an error half-way")
+    assert list(get_buttons(world.messages[0])) == ["Revert", "Keep"]
+
+
+async def test_an_audit_that_cannot_be_written_hides_no_answer(world: EdgeWorld) -> None:
+    world.ledger.audit_fails = True
+    assert (await world.slash("pause"))["content"].startswith("Pipeline paused by operator")
+
+
+async def test_secrets_in_what_the_pipeline_says_are_not_relayed(world: EdgeWorld) -> None:
+    world.desk.answer = Impossible("the login hunter2 was refused.")
+    assert (await world.slash("pause"))["content"] == "the login [redacted] was refused. Nothing was changed."
