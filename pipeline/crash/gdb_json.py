@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.crash.classes import ACCESS_VIOLATION, ASSERTION, NOT_A_CRASH, SIGNALS, STACK_OVERFLOW
+from pipeline.crash.names import drop_parameters
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.stderr_text import read_text
 from pipeline.model import ExceptionInfo, Frame, ReportKind
@@ -57,8 +58,9 @@ def _thread(plain: dict[str, Any]) -> tuple[Thread, bool]:
 
 
 def _frame(plain: dict[str, Any]) -> Frame:
+    function = _text(plain.get("function"))
     return Frame(
-        _text(plain.get("function")),
+        drop_parameters(function) if function else None,
         _text(plain.get("file")),
         _number(plain.get("line")),
         _text(plain.get("module")),

@@ -72,6 +72,7 @@ OPERATOR = re.compile(
 )
 _QUALIFIERS = re.compile(r"(?:\s+(?:const|volatile|noexcept|mutable|static|&&|&))+\s*$")
 _LAMBDA_BRACKET = re.compile(r"[<{]'?lambda")
+_ABI_TAG = re.compile(r"\[abi:\w+\]")
 _OPENING, _CLOSING = "(<{[", ")>}]"
 _NAMELESS = frozenset({"", "??", "operator()", "_FUN", "__invoke", "~", "<unknown>", "(null)"})
 
@@ -133,6 +134,7 @@ def _spell_operator(found: re.Match[str]) -> str:
 
 def drop_parameters(name: str) -> str:
     """`void Foo<int>::Update(unsigned int) const` is `Foo<int>::Update`: as gdb and dbghelp show a function."""
+    name = _ABI_TAG.sub("", name[:_LONGEST])
     kept: list[str] = []
     at = 0
     while at < len(name):

@@ -46,8 +46,8 @@ _MSVC_ASSERT = re.compile(
 _FREEZE = re.compile(r"World Thread hangs(?: for (?P<ms>\d{1,10}) ms)?[^\n]{0,80}", re.IGNORECASE)
 _TERMINATE = re.compile(
     r"^(?:terminate called after throwing an instance of '(?P<type>[^\n]{1,500}?)'"
-    r"|libc\+\+abi(?:\.dylib)?: terminating (?:due to|with) uncaught exception of type (?P<libcxx>[^\n:]{1,500})"
-    r"(?:: (?P<what>[^\n]{0,500}))?"
+    r"|libc\+\+abi(?:\.dylib)?: terminating (?:due to|with) uncaught exception of type (?P<libcxx>[^\n]{1,500}?)"
+    r"(?:: (?P<what>[^\n]{0,500}))?$"
     r"|(?P<bare>terminate called (?:without an active exception|recursively)"
     r"|libc\+\+abi(?:\.dylib)?: terminating[^\n]{0,100}))",
     re.MULTILINE,
