@@ -18,7 +18,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import migrate, policy
+from pipeline import intake, migrate, policy
 from pipeline.adapters import console as consoles
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.builder import CMakeBuilder
@@ -199,6 +199,7 @@ async def serve(
     if not await until_it_works(tools, "database", lambda: migrate_database(tools), stop):
         return
     await asyncio.to_thread(end_strays, tools)
+    await asyncio.to_thread(intake.import_history, tools)
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)
         prepare = asyncio.ensure_future(until_it_works(tools, "source", tools.source.prepare, stop))

@@ -17,10 +17,10 @@ The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the 
     crash report -> signature -> being worked on, tries used up, or its fix is not in the crashing binary: counted
                               -> else a run:
 
-    ANALYZING -> READY -> PATCHING -> BUILDING -> PUBLISHING -> AWAITING_DEPLOYMENT -> DEPLOYING -> VERIFYING -> SUCCEEDED
-       |  ^                  |            |                             |                              |
-       |  +------------------+------------+ at most twice in all        |                              +-> FAILED
-       +-> PROPOSED                                            AWAITING_APPROVAL                       |
+    ANALYZING -> READY -> PATCHING -> BUILDING -> PUBLISHING -> AWAITING_DEPLOYMENT -> DEPLOYING -> VERIFYING
+       |  ^                  |            |                            |                               |
+       |  +------------------+------------+ at most twice in all       |                               +-> SUCCEEDED
+       +-> PROPOSED                                           AWAITING_APPROVAL                        +-> FAILED
                                                                                     ROLLING_BACK <-----+
-                                                                                         +-> ROLLED_BACK
+    CANCELLED: an operator rejected it                                                   +-> ROLLED_BACK
 """

@@ -5,6 +5,7 @@ Each function can be called again at any moment: what was taken in is known by i
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.crash.context import last_lines
-from pipeline.keeper.protocol import Event, EventKind, ExitVerdict, Hold
+from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, Hold
 from pipeline.model import (
     OVER,
     CrashReport,
@@ -26,7 +27,7 @@ from pipeline.model import (
     Signature,
 )
 from pipeline.ports import Answer, ExitEvidence
-from pipeline.store import Crash, NewPost, Overtaken
+from pipeline.store import Crash, Fact, NewPost, Overtaken
 from pipeline.tools import Tools
 
 WORTH_LINES = 40  # of the log, in the thread of a crash
@@ -99,7 +100,7 @@ def read_crash(tools: Tools, crash: Crash) -> CrashReport:
             output=_path(end.output),
             log=_path(end.log),
             core=_path(end.core),
-            executable=executable_of(tools, end.build),
+            executable=executable_of(tools, end.build or (tools.store.get_fact(Fact.FOUND) or {}).get("build")),
             started=end.started,
             at=end.at,
             reports=new_reports(tools, end.started, end.at),
@@ -221,6 +222,31 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "core": crash.exit.core,
         },
     )
+
+
+# --- history ---------------------------------------------------------------------------------------------------------
+
+
+def import_history(tools: Tools) -> None:
+    """What lay in the crash folders and the queue before the first start: known, never analysed. Once."""
+    if tools.store.get_fact(Fact.IMPORTED) is not None:
+        return
+    began = tools.now()
+    for folder in tools.realm.crash_dirs:
+        for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
+            import_report(tools, path)
+    for answer in tools.analyst.answers():
+        tools.store.note_answer(answer.request_id or answer.path.stem, answer.digest, "history", began)
+        tools.analyst.file_away(answer, used=False)
+    tools.store.set_fact(Fact.IMPORTED, began.isoformat())
+
+
+def import_report(tools: Tools, path: Path) -> None:
+    written = path.stat().st_mtime
+    nobody = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written)
+    report = tools.reader.read(ExitEvidence(None, None, None, None, None, written, written, reports=(path,)))
+    number = int(hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:7], 16)
+    tools.store.import_history(number, datetime.fromtimestamp(written, UTC), nobody, report)
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------

@@ -38,7 +38,9 @@ def bring_to_head(engine: Engine, copies: Path) -> str | None:
         upgrade(engine)
     except Exception as fault:
         kept = f" A copy of the database as it was lies at {copy}." if copy else ""
-        raise MigrationFailed(f"the database could not be migrated from {revision} to {HEAD}: {fault}.{kept}") from fault
+        raise MigrationFailed(
+            f"the database could not be migrated from {revision} to {HEAD}: {fault}.{kept}"
+        ) from fault
     return copy
 
 
@@ -78,5 +80,3 @@ def scripts() -> Path:
     here = Path(__file__).resolve().parent
     installed = here / "migrations"
     return installed if installed.is_dir() else here.parent / "alembic"
-
-

@@ -207,6 +207,9 @@ class Analyst(Protocol):
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         """Writes `requests/request_<id>.json` (temporary name, rename); idempotent."""
 
+    def request_path(self, request_id: str) -> Path:
+        """Where the request of an id lies, or would lie."""
+
     def answers(self) -> list[Answer]:
         """Every response that lies there complete, oldest first; half-written ones are left until they are quiet."""
 

@@ -86,7 +86,7 @@ class Runner:
         """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
         await self._guard("intake", self._take_in)
         self._start("crashes", self._judge_crashes)
-        for run in await self._thread(self._tools.store.list_unasked_runs):
+        for run in await self._thread(self._tools.store.list_runs_to_ask, self._tools.analyst.has_command):
             self._start(f"analysis {run.id}", partial(self._analyze, run))
         self._start("change", self._change)
         self._start("deployment", self._deploy)

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, and_, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, create_engine, delete, event, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline import tables as t
@@ -287,6 +287,20 @@ class Store:
             rows = c.execute(select(t.crashes.c.exit).where(_same(t.crashes, signature)))
             return any(row.exit.get("build") != build for row in rows)
 
+    def import_history(self, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
+        """A report that lay there before the first start: counted as known, never analysed. Idempotent."""
+        signature = report.signature
+        values = {
+            "keeper": "file", "number": number, "at": at, "night": self.night_of(at), "exit": dataclasses.asdict(end),
+            "report": self._codec.to_plain(report), "judged": "history", "back_after": 0.0,
+            "family": signature and signature.family, "exact": signature and signature.exact,
+            "version": signature and signature.version,
+        }  # fmt: skip
+        same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
+        with self.engine.begin() as c:
+            if c.execute(select(t.crashes.c.id).where(same)).first() is None:
+                c.execute(insert(t.crashes).values(**values))
+
     def count_tonight(self, night: date) -> int:
         with self.engine.begin() as c:
             query = select(func.count()).select_from(t.crashes).where(t.crashes.c.night == night)
@@ -437,9 +451,17 @@ class Store:
             asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()
         return asked >= run.returns
 
-    def list_unasked_runs(self) -> list[Run]:
-        """In ANALYZING, without a request for the present round."""
-        return self._list_runs(and_(t.runs.c.state == RunState.ANALYZING, t.runs.c.asked < t.runs.c.returns))
+    def list_runs_to_ask(self, by_command: bool) -> list[Run]:
+        """In ANALYZING, without a request for the present round, or with a command that has not ended."""
+        undone = t.runs.c.asked < t.runs.c.returns
+        if by_command:
+            undone = or_(undone, t.runs.c.commanded < t.runs.c.returns)
+        return self._list_runs(and_(t.runs.c.state == RunState.ANALYZING, undone))
+
+    def note_commanded(self, run: Run) -> None:
+        """ANALYST_COMMAND has ended for this round, one way or the other."""
+        with self.engine.begin() as c:
+            c.execute(update(t.runs).where(t.runs.c.id == run.id).values(commanded=run.returns))
 
     def get_previous(self, run: str) -> list[dict[str, Any]]:
         with self.engine.begin() as c:

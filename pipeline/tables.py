@@ -108,6 +108,7 @@ runs = Table(
     Column("subject", Text, nullable=False),
     Column("request_id", Text),
     Column("asked", Integer, nullable=False, default=-1),  # `returns` for which a request was written
+    Column("commanded", Integer, nullable=False, default=-1),  # `returns` for which ANALYST_COMMAND has ended
     Column("attempts", Integer, nullable=False, default=0),
     Column("returns", Integer, nullable=False, default=0),
     Column("analysis", JSON),

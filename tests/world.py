@@ -361,6 +361,9 @@ class FakeAnalyst:
         self.requests[request_id] = dict(request)
         return Path(f"request_{request_id}.json")
 
+    def request_path(self, request_id: str) -> Path:
+        return Path(f"request_{request_id}.json")
+
     def answers(self) -> list[Answer]:
         return list(self.lying)
 

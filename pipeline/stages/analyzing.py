@@ -11,6 +11,8 @@ from pipeline.stages import finding
 from pipeline.store import Crash
 from pipeline.tools import Move, Passage, Stay, Step, Tools
 
+MOST_COMMANDS = 2  # times ANALYST_COMMAND is begun for one request
+
 
 def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
     crash = tools.store.get_crash_of_run(run.id)
@@ -18,7 +20,7 @@ def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
     if wait is not None:
         return wait
     if tools.store.was_asked(run):
-        return Stay()
+        return command(tools, run, passage)
     if tools.store.count_requests(run.night) >= tools.realm.analyst_nightly_limit:
         limit = tools.realm.analyst_nightly_limit
         return Move(RunState.PROPOSED, f"ANALYST_NIGHTLY_LIMIT of {limit} is used up: nobody was asked")
@@ -36,18 +38,36 @@ def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
 
 
 def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
-    base = finding.crashed_commit(tools, crash) or finding.running_commit(tools)
-    request = tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
+    base = crashed_base(tools, crash)
+    tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
     tools.store.note_asked(run)
+    return command(tools, run, passage)
+
+
+def crashed_base(tools: Tools, crash: Crash | None) -> str | None:
+    return finding.crashed_commit(tools, crash) or finding.running_commit(tools)
+
+
+def command(tools: Tools, run: Run, passage: Passage) -> Step:
+    """ANALYST_COMMAND, where there is one: once a round, and once more where the bot was ended in the midst of it."""
     if not tools.analyst.has_command:
         return Stay()
+    base = crashed_base(tools, tools.store.get_crash_of_run(run.id))
     if base is None:
-        return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: set SERVER_COMMIT")
-    work = AnalystWork(run.request_id or run.id, request, base, tools.record_child(), passage.cancelled)
+        return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")
+    run = tools.store.begin_attempt(run, tools.now())
+    if run.attempts > MOST_COMMANDS:
+        tools.store.note_commanded(run)
+        return Stay("the analyst's command was interrupted too often; the request waits in the queue")
+    request_id = run.request_id or run.id
+    work = AnalystWork(
+        request_id, tools.analyst.request_path(request_id), base, tools.record_child(), passage.cancelled
+    )
     failed = tools.analyst.run_command(work)
+    tools.store.note_commanded(run)
     if failed is not None:
         return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")
-    return Stay(seconds=0.0)
+    return Stay()
 
 
 def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | None) -> dict[str, object]:

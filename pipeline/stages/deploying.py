@@ -68,8 +68,8 @@ def is_ordered(run: Run) -> bool:
 def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     build = newest_commit(tools.store, runs)
     observed = tools.keeper.observed()
-    if build is None or observed is None:
-        return False
+    if build is None or observed is None or wish.fallback_for(tools, build) is None:
+        return False  # without a fallback nothing is risked
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
