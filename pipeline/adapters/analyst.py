@@ -8,6 +8,7 @@ leaves undone, keeps anything else waiting: every outcome is a response in the q
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import re
@@ -161,8 +162,8 @@ class FileAnalyst(Analyst):
         diff = scratch.diff(work.base_commit)
         if not diff:
             return AnalystFailed("ANALYST_COMMAND wrote no response and changed nothing")
-        self._queue.deliver(work.request_id, {"request_id": work.request_id, "origin": "worktree", "patch": diff})
-        return None
+        response = {"request_id": work.request_id, "origin": "worktree", "patch": diff}
+        return self._take_response(work.request_id, json.dumps(response, ensure_ascii=False).encode())
 
     def _open_log(self, request_id: str) -> Path:
         """A new log of this run; the oldest ones go."""
@@ -191,6 +192,8 @@ class _Git:
             return child.wait(_GIT_TIMEOUT, self._work.cancelled, _Limits(output, limit, cwd))
         except TimedOut as fault:
             raise ScratchFailed(f"git did not end: {fault}") from fault
+        except _TooMuch as fault:
+            raise ScratchFailed(f"the change is too large: {fault}") from fault
         finally:
             child.end_tree()
 

@@ -80,7 +80,7 @@ class ResponseQueue:
             write_renamed(path, request)
         return path
 
-    def deliver(self, request_id: str, response: dict[str, object] | bytes) -> None:
+    def deliver(self, request_id: str, response: bytes) -> None:
         """Puts a response of our own making into the queue. Raises TransientError."""
         self.create()
         write_renamed(self.responses / f"response_{request_id}.json", response)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.errors import DefiniteError
 
-MOST_DIFF = 4 << 20  # bytes of a diff
+MOST_DIFF = 2 << 20  # bytes of a diff
 
 # argv, folder, environment, where its output goes, how much of that it may write; the exit code.
 RunGit = Callable[[Sequence[str], Path, Mapping[str, str], Path, int], int]
@@ -81,6 +81,8 @@ class Scratch:
         self._git(self.worktree, *places, "read-tree", commit, output=own / "git.log")
         self._git(self.worktree, *places, "add", "--intent-to-add", "--", ".", output=own / "git.log")
         self._git(self.worktree, *places, "diff", *_PLAIN_DIFF, commit, "--", output=own / "change.diff")
+        if (own / "change.diff").stat().st_size > MOST_DIFF:
+            raise ScratchFailed(f"the change is too large: it wrote more than {MOST_DIFF >> 20} MB")
         try:
             return (own / "change.diff").read_bytes().decode("utf-8")
         except UnicodeDecodeError:
