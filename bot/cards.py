@@ -83,8 +83,8 @@ def footer(view: CardView) -> str:
 
 
 def thread_name(subject: str) -> str:
-    """Threads have no markup; mentions in a name do nothing."""
-    return cut_middle(" ".join(markup.visible(subject).split()) or "crash", 90)
+    """Names of threads have no markup; what would be a mention elsewhere is parted all the same."""
+    return cut_middle(markup.hush(" ".join(markup.visible(subject).split())) or "crash", 90)
 
 
 def _choose(view: CardView) -> Face:

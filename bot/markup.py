@@ -29,7 +29,7 @@ def visible(text: str) -> str:
     return _INVISIBLE.sub("", sound(text).replace("\r\n", "\n"))
 
 
-def _hush(text: str) -> str:
+def hush(text: str) -> str:
     """No mention, no channel, no emoji, no timestamp, no link."""
     return _SCHEME.sub(f":{GAP}", _TAG.sub(f"<{GAP}", _MENTION.sub(f"@{GAP}", text)))
 
@@ -37,7 +37,7 @@ def _hush(text: str) -> str:
 def plain(text: str) -> str:
     """Shown exactly as it is, outside of code."""
     marked = _MARK.sub(r"\\\g<0>", _LINE_START.sub(rf"\1{GAP}", visible(text)))
-    return _hush(marked)
+    return hush(marked)
 
 
 def prose(text: str) -> str:

@@ -31,8 +31,8 @@ from pipeline.model import (
     StatusView,
 )
 
-NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
-NIGHT = date(2026, 11, 22)
+NOW = datetime(2024, 11, 22, 23, 0, tzinfo=UTC)  # long before any test: the sandbox has its own time
+NIGHT = date(2024, 11, 22)
 COMMIT = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678"
 REVERT = "e4f5a6b7c8d90718293a4b5c6d7e8f9012345678"
 URL = f"https://example.org/core/commit/{COMMIT}"
@@ -95,8 +95,8 @@ def make_status(**changes: Any) -> StatusView:
         restarts_tonight=3,
         crashes_tonight=2,
         paused=None,
-        branch="overnight-20261122",
-        head=FixLink(COMMIT, URL, "overnight-20261122"),
+        branch="overnight-20241122",
+        head=FixLink(COMMIT, URL, "overnight-20241122"),
         runs=(),
         push_owed=False,
         degraded=(),

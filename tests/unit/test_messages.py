@@ -48,8 +48,8 @@ from pipeline.model import (
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
 CAUSE = "**Members are destroyed in reverse order.**"
-FIX = FixLink(COMMIT, URL, "overnight-20261122")
-LINK = f"[`a1b2c3d`]({URL}) on `overnight-20261122`"
+FIX = FixLink(COMMIT, URL, "overnight-20241122")
+LINK = f"[`a1b2c3d`]({URL}) on `overnight-20241122`"
 CHANGES = (Change("src/server/game/EventDispatcher.cpp", 12, 1),)
 LIVE = DeploymentView("d1", COMMIT, "verifying", 21.0, NOW, NOW + timedelta(seconds=100), "7d14957a32df0000")
 BACK = "Server back after **4 s**"
@@ -195,10 +195,10 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ["approve:9f3c21aa", "reject:9f3c21aa"],
     ),
     "patching": (
-        card(RunState.PATCHING, of_run={"branch": "overnight-20261122"}, changes=CHANGES),
+        card(RunState.PATCHING, of_run={"branch": "overnight-20241122"}, changes=CHANGES),
         f"Applying fix: {NAME}",
         Colour.BLUE,
-        f"1 file, +12 −1 · going onto `overnight-20261122`\n{CAUSE}",
+        f"1 file, +12 −1 · going onto `overnight-20241122`\n{CAUSE}",
         [],
     ),
     "building": (
@@ -367,7 +367,7 @@ def test_a_card_tells_its_present_state(name: str) -> None:
     assert message.embed is not None
     assert (message.embed.title, message.embed.colour, message.embed.description) == (heading, colour, text)
     assert [each.custom_id for each in message.buttons] == buttons
-    assert message.embed.footer == "Testrealm · night of 22 Nov 2026 · #c12"
+    assert message.embed.footer == "Testrealm · night of 22 Nov 2024 · #c12"
     assert not message.content
 
 
@@ -530,10 +530,10 @@ def test_secrets_go_before_anything_is_escaped() -> None:
 
 
 def test_a_link_is_only_made_of_an_address() -> None:
-    view = card(RunState.PUBLISHING, fix=FixLink(COMMIT, "javascript:alert(1)", "overnight-20261122"))
+    view = card(RunState.PUBLISHING, fix=FixLink(COMMIT, "javascript:alert(1)", "overnight-20241122"))
     message = render_card(view)
     assert message.embed is not None
-    assert message.embed.description.startswith("Built · `a1b2c3d` on `overnight-20261122`")
+    assert message.embed.description.startswith("Built · `a1b2c3d` on `overnight-20241122`")
 
 
 # --- posts -----------------------------------------------------------------------------------------------------------
@@ -581,7 +581,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "The fix does not compile",
         "4 errors\n```\na.cpp:1: error: x\ne2\ne3\n```\ntry 1 · 1 more error in the log",
     ),
-    (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20261122"}, "Built", LINK),
+    (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20241122"}, "Built", LINK),
     (
         PostKind.REFUSED,
         {"reason": "`../x` is outside of the source."},
@@ -603,9 +603,9 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     ),
     (
         PostKind.PIPELINE,
-        {"what": "push owed", "detail": "`overnight-20261122` is not on the remote: no route"},
+        {"what": "push owed", "detail": "`overnight-20241122` is not on the remote: no route"},
         "A push is owed",
-        "`overnight-20261122` is not on the remote: no route",
+        "`overnight-20241122` is not on the remote: no route",
     ),
     (
         PostKind.REJECTED_RESPONSE,
@@ -769,7 +769,7 @@ def test_a_quiet_status_needs_nobody() -> None:
             "Server",
             f"up since <t:{THEN}:R> · runs `7d14957a32df` · pid 4711 · 14 players\n2 crashes and 3 restarts tonight",
         ),
-        ("Pipeline", f"Nothing in work.\n`overnight-20261122` at [`a1b2c3d`]({URL})"),
+        ("Pipeline", f"Nothing in work.\n`overnight-20241122` at [`a1b2c3d`]({URL})"),
     ]
     assert embed.footer == "Spirit Healer 0.1.0 · keeper 4710 · 12.0 GiB free"
 
@@ -803,7 +803,7 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     assert [each.value for each in embed.fields] == [
         "runs `7d14957a32df`\n2 crashes and 3 restarts tonight",
         f"**Paused** by Ann <t:{THEN}:R>: raid\n"
-        f"`overnight-20261122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
+        f"`overnight-20241122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
         f"- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",
     ]
