@@ -96,9 +96,9 @@ def build_source(settings: Settings, realm: Realm) -> GitSource:
 
 def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
     return CMakeBuilder(
-        realm.state_dir,
-        realm.server_dir,
-        realms.program_below_server(settings),
+        state_dir=realm.state_dir,
+        server_dir=realm.server_dir,
+        program=realms.program_below_server(settings),
         build_dir=settings.build_dir,
         build_like=settings.build_like,
         configure_args=settings.build_configure_args,

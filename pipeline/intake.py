@@ -235,10 +235,17 @@ def import_history(tools: Tools) -> None:
     for folder in tools.realm.crash_dirs:
         for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
             import_report(tools, path)
-    for answer in tools.analyst.answers():
-        tools.store.note_answer(answer.request_id or answer.path.stem, answer.digest, "history", began)
-        tools.analyst.file_away(answer, used=False)
+    while answers := tools.analyst.answers():
+        for answer in answers:
+            import_answer(tools, answer, began)
     tools.store.set_fact(Fact.IMPORTED, began.isoformat())
+
+
+def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
+    request_id = answer.request_id or answer.path.stem
+    if not tools.store.answer_was_taken(request_id, answer.digest):
+        tools.store.note_answer(request_id, answer.digest, "history", at)
+    tools.analyst.file_away(answer, used=False)
 
 
 def import_report(tools: Tools, path: Path) -> None:

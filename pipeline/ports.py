@@ -65,6 +65,9 @@ class Source(Protocol):
         """Pushes fast-forward only; idempotent. `known` = what we last pushed there (None = nothing yet).
         Raises RemoteUnreachable."""
 
+    def remote_head(self, branch: str) -> str | None:
+        """What the remote has under this name just now. Raises RemoteUnreachable."""
+
     def commit(self, hash: str) -> Commit: ...
 
     def contains(self, descendant: str, ancestor: str) -> bool:

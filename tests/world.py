@@ -160,6 +160,9 @@ class FakeSource:
         self.remote[branch] = head
         return Pushed(head)
 
+    def remote_head(self, branch: str) -> str | None:
+        return self.remote.get(branch)
+
     def commit(self, hash: str) -> Commit:
         found = self.commits[hash]
         tree = hashlib.sha1(str(sorted(found.files.items())).encode(), usedforsecurity=False).hexdigest()

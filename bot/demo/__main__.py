@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bot.demo import acts, bugs
+from bot.demo.world import DemoWorld
 from pipeline.errors import PipelineError
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
@@ -40,7 +41,7 @@ def fix(name: str, kind: str, world: Path) -> None:
     attempt(lambda: send_fix(acts.find_world(world), bugs.get_bug(name), bugs.FixKind(kind)))
 
 
-def send_fix(world: acts.DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:
+def send_fix(world: DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:
     request = acts.find_request(world, bug)
     if request is None:
         return f"Nothing is asked about {bug.name}: crash the realm with it first (or it is answered already)."

@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bot.demo.bugs import FixKind, PlantedBug, response
 from bot.demo.world import PASSWORD, USER, DemoWorld
@@ -28,7 +29,8 @@ def find_world(folder: Path) -> DemoWorld:
         plain = json.loads((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
         raise DefiniteError(f"no demo runs in {folder}: start one with `spirit-healer demo`") from fault
-    return DemoWorld(**{name: Path(value) if isinstance(value, str) else value for name, value in plain.items()})
+    values: dict[str, Any] = {name: Path(value) if isinstance(value, str) else value for name, value in plain.items()}
+    return DemoWorld(**values)
 
 
 def crash(world: DemoWorld, bug: PlantedBug) -> str:

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 import psutil
@@ -98,7 +99,8 @@ async def bot_in(world: DemoWorld, soak: timedelta, say: Say) -> AsyncIterator[b
     end = asyncio.Event()
     running = asyncio.ensure_future(bot_app.run(settings, end, sandbox=True, redact=redact, ready=ready.set_result))
     try:
-        await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {running, ready}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()
         app = ready.result()

@@ -131,7 +131,7 @@ def measure(app: App, run: Run, answered: float, witness: Witness) -> Healing:
         crash_to_restart_ms=restart_ms(events, witness),
         response_to_pickup_ms=None if picked_up is None else round((picked_up.timestamp() - answered) * 1000, 1),
         overhead_seconds=None if picked_up is None else overhead(app, run, events, picked_up, verdict_at),
-        downtime_seconds=deployment and deployment.down_seconds,
+        downtime_seconds=deployment.down_seconds if deployment else None,
         commit=run.commit,
         pushed=run.pushed,
         server={"pid": observed.pid, "revision": observed.revision} if observed else {},

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bot.demo.bugs import REALM
 from bot.settings import Settings, SettingsError
 from pipeline.adapters import toolchain
@@ -129,12 +131,12 @@ def settings_of(world: DemoWorld, soak: timedelta, port: int, token: str | None)
         server_port=world.world_port,
         server_console=f"soap://127.0.0.1:{world.soap_port}",
         server_console_user=USER,
-        server_console_password=PASSWORD,
+        server_console_password=SecretStr(PASSWORD),
         server_soak=soak,
         server_stop_notice=timedelta(seconds=5),
         server_ready_timeout=timedelta(seconds=60),
         build_like=world.folder / "build",
         min_free_disk=200 << 20,
         sandbox_port=port,
-        sandbox_token=token,
+        sandbox_token=SecretStr(token) if token else None,
     )

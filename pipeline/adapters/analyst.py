@@ -78,6 +78,9 @@ class FileAnalyst(Analyst):
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         return self._queue.ask(request_id, request)
 
+    def request_path(self, request_id: str) -> Path:
+        return self._queue.requests / f"request_{request_id}.json"
+
     def answers(self) -> list[Answer]:
         return self._queue.answers()
 

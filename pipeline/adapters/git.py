@@ -204,6 +204,10 @@ class GitSource:
         with self._pushing:
             return self._remote.publish(branch, self._repository.get_commit(head), known)
 
+    def remote_head(self, branch: str) -> str | None:
+        with self._pushing:
+            return self._remote.head(branch)
+
     def _make_commit(self, computed: Computed, head: str, message: str) -> str:
         parents = [part for each in (head, computed.merged) if each for part in ("-p", each)]
         arguments = ("commit-tree", computed.tree, *parents, "-F", "-")
