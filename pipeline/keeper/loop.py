@@ -22,7 +22,8 @@ from pipeline.keeper.wake import Wake
 from pipeline.keeper.wishes import Unreadable, WishFile
 from pipeline.keeper.worker import Worker
 
-_IDLE = 0.1  # seconds: how soon a new wish is noticed
+_ASKING = 0.1  # seconds: how soon a new wish is noticed where the folder has to be asked
+_TOLD = 1.0  # seconds between two looks where the folder tells by itself
 _BUSY = 0.02  # seconds between two looks at a server that starts or stops
 _LONG = 30.0  # seconds after which they are looked at as seldom as an idle one
 _LOOK_AGAIN = 5.0  # seconds after which everything is decided anew, even if nothing was seen to change
@@ -52,6 +53,7 @@ class Keeper:
     def run(self) -> int:
         """Until a signal ends it. The exit code."""
         self._wake.listen_to_signals((*_LEAVE_SIGNALS, _RENEW_SIGNAL), self._signals)
+        self._wake.listen_to_folder(self._book.folders.state)
         allow_signals()
         self._guard(self._begin)
         while not self._left:
@@ -149,7 +151,10 @@ class Keeper:
     def _choose_sleep(self) -> float:
         life = self._book.life
         moving = life is not None and (life.stopping is not None or life.ready_at is None)
-        longest = _BUSY if moving and self._tending.age_of_phase < _LONG else _IDLE
+        if moving:
+            longest = _BUSY if self._tending.age_of_phase < _LONG else _ASKING
+        else:
+            longest = _TOLD if self._wake.hears else _ASKING
         return max(0.0, min(longest, self._due - time.time()))
 
     def _renew(self) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from pipeline.keeper.server import Server
+
+if sys.platform != "win32":
+    import fcntl
 
 
 class Wake:
@@ -21,6 +26,7 @@ class Wake:
         self._ear.setblocking(False)
         self._bell.setblocking(False)
         self._watched: int | None = None
+        self.hears = False
         if sys.platform != "win32":
             self._poll = select.poll()
             self._poll.register(self._ear.fileno(), select.POLLIN)
@@ -32,6 +38,22 @@ class Wake:
             number = getattr(signal, name, None)
             if number is not None:
                 signal.signal(number, _make_handler(name, note))
+
+    def listen_to_folder(self, folder: Path) -> None:
+        """Linux tells by a signal when a file is renamed into the folder (fcntl(2), F_NOTIFY): nobody has to ask.
+
+        `hears` says whether it was ever told; before, and where there is no such thing, the folder is asked.
+        """
+        if sys.platform == "linux":
+            signal.signal(signal.SIGIO, self._hear)
+            try:
+                self._folder = os.open(folder, os.O_RDONLY)
+                fcntl.fcntl(self._folder, fcntl.F_NOTIFY, fcntl.DN_RENAME | fcntl.DN_CREATE | fcntl.DN_MULTISHOT)
+            except OSError:
+                return
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        self.hears = True
 
     def ring(self) -> None:
         """Wakes the keeper, from any thread."""

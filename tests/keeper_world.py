@@ -1,0 +1,289 @@
+"""A realm folder with a real server process and a real keeper, for the keeper's tests: all waits have a deadline."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+import pipeline
+from pipeline.keeper.journal import list_recent
+from pipeline.keeper.points import VARIABLE
+from pipeline.keeper.protocol import (
+    BuildFile,
+    Desired,
+    Event,
+    EventKind,
+    Manifest,
+    Observed,
+    ReadyRule,
+    RestartLimits,
+    ServerState,
+    Want,
+    from_json,
+    replace_file,
+    to_json,
+)
+
+T = TypeVar("T")
+ROOT = Path(pipeline.__file__).parent.parent
+DEADLINE = 20.0  # seconds; nothing here takes one
+
+# What the server does is told by files in its folder: `habits` is read at its start, `order` while it runs. Its build
+# and what is wrong with it stand in the program itself, as they would in a real one.
+SERVER = """#!{python} -IS
+import fcntl, json, os, select, signal, socket, sys, time
+BUILD, REVISION, FAULT = {build!r}, {revision!r}, {fault!r}
+habits = json.loads(open("habits").read()) if os.path.exists("habits") else {{}}
+alone = open("alone", "w")
+try:
+    fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except OSError:
+    open("two servers", "w").write(str(os.getpid()))
+open("pids", "a").write(f"{{os.getpid()}} {{BUILD}}\\n")
+log = open("Server.log", "w", buffering=1)
+if habits.get("output"):
+    os.write(1, habits["output"].encode())
+if habits.get("child") and os.fork() == 0:
+    time.sleep(600)
+if FAULT == "dies before ready":
+    os.kill(os.getpid(), 11)
+if "exit" in habits:
+    os._exit(habits["exit"])
+def stop(*_):
+    if habits.get("deaf"):
+        return
+    log.write("Halting process...\\n")
+    os._exit(habits.get("exit_at_stop", 0))
+signal.signal(signal.SIGTERM, stop)
+def die(word):
+    if word.startswith("signal"):
+        os.kill(os.getpid(), int(word.split()[1]))
+    if word.startswith("exit"):
+        os._exit(int(word.split()[1]))
+if habits.get("port"):
+    listener = socket.create_server(("127.0.0.1", habits["port"]))
+if FAULT != "is never ready" and not habits.get("silent"):
+    log.write(f"TrinityCore rev. {{REVISION}} 2025-11-04 (x branch) (Unix) (worldserver-daemon) ready...\\n")
+flooding = habits.get("flood")
+while True:
+    if flooding:
+        os.write(1, b"flood " * 10000)
+    elif select.select([0], [], [], 0.01)[0] and not os.read(0, 1):
+        log.write("EOF on stdin\\n")
+        os._exit(0)
+    try:
+        word = open("order").read()
+    except FileNotFoundError:
+        continue
+    os.unlink("order")
+    die(word)
+"""
+
+
+def make_revision(build: str) -> str:
+    """The hash that a build prints."""
+    return build.encode().hex().ljust(12, "0")
+
+
+def until(look: Callable[[], T], what: str) -> T:
+    """Waits until `look` gives something true, and gives it back."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"waited {DEADLINE:.0f} s in vain for: {what}")
+
+
+class KeeperWorld:
+    """One SERVER_DIR, one state folder, keepers one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state, self.server = folder / "state", folder / "server"
+        for each in (self.state, self.server):
+            each.mkdir()
+        self.keepers: list[subprocess.Popen[bytes]] = []
+        self.others: list[subprocess.Popen[bytes]] = []
+        self.write_server("b0")
+        self.wish = Desired(
+            generation=0,
+            want=Want.UP,
+            by="test",
+            reason="because",
+            server_dir=str(self.server),
+            command=("./worldserver",),
+            ready=ReadyRule(port=0),
+            limits=RestartLimits(base=0.05, cap=0.2),
+            stop_timeout=0.3,
+        )
+
+    # --- the server and its builds
+
+    def write_server(self, build: str, fault: str = "", to: Path | None = None) -> Path:
+        path = to or self.server / "worldserver"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name("worldserver.new")
+        revision = make_revision(build)
+        temporary.write_text(SERVER.format(python=sys.executable, build=build, revision=revision, fault=fault))
+        temporary.chmod(0o755)
+        temporary.replace(path)
+        return path
+
+    def make_build(self, build: str, fault: str = "") -> Manifest:
+        """A build in the state folder, as the bot leaves it: two files."""
+        files = self.state / "builds" / build / "files"
+        program = self.write_server(build, fault, files / "worldserver")
+        data = files / "data.txt"
+        data.write_text(build)
+        return Manifest(build, tuple(_describe(path, files) for path in (program, data)), revision=make_revision(build))
+
+    def set_habits(self, **habits: Any) -> None:
+        replace_file(self.server / "habits", json.dumps(habits))
+
+    def order(self, word: str) -> None:
+        """`exit N` or `signal N`: the running server does it."""
+        replace_file(self.server / "order", word)
+
+    def list_pids(self) -> list[int]:
+        """Every server that was ever started here, in order."""
+        return [int(line.split()[0]) for line in self._read_pids()]
+
+    def list_builds(self) -> list[str]:
+        """Which builds they were."""
+        return [line.split()[1] for line in self._read_pids()]
+
+    def _read_pids(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError):
+            return (self.server / "pids").read_text().splitlines()
+        return []
+
+    def list_living(self) -> list[int]:
+        return [pid for pid in self.list_pids() if psutil.pid_exists(pid) and not _is_zombie(pid)]
+
+    # --- the keeper
+
+    def start_keeper(self, point: str = "", **environment: str) -> subprocess.Popen[bytes]:
+        """A keeper; with a fault point it dies there, or its writes fail there."""
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.keeper", "--state-dir", str(self.state), "--server-dir", str(self.server)],
+            cwd=ROOT,
+            env={**os.environ, VARIABLE: point, **environment},
+            start_new_session=True,
+        )
+        self.keepers.append(keeper)
+        return keeper
+
+    def wait_for_end(self, keeper: subprocess.Popen[bytes]) -> int:
+        return keeper.wait(DEADLINE)
+
+    def kill_keeper(self) -> None:
+        self.keepers[-1].kill()
+        self.wait_for_end(self.keepers[-1])
+
+    def ask(self, **changes: Any) -> Desired:
+        """Writes the next generation of the wish."""
+        self.wish = replace(self.wish, generation=self.wish.generation + 1, **changes)
+        replace_file(self.state / "desired.json", to_json(self.wish))
+        return self.wish
+
+    # --- what is seen
+
+    @property
+    def observed(self) -> Observed | None:
+        with contextlib.suppress(FileNotFoundError):
+            return from_json(Observed, (self.state / "observed.json").read_bytes())
+        return None
+
+    @property
+    def events(self) -> list[Event]:
+        return list_recent(self.state / "events.jsonl")
+
+    def list_events(self, kind: EventKind) -> list[dict[str, Any]]:
+        return [dict(event.data) for event in self.events if event.kind == kind]
+
+    def wait_for_event(self, kind: EventKind, number: int = 1) -> dict[str, Any]:
+        """The number-th event of that kind."""
+        found = until(
+            lambda: self.list_events(kind) if len(self.list_events(kind)) >= number else None, f"{number} x {kind}"
+        )
+        return found[number - 1]
+
+    def wait_for(self, state: ServerState, **values: Any) -> Observed:
+        """Until observed.json has that state and those values, by the keeper that runs now."""
+
+        def look() -> Observed | None:
+            seen = self.observed
+            if seen is None or seen.state is not state or seen.keeper_pid != self.keepers[-1].pid:
+                return None
+            return seen if all(getattr(seen, name) == value for name, value in values.items()) else None
+
+        try:
+            return until(look, f"{state} {values}")
+        except AssertionError as fault:
+            raise AssertionError(f"{fault}; seen {self.observed}; events {self.events}; {self.read_faults()}") from None
+
+    def wait_until_ready(self, **values: Any) -> Observed:
+        """A ready server under the present wish."""
+        return self.wait_for(ServerState.READY, **{"generation": self.wish.generation, **values})
+
+    def begin(self, **wish: Any) -> Observed:
+        """A keeper with a ready server."""
+        self.ask(**wish)
+        self.start_keeper()
+        return self.wait_until_ready()
+
+    def read_faults(self) -> str:
+        """The keeper's own bugs: none, in every test."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.state / "keeper.log").read_text()
+        return ""
+
+    def close(self) -> None:
+        """Ends what was started here, and nothing else."""
+        for keeper in self.keepers + self.others:
+            if keeper.poll() is None:
+                keeper.kill()
+            keeper.wait(DEADLINE)
+        for pid in self.list_pids():
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if Path(process.cwd()) == self.server:
+                    for each in (*process.children(recursive=True), process):
+                        each.send_signal(signal.SIGKILL)
+
+
+def _describe(path: Path, files: Path) -> BuildFile:
+    content = path.read_bytes()
+    name = path.relative_to(files).as_posix()
+    return BuildFile(name, name, hashlib.sha256(content).hexdigest(), len(content), executable=name == "worldserver")
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
+
+
+@contextlib.contextmanager
+def open_world(folder: Path) -> Iterator[KeeperWorld]:
+    """A world that leaves no process behind, never had two servers, and whose keepers had no bug."""
+    world = KeeperWorld(folder)
+    try:
+        yield world
+        assert not (world.server / "two servers").exists(), "two servers ran at the same time"
+        assert world.read_faults() == ""
+    finally:
+        world.close()
