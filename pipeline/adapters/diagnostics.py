@@ -58,6 +58,19 @@ _SAYS_NOTHING = re.compile(  # lines that only tell that there was an error else
     r"|: [Ii]n function [`'‘]|MSB3073|MSB8066|skipping incompatible|: (?:note|NOTE): "
 )
 
+_MACHINE = (
+    (
+        re.compile(r"No space left on device|There is not enough space on the disk|LNK1180|C1085"),
+        "the disk is full: make room",
+    ),
+    (
+        re.compile(r"Killed signal terminated|terminated by signal 9|virtual memory exhausted|Cannot allocate memory"
+                   r"|out of memory|std::bad_alloc|C1060|C1076|LNK1102"),
+        "the compiler ran out of memory: lower BUILD_JOBS",
+    ),
+    (re.compile(r"Too many open files"), "too many files are open: raise the limit (`ulimit -n`)"),
+)  # fmt: skip
+
 
 @dataclass
 class _Collected:
@@ -234,3 +247,9 @@ def _normalise(path: PurePath) -> PurePath:
 
 def _shorten(message: str) -> str:
     return message if len(message) <= LONGEST else f"{message[: LONGEST - 1]}…"
+
+
+def find_machine_fault(diagnostics: Iterable[Diagnostic]) -> str | None:
+    """A sentence where the machine made a build fail and not the code: no analyst can mend that."""
+    text = "\n".join(each.message for each in diagnostics)
+    return next((cure for pattern, cure in _MACHINE if pattern.search(text)), None)

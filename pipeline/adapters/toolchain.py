@@ -62,8 +62,11 @@ class Toolchain:
         return [str(self.cmake), "--build", str(build), "--target", target, "--config", config, *parallel]
 
 
-def find(state_dir: Path, environment: Mapping[str, str] | None = None) -> Toolchain:
-    """Everything that a fresh build needs. Raises ToolMissing, which says what to install."""
+def find(state_dir: Path, environment: Mapping[str, str] | None = None, *, has_compiler: bool = False) -> Toolchain:
+    """Everything that a fresh build needs; `has_compiler`: somebody named one already.
+
+    Raises ToolMissing, which says what to install.
+    """
     environment = os.environ if environment is None else environment
 
     def look(name: str) -> Path | None:
@@ -72,7 +75,7 @@ def find(state_dir: Path, environment: Mapping[str, str] | None = None) -> Toolc
     return choose(
         sys.platform,
         look,
-        has_compiler=bool(environment.get("CXX")),
+        has_compiler=has_compiler or bool(environment.get("CXX")),
         find_studio=lambda: has_visual_studio(environment),
         make_zig=lambda: make_zig_compilers(state_dir / FOLDER, environment),
     )

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 import pytest
 
-from pipeline.adapters.diagnostics import LONGEST, MOST, parse_diagnostics
+from pipeline.adapters.diagnostics import LONGEST, MOST, find_machine_fault, parse_diagnostics
 from pipeline.model import Diagnostic
 
 SOURCE, BUILD = PurePosixPath("/realm/clone"), PurePosixPath("/realm/build")
@@ -261,6 +261,22 @@ Info : step X1234 : something
 0 errors, 0 warnings
 """
     assert parse(text) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "cure"),
+    [
+        ("c++: fatal error: Killed signal terminated program cc1plus", "lower BUILD_JOBS"),
+        ("/realm/clone/a.cpp:1:1: fatal error: error writing to /tmp/x.s: No space left on device", "the disk is full"),
+        ("/usr/bin/ld: final: cannot open output file w: Too many open files", "ulimit"),
+    ],
+)
+def test_what_no_analyst_can_mend_is_the_machines_fault(message: str, cure: str) -> None:
+    assert cure in str(find_machine_fault(parse(message)))
+
+
+def test_a_mistake_in_the_code_is_not_the_machines_fault() -> None:
+    assert find_machine_fault(parse("/realm/clone/a.cpp:1:1: error: expected ';'")) is None
 
 
 @pytest.mark.timeout(60)  # a pattern that grows with a power of the line's length takes hours

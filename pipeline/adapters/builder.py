@@ -1,0 +1,214 @@
+"""Builds a commit of our clone with cmake and archives what came of it.
+
+A build is incremental in one folder of ours, gives way to the server, has a bounded log and a timeout, and ends as a
+whole tree. Its result says what was observed: a compile that made nothing, or a program of another revision, failed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pipeline.adapters import builder_configure, builder_machine, builder_products, builder_run, toolchain
+from pipeline.adapters.archive import SQL, Archive, Product, digest, list_symbols
+from pipeline.adapters.build_log import LOGS, MOST_BYTES, TooMuchOutput, find_log, new_log, read_lines
+from pipeline.adapters.build_progress import Pace, ProgressReader
+from pipeline.adapters.builder_configure import Plan, Wish
+from pipeline.adapters.builder_products import ArtifactRule, NoProduct
+from pipeline.adapters.builder_run import OnProgress, Order
+from pipeline.adapters.children import TimedOut, end_marked, end_recorded
+from pipeline.adapters.diagnostics import find_machine_fault, parse_diagnostics
+from pipeline.errors import DefiniteError, ToolMissing
+from pipeline.keeper.protocol import Manifest, ReadyRule
+from pipeline.model import BuildResult
+from pipeline.ports import OnStarted
+
+BUILD = "build"  # the build folder in the state folder
+
+
+class _NoDisk(Exception):
+    """The message is the reason."""
+
+
+class _ProgramFailed(Exception):
+    """cmake or the compile ended with an error: the message says which, the log says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CMakeBuilder:
+    """ports.Builder on real compilers."""
+
+    state_dir: Path
+    server_dir: Path
+    program: str  # SERVER_COMMAND's first word: below SERVER_DIR, or absolute and in it
+    build_dir: Path | None = None  # BUILD_DIR; None = `build` in the state folder
+    build_like: Path | None = None  # a build folder that the operator has
+    configure_args: Sequence[str] = ()
+    target: str = "worldserver"
+    config: str = "RelWithDebInfo"
+    jobs: int | None = None  # None = by cores and free memory
+    timeout: float = 1800.0  # seconds
+    warm_timeout: float = 21600.0  # seconds
+    artifacts: Sequence[ArtifactRule] = ()  # (glob in the build folder, folder below SERVER_DIR or None)
+    build_env: Mapping[str, str] = field(default_factory=dict)
+    withhold: Sequence[str] = ()  # variables of ours that no compiler may see
+    min_free_disk: int = 0  # bytes
+    revision: str = ReadyRule().revision  # pattern with the groups `hash` and `dirty`
+    most_output: int = MOST_BYTES  # bytes a build may print
+
+    def build(
+        self,
+        source: Path,
+        commit: str,
+        *,
+        on_started: OnStarted,
+        on_progress: OnProgress,
+        cancelled: threading.Event,
+        warm: bool = False,
+    ) -> BuildResult:
+        """See ports.Builder. `diagnostics` are errors only: nobody should be sent after a warning."""
+        kept = self._archive.verified(commit)
+        if kept is not None:
+            return BuildResult(commit, 0.0, find_log(self.state_dir, commit) or self._nominal_log(commit), kept)
+        order = Order(
+            state_dir=self.state_dir,
+            build_dir=self._build_dir,
+            source=source.resolve(),
+            commit=commit,
+            log=new_log(self.state_dir, commit),
+            most_output=self.most_output,
+            environment=builder_machine.make_environment(os.environ, self.withhold, self.build_env),
+            began=time.monotonic(),
+            limit=self.warm_timeout if warm else self.timeout,
+            on_started=on_started,
+            on_progress=on_progress,
+            cancelled=cancelled,
+        )
+        return self._judge(order)
+
+    def archive_found(self) -> Manifest:
+        """Raises DefiniteError where SERVER_DIR has no such program."""
+        executable = self._find_executable()
+        build = f"found-{digest(executable)[:16]}"
+        kept = self._archive.verified(build)
+        if kept is not None:
+            return kept
+        paths = [executable, *list_symbols(executable)]
+        server_dir = self.server_dir.resolve()
+        return self._archive.add(
+            build,
+            [Product(path.relative_to(server_dir).as_posix(), path, executable=path == executable) for path in paths],
+            None,
+            None,
+        )
+
+    def manifest(self, build: str) -> Manifest | None:
+        return self._archive.manifest(build)
+
+    def prune(self, keep: int, protected: Iterable[str]) -> list[str]:
+        return self._archive.prune(keep, protected)
+
+    def end_strays(self, children: Iterable[tuple[int, float]]) -> None:
+        """Only while no build of this life runs: at the start."""
+        for pid, create_time in children:
+            end_recorded(pid, create_time)
+        end_marked(self.state_dir)
+        self._archive.sweep()
+
+    def _judge(self, order: Order) -> BuildResult:
+        """What became of an order. Only what a program printed is looked through for errors."""
+        try:
+            manifest = self._make(order)
+        except _ProgramFailed as fault:
+            return self._explain(order, str(fault))
+        except TimedOut:
+            reason = f"the build took longer than {order.limit:g} s and was ended (BUILD_TIMEOUT)"
+        except OSError as fault:
+            reason = f"the build could not be kept: {fault}"
+        except ToolMissing:
+            raise
+        except (_NoDisk, NoProduct, TooMuchOutput, DefiniteError) as fault:
+            reason = str(fault)
+        else:
+            return BuildResult(order.commit, order.elapsed, order.log, manifest)
+        return BuildResult(order.commit, order.elapsed, order.log, reason=reason)
+
+    def _explain(self, order: Order, reason: str) -> BuildResult:
+        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
+        errors = tuple(each for each in found if each.severity != "warning")
+        if (fault := find_machine_fault(errors)) is not None:
+            return BuildResult(order.commit, order.elapsed, order.log, reason=f"{reason}: {fault}")
+        if not errors:
+            reason = f"{reason}: {builder_run.last_words(order.log)}"
+        return BuildResult(order.commit, order.elapsed, order.log, None, errors, reason)
+
+    def _make(self, order: Order) -> Manifest:
+        lack = builder_machine.find_lack_of_disk((order.build_dir, self.state_dir), self.min_free_disk)
+        if lack is not None:
+            raise _NoDisk(lack)
+        plan = self._configure(order)
+        self._compile(order, plan)
+        target = builder_products.find_target(order.build_dir, self.target, plan.config)
+        products = builder_products.choose_products(order.build_dir, target, self.artifacts, self._program)
+        said = builder_run.ask_version(order, products[0].source)
+        revision = builder_products.check_revision(said, self.revision, order.commit)
+        return self._archive.add(order.commit, products, revision, order.source / SQL)
+
+    def _configure(self, order: Order) -> Plan:
+        wish = Wish(self.state_dir, self.build_like, tuple(self.configure_args), self.config)
+        plan = builder_configure.make_plan(wish, order.source, order.build_dir, order.environment)
+        if builder_configure.is_due(order.build_dir, plan):
+            builder_configure.prepare(order.build_dir, plan)
+            status = builder_run.run(order, plan.argv, ProgressReader())
+            if status != 0:
+                raise _ProgramFailed(f"cmake could not configure the source ({builder_run.describe_end(status)})")
+            builder_configure.settle(order.build_dir, plan)
+        return plan
+
+    def _compile(self, order: Order, plan: Plan) -> None:
+        target = builder_products.find_target(order.build_dir, self.target, plan.config)
+        jobs = self.jobs or builder_machine.count_jobs()
+        argv = toolchain.Toolchain(plan.cmake).compile(order.build_dir, self.target, plan.config, jobs)
+        reader, began = ProgressReader(target.sources), time.monotonic()
+        status = builder_run.run(order, argv, reader, builder_run.recall_pace(order.build_dir))
+        if status != 0:
+            raise _ProgramFailed(f"the compile failed ({builder_run.describe_end(status)})")
+        if reader.progress is not None:
+            builder_run.learn_pace(order.build_dir, Pace(reader.progress.total, time.monotonic() - began))
+
+    def _find_executable(self) -> Path:
+        path = self.server_dir.resolve() / self._program
+        found = next((each for each in (path, path.with_name(f"{path.name}.exe")) if each.is_file()), None)
+        if found is None:
+            raise DefiniteError(f"SERVER_COMMAND: there is no program {path}: give the one that SERVER_DIR holds")
+        return found
+
+    def _nominal_log(self, commit: str) -> Path:
+        return self.state_dir / LOGS / f"build-{commit}-1.log"
+
+    @property
+    def _archive(self) -> Archive:
+        return Archive(self.state_dir)
+
+    @property
+    def _build_dir(self) -> Path:
+        return (self.build_dir or self.state_dir / BUILD).resolve()
+
+    @property
+    def _program(self) -> str:
+        """Below SERVER_DIR, with forward slashes."""
+        path = Path(self.program)
+        if path.is_absolute():
+            for root in (self.server_dir, self.server_dir.resolve()):
+                if path.is_relative_to(root):
+                    path = path.relative_to(root)
+                    break
+            else:
+                raise DefiniteError(
+                    f"SERVER_COMMAND: {path} does not lie in SERVER_DIR: only a program in it can be swapped"
+                )
+        return str(PurePosixPath(path.as_posix()))

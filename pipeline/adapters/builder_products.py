@@ -1,0 +1,152 @@
+"""What a build made: asked of cmake's file API rather than guessed, and chosen by BUILD_ARTIFACTS.
+
+Source: cmake-file-api(7), object kind "codemodel", version 2.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
+
+from pipeline.adapters.archive import Product, list_symbols
+
+_CLIENT = "client-spirit-healer"
+_QUERY = Path(".cmake", "api", "v1", "query", _CLIENT, "codemodel-v2")
+_REPLY = Path(".cmake", "api", "v1", "reply")
+_NAMES_SHOWN = 12
+_NO_REVISION = ("unknown", "archived")  # what a build without git prints
+
+ArtifactRule = tuple[str, str | None]  # glob in the build folder, folder in SERVER_DIR (None = beside the executable)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A target of the code model."""
+
+    name: str
+    program: Path | None  # absolute; None where it makes none
+    symbols: tuple[Path, ...]  # absolute; the .pdb of MSVC
+    sources: int  # in all targets of the configuration, for a progress that only counts files
+    names: tuple[str, ...] = ()  # of all targets
+
+
+class NoProduct(Exception):
+    """The build succeeded without what it should have made: the message is the reason."""
+
+
+def ask(build: Path) -> None:
+    """Leaves the question that cmake answers whenever it configures."""
+    (build / _QUERY).parent.mkdir(parents=True, exist_ok=True)
+    (build / _QUERY).touch()
+
+
+def is_answered(build: Path) -> bool:
+    return _read_model(build) is not None
+
+
+def find_target(build: Path, name: str, config: str) -> Target:
+    """Raises NoProduct where cmake does not know the target."""
+    model = _read_model(build)
+    if model is None:
+        raise NoProduct("cmake did not answer which files it makes: its version must be 3.14 or newer")
+    configuration = _choose_configuration(model["configurations"], config)
+    names = sorted(each["name"] for each in configuration["targets"])
+    replies = [_read(build / _REPLY / each["jsonFile"]) for each in configuration["targets"]]
+    found = next((each for each in replies if each["name"] == name), None)
+    if found is None:
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
+        raise NoProduct(f"BUILD_TARGET: the source has no target {name}; it has {shown or 'none'}")
+    made = [build / each["path"] for each in found.get("artifacts", ())]
+    is_program = found["type"] == "EXECUTABLE"
+    program = next((path for path in made if is_program and path.name == found["nameOnDisk"]), None)
+    symbols = tuple(path for path in made if path.suffix.lower() == ".pdb")
+    return Target(name, program, symbols, sum(_count_compiled(each) for each in replies), tuple(names))
+
+
+def choose_products(build: Path, target: Target, rules: Sequence[ArtifactRule], program: str) -> list[Product]:
+    """The executable first. `program` = SERVER_COMMAND's program below SERVER_DIR. Raises NoProduct."""
+    found = [(path, folder) for glob, folder in rules for path in _list_matches(build, glob)]
+    executable = _choose_executable((path for path, _ in found), target, program)
+    destination = PurePosixPath(program)
+    if executable.suffix.lower() == ".exe" and destination.suffix.lower() != ".exe":
+        destination = destination.with_name(f"{destination.name}.exe")
+    beside = destination.parent
+    products = {str(destination): Product(str(destination), executable, executable=True)}
+    for path in (*list_symbols(executable), *(each for each in target.symbols if each.is_file())):
+        _put(products, beside / path.name, path)
+    for path, folder in found:
+        if path != executable:
+            _put(products, (beside if folder is None else _folder(folder)) / path.name, path)
+    return list(products.values())
+
+
+def check_revision(said: Iterable[str], pattern: str, commit: str) -> str | None:
+    """The hash a program says it was built from, None where it says none. Raises NoProduct for another one."""
+    match = next((match for line in said if (match := re.search(pattern, line)) is not None), None)
+    if match is None or match["hash"].lower() in _NO_REVISION:
+        return None
+    if match.groupdict().get("dirty"):
+        raise NoProduct(f"the program says {match['hash']}+: its source had changes that are in no commit")
+    if not commit.startswith(match["hash"]):
+        raise NoProduct(f"the program says it was built from {match['hash']}, not from {commit[:12]}")
+    return match["hash"]
+
+
+def _choose_executable(found: Iterable[Path], target: Target, program: str) -> Path:
+    wanted = PurePosixPath(program).name.lower().removesuffix(".exe")
+    named = [path for path in found if path.name.lower().removesuffix(".exe") == wanted]
+    if named:
+        return named[0]
+    if target.program is None:
+        raise NoProduct(f"BUILD_TARGET: {target.name} makes no program")
+    if not target.program.is_file():
+        raise NoProduct(f"the compile ended without an error, but it made no {target.program}")
+    return target.program
+
+
+def _list_matches(build: Path, glob: str) -> list[Path]:
+    """A glob with a root starts there, one without in the build folder. No match is a fault, not an empty list."""
+    pattern = PurePath(glob)
+    root = Path(pattern.anchor) if pattern.is_absolute() else build
+    rest = str(pattern.relative_to(pattern.anchor)) if pattern.is_absolute() else glob
+    found = sorted(path for path in root.glob(rest) if path.is_file())
+    if not found:
+        raise NoProduct(f"BUILD_ARTIFACTS: the compile ended without an error, but nothing matches {glob} in {root}")
+    return found
+
+
+def _put(products: dict[str, Product], path: PurePosixPath, source: Path) -> None:
+    products.setdefault(str(path), Product(str(path), source, executable=_is_executable(source)))
+
+
+def _folder(folder: str) -> PurePosixPath:
+    return PurePosixPath(folder.replace("\\", "/").strip("/") or ".")
+
+
+def _is_executable(path: Path) -> bool:
+    return bool(path.stat().st_mode & 0o100)
+
+
+def _choose_configuration(configurations: list[Any], config: str) -> Any:
+    return next((each for each in configurations if each["name"].lower() == config.lower()), configurations[0])
+
+
+def _count_compiled(target: Any) -> int:
+    return sum(1 for each in target.get("sources", ()) if "compileGroupIndex" in each)
+
+
+def _read_model(build: Path) -> Any | None:
+    """The newest answer, which cmake names so that it sorts last."""
+    index = max((build / _REPLY).glob("index-*.json"), default=None, key=lambda path: path.name)
+    if index is None:
+        return None
+    answer = _read(index)["reply"].get(_CLIENT, {}).get("codemodel-v2", {})
+    return _read(build / _REPLY / answer["jsonFile"]) if "jsonFile" in answer else None
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,126 @@
+"""A cmake project of two files, and a builder for it: real compiles in seconds.
+
+A compiler launcher stands between the generator and the compiler: it notes priority and environment, and, when told to
+(`hang`), starts a child that leaves its session and then never ends, as a hanging compiler would.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pipeline.adapters import process_tree
+from pipeline.adapters.builder import CMakeBuilder
+from pipeline.model import BuildResult, Progress
+
+COMMIT, OTHER = "a1" * 20, "b2" * 20
+CMAKE_LISTS = """\
+cmake_minimum_required(VERSION 3.16)
+project(Tiny CXX)
+option(WITH_GREETING "An option that a user may have chosen" OFF)
+add_executable(worldserver main.cpp other.cpp)
+"""
+MAIN = """\
+#include <cstdio>
+#include "revision.h"
+int other();
+int main() { std::printf("Tiny rev. %s 2024-01-01 (main branch)\\n", REVISION); return other(); }
+"""
+LAUNCHER = """\
+import json, os, pathlib, subprocess, sys, time
+here = pathlib.Path(__file__).parent
+(here / "seen.json").write_text(json.dumps({"nice": os.nice(0), "environment": dict(os.environ)}))
+if (here / "hang").exists() and "-c" in sys.argv:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    (here / "hanging").touch()
+    time.sleep(600)
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+@dataclass
+class TinyProject:
+    folder: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    started: list[tuple[int, float, str]] = field(default_factory=list)
+    progress: list[tuple[Progress, float | None]] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        for folder in (self.source, self.server, self.tools):
+            folder.mkdir(parents=True)
+        self.write("CMakeLists.txt", CMAKE_LISTS)
+        self.write("main.cpp", MAIN)
+        self.write("other.cpp", "int other() { return 0; }\n")
+        self.stamp(COMMIT[:12])
+        (self.tools / "launcher.py").write_text(LAUNCHER)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "clone"
+
+    @property
+    def server(self) -> Path:
+        return self.folder / "server"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def tools(self) -> Path:
+        return self.folder / "tools"
+
+    @property
+    def launcher(self) -> str:
+        return f"-DCMAKE_CXX_COMPILER_LAUNCHER={sys.executable};{self.tools / 'launcher.py'}"
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """What the last compiler saw."""
+        seen: dict[str, Any] = json.loads((self.tools / "seen.json").read_text())
+        return seen
+
+    @property
+    def living(self) -> list[psutil.Process]:
+        """What still runs of this project's builds."""
+        return process_tree.list_marked(lambda mark: mark.startswith(self._mark))
+
+    @property
+    def builds(self) -> list[str]:
+        folder = self.state / "builds"
+        return sorted(each.name for each in folder.iterdir()) if folder.exists() else []
+
+    def write(self, name: str, text: str) -> None:
+        path = self.source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def stamp(self, revision: str) -> None:
+        self.write("revision.h", f'#define REVISION "{revision}"\n')
+
+    def builder(self, **options: Any) -> CMakeBuilder:
+        settings = {"state_dir": self.state, "server_dir": self.server, "program": "worldserver", "timeout": 100.0}
+        return CMakeBuilder(**{**settings, **self.options, **options})
+
+    def build(self, commit: str = COMMIT, *, warm: bool = False, **options: Any) -> BuildResult:
+        return self.builder(**options).build(
+            self.source,
+            commit,
+            on_started=lambda *each: self.started.append(each),
+            on_progress=lambda *each: self.progress.append(each),
+            cancelled=self.cancelled,
+            warm=warm,
+        )
+
+    @property
+    def _mark(self) -> str:
+        from pipeline.adapters.children import mark_for
+
+        return mark_for(self.state, "")
