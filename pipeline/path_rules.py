@@ -42,9 +42,7 @@ def check_purpose(path: str, allowed: Sequence[str], denied: Sequence[str]) -> N
     if any(matches(path.casefold(), pattern.casefold()) for pattern in denied):
         raise Refused(f"{show(path)} is excluded by SOURCE_DENIED_PATHS")
     if not any(matches(path, pattern) for pattern in allowed):
-        raise Refused(
-            f"{show(path)} is outside of what SOURCE_ALLOWED_PATHS allows ({', '.join(allowed) or 'nothing'})"
-        )
+        raise Refused(f"{show(path)} is outside of SOURCE_ALLOWED_PATHS ({', '.join(allowed) or 'nothing'})")
 
 
 def check_place(paths: Iterable[str], tree: Mapping[str, str]) -> None:
@@ -104,7 +102,7 @@ def _fault_of_name(name: str) -> str | None:
         return "leaves its folder with `..`"
     if name in ("", "."):
         return "has an empty component"
-    if plain.startswith((".git", "git~")):
+    if plain.startswith((".git", "git~")) and not plain.startswith((".github", ".gitlab")):
         return "names git's own files"
     if found := _UNUSUAL.intersection(name):
         return f"has `{min(found)}` in it, which names something else on Windows"

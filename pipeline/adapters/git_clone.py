@@ -43,9 +43,10 @@ def prepare(repository: Repository, checkout: Checkout, remote: str) -> None:
         raise SourceUnusable(f"a git process of an earlier start still works in {repository.folder} and does not end")
     _finish_exchange(repository.folder)
     remove_locks(repository.git_dir)
-    shutil.rmtree(repository.git_dir / "scratch", ignore_errors=True)
     if not is_whole(repository):
         _renew(repository, checkout)
+    remove_tree(repository.git_dir / "scratch")
+    (repository.git_dir / "scratch").mkdir()
     _configure(repository, checkout, remote)
     fetch(repository, remote)
 

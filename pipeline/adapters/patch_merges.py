@@ -17,7 +17,7 @@ def compute_reverts(bench: PatchBench, tree: Tree, head: str, commits: Sequence[
     """What undoing the commits, newest first, makes of the files at `head`. Raises Refused."""
     overlay: Overlay = {}
     for name in commits:
-        commit = bench.repository.get_commit(name)
+        commit = _get_commit(bench, name)
         _check_revertible(bench, head, commit)
         change = bench.list_differences(commit, f"{commit}^")
         mine = {path: overlay[path] if path in overlay else tree.get(path) for path in change}
@@ -30,7 +30,7 @@ def compute_reverts(bench: PatchBench, tree: Tree, head: str, commits: Sequence[
 
 def compute_merge(bench: PatchBench, tree: Tree, head: str, other: str) -> tuple[Overlay, str]:
     """What merging a commit makes of the files at `head`, and that commit's full hash. Raises Refused."""
-    commit = bench.repository.get_commit(other)
+    commit = _get_commit(bench, other)
     base = bench.repository.merge_base(head, commit)
     if base is None:
         raise Refused(f"{commit[:12]} has no history in common with the night branch")
@@ -77,6 +77,12 @@ def _merge_file(bench: PatchBench, ours: Entry | None, base: Entry | None, their
     if answer.status:
         return None
     return bench.store(answer.out, theirs.mode if ours.mode == base.mode else ours.mode)
+
+
+def _get_commit(bench: PatchBench, name: str) -> str:
+    if (found := bench.repository.find_commit(name)) is None:
+        raise Refused(f"{name[:60]!r} is no commit of this repository")
+    return found
 
 
 def _check_revertible(bench: PatchBench, head: str, commit: str) -> None:
