@@ -81,5 +81,5 @@ def _find_json(output: Path) -> dict[str, Any] | None:
                 found = json.loads(line.removeprefix(gdb_script.MARK))
             except ValueError:
                 return None
-            return found if isinstance(found, dict) else None
+            return found if isinstance(found, dict) and found.get("threads") else None  # gdb goes on without a core
     return None

@@ -1,0 +1,251 @@
+"""Programs that really crash, their cores read by the real gdb, through the reader that the pipeline uses."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.gdb import find_gdb, read_core
+from pipeline.model import CrashReport, ReportKind
+from pipeline.ports import ExitEvidence
+
+if sys.platform != "linux":
+    pytest.skip("cores are Linux's", allow_module_level=True)
+import resource
+
+PROGRAM = r"""
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <unistd.h>
+#define NOINLINE __attribute__((noinline))
+extern "C" { char const* TrinityAssertionFailedMessage = nullptr; }
+namespace Trinity {
+NOINLINE void Die(std::string const& text) {
+    fputs(text.c_str(), stderr);
+    TrinityAssertionFailedMessage = strdup(text.c_str());
+    *((volatile int*)nullptr) = 0;
+    exit(1);
+}
+NOINLINE void Assert(char const* f, int l, char const* fn, char const* what) {
+    Die("\n" + std::string(f) + ":" + std::to_string(l) + " in " + fn + " ASSERTION FAILED:\n  " + what + "\n\n");
+}
+NOINLINE void Abort(char const* f, int l, char const* fn, char const* what) {
+    Die("\n" + std::string(f) + ":" + std::to_string(l) + " in " + fn + " ABORTED:\n" + what + "\n");
+}
+void AbortHandler(int n) { Die("Caught signal " + std::to_string(n) + "\n"); }
+}
+struct Unit {
+    int hp = 1;
+    NOINLINE int Touch() { return hp; }
+    NOINLINE void Check(bool ok) { if (!ok) Trinity::Assert(__FILE__, __LINE__, __FUNCTION__, "ok == true"); }
+};
+struct Loot {
+    char* items = (char*)malloc(16);
+    NOINLINE void Clear() { free(items); }
+    NOINLINE ~Loot() { free(items); }
+};
+NOINLINE int Down(int n);
+NOINLINE int Deeper(int n) { volatile char b[100]; b[0] = n; return Down(n + 1) + b[0]; }
+NOINLINE int Down(int n) { volatile char b[100]; b[0] = n; return Deeper(n + 1) + b[0]; }
+namespace { NOINLINE void Throw(int n) { if (n) throw std::logic_error("no node 4711"); } }
+struct Map {
+    NOINLINE void Hang() { for (volatile bool on = true; on;) usleep(5000); }
+    NOINLINE void Update(std::string const& how) {
+        if (how == "null") { Unit* volatile u = nullptr; printf("%d", u->Touch()); }
+        if (how == "lambda") [] { Unit* volatile u = nullptr; printf("%d", u->Touch()); }();
+        if (how == "assert") Unit().Check(false);
+        if (how == "double") { Loot loot; loot.Clear(); }
+        if (how == "throw") Throw(1);
+        if (how == "deep") printf("%d", Down(0));
+        if (how == "nospace") throw std::bad_alloc();
+        if (how == "freeze" || how == "hang") Hang();
+    }
+};
+struct World { Map map; NOINLINE void Update(std::string const& how) { map.Update(how); printf("."); } };
+namespace FreezeDetector {
+NOINLINE void Handler() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    Trinity::Abort(__FILE__, __LINE__, __FUNCTION__, "World Thread hangs for 61000 ms, forcing a crash!");
+}
+}
+int main(int, char** arguments) {
+    setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
+    std::string how = arguments[1];
+    signal(SIGABRT, &Trinity::AbortHandler);
+    fputs("TrinityCore rev. 0123456789ab+ 2025-11-04 07:00:00 +0100 (night branch) (Unix)\nup\n", stderr);
+    std::thread watchdog;
+    if (how == "freeze") watchdog = std::thread(FreezeDetector::Handler);
+    World().Update(how);
+    if (watchdog.joinable()) watchdog.join();
+}
+"""
+# Without gdb a core is noted and the text or the signal speaks; both are what a realm may have.
+HAS_GDB = find_gdb() is not None
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "server.cpp").write_text(PROGRAM, encoding="utf-8")
+    command = ["g++", "-std=c++17", "-g", "-O1", "-pthread", "-o", "worldserver", "server.cpp"]
+    subprocess.run(command, cwd=folder, check=True, timeout=100)
+    return folder / "worldserver"
+
+
+@dataclass
+class Death:
+    status: int
+    evidence: ExitEvidence
+
+    def without_core(self) -> "Death":
+        return replace(self, evidence=replace(self.evidence, core=None))
+
+    def read(self) -> CrashReport:
+        return LinuxCrashReader().read(self.evidence)
+
+
+def die(program: Path, folder: Path, how: str, send: int | None = None) -> Death:
+    output = folder / "output.txt"
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            [program, how], cwd=folder, stdout=sink, stderr=sink, stdin=subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=allow_core,
+        )  # fmt: skip
+        try:
+            if send is not None:
+                wait_until_up(output)
+                process.send_signal(send)
+            status = process.wait(timeout=30)
+        finally:
+            process.kill()
+    core = next(folder.glob("core*"), None)
+    return Death(status, ExitEvidence(status, output, None, core, program, time.time() - 1, time.time()))
+
+
+def allow_core() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
+def lives(pid: int) -> bool:
+    """Whether it runs; what nobody has reaped yet does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until_up(output: Path) -> None:
+    deadline = time.monotonic() + 20
+    while b"up\n" not in output.read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("how", "exact", "without_gdb"),
+    [
+        ("null", "access violation | Unit::Touch | Map::Update | World::Update",
+         "access violation | SIGSEGV without a stack"),
+        ("lambda", "access violation | Unit::Touch | Map::Update | World::Update",
+         "access violation | SIGSEGV without a stack"),
+        ("assert", "assertion | Unit::Check | ok == true", "assertion | Check | ok == true"),
+        ("double", "double free | Loot::~Loot | Map::Update | World::Update",
+         "double free | free(): double free detected in tcache 2"),
+        ("throw", "uncaught exception | Throw | Map::Update | World::Update",
+         "uncaught exception | std::logic_error | no node N"),
+        ("deep", "stack overflow | Deeper | Down", "access violation | SIGSEGV without a stack"),
+        ("freeze", "freeze | Map::Hang | Map::Update | World::Update", "freeze | world thread"),
+    ],
+)  # fmt: skip
+def test_a_real_crash_has_its_class_and_its_functions(
+    program: Path, tmp_path: Path, how: str, exact: str, without_gdb: str
+) -> None:
+    death = die(program, tmp_path, how)
+    assert death.evidence.core is not None, "the system writes cores elsewhere: /proc/sys/kernel/core_pattern"
+    with_core, without = death.read(), death.without_core().read()
+    assert with_core.signature is not None
+    assert with_core.signature.exact == (exact if HAS_GDB else without_gdb)
+    assert without.signature is not None
+    assert without.signature.exact == without_gdb
+    assert with_core.revision is not None
+    assert with_core.revision.hash == "0123456789ab"
+    assert not with_core.environment
+
+
+def test_a_hang_that_was_aborted_for_its_stacks_is_a_freeze(program: Path, tmp_path: Path) -> None:
+    report = die(program, tmp_path, "hang", send=signal.SIGABRT).read()
+    assert report.signature is not None
+    assert report.signature.exact == (
+        "freeze | Map::Hang | Map::Update | World::Update" if HAS_GDB else "abort | SIGABRT without a stack"
+    )
+
+
+def test_memory_that_ran_out_is_environment(program: Path, tmp_path: Path) -> None:
+    report = die(program, tmp_path, "nospace").read()
+    assert report.environment
+    assert report.cure is not None
+    assert "memory" in report.cure
+
+
+def test_the_core_alone_tells_the_assertion(program: Path, tmp_path: Path) -> None:
+    death = die(program, tmp_path, "assert")
+    report = replace(death, evidence=replace(death.evidence, output=None)).read()
+    said = report.assertion and (report.assertion.function, report.assertion.expression)
+    assert said == (("Check", "ok == true") if HAS_GDB else None)
+    assert HAS_GDB or any("gdb is not installed" in note for note in report.notes)
+
+
+def test_the_core_of_a_program_that_is_gone_is_still_read(program: Path, tmp_path: Path) -> None:
+    death = die(program, tmp_path, "null")
+    report = replace(death, evidence=replace(death.evidence, executable=None)).read()
+    assert report.category == "access violation"
+    assert report.signature is not None
+    assert report.signature.family.startswith("access violation | ")
+
+
+def test_what_is_no_core_is_noted_and_the_signal_speaks(program: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "core.1"
+    torn.write_bytes(b"\x7fELF nothing more")
+    report = LinuxCrashReader().read(ExitEvidence(-11, None, tmp_path / "gone.log", torn, program, 0, 0))
+    assert report.signature is not None
+    assert report.signature.exact == "access violation | SIGSEGV without a stack"
+    assert any(note.startswith("there is a core, but gdb") for note in report.notes)
+
+
+def test_gdb_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "gdb"
+    slow.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path / 'child'}\nwait\n", encoding="utf-8")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "core").write_bytes(b"")
+    started: list[int] = []
+    found = read_core(None, tmp_path / "core", 1.0, on_started=lambda pid, create_time, what: started.append(pid))
+    assert found is None
+    both = [*started, int((tmp_path / "child").read_text(encoding="utf-8"))]
+    assert len(both) == 2
+    assert [pid for pid in both if lives(pid)] == []
+
+
+def test_what_gdb_must_not_run_in_the_cores_folder_is_not_run(program: Path, tmp_path: Path) -> None:
+    (tmp_path / ".gdbinit").write_text(f"shell touch {tmp_path / 'ran'}\n", encoding="utf-8")
+    (tmp_path / "worldserver-gdb.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n", encoding="utf-8")
+    copied = tmp_path / "worldserver"
+    shutil.copy2(program, copied)
+    assert die(copied, tmp_path, "null").read().kind is (ReportKind.CORE if HAS_GDB else ReportKind.UNKNOWN)
+    assert not (tmp_path / "ran").exists()
