@@ -61,6 +61,14 @@ class Rest:
         return length
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """Our own messages in one place, as they were when it was looked at."""
+
+    since: datetime
+    found: dict[str, str]  # `#p34` -> message id
+
+
 class Outbox:
     """`deliver` is one pass; `run` makes passes until it is cancelled."""
 
@@ -81,6 +89,8 @@ class Outbox:
         self._edited: dict[int, float] = {}  # card -> monotonic seconds of its last edit
         self._shown: dict[int, Message] = {}  # card -> what its message shows
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
+        self._sightings: dict[str | None, Sighting] = {}  # place -> what an earlier life had sent there
+        self._complained = False  # whether people were told that messages wait
 
     def wake(self) -> None:
         """There is something to deliver. From the event loop's thread only."""
@@ -133,7 +143,8 @@ class Outbox:
         mark = f"c{state.card}"
         known = None
         if mark in self._doubtful or state.card in (self._inherited or ()):
-            known = (await self._channel.find(None, _beginning(view) - SKEW)).get(f"#{mark}")
+            since = _beginning(view) - SKEW
+            known = (await self._sight(None, since, fresh=mark in self._doubtful)).get(f"#{mark}")
         losses = self._losses.get(state.card, 0)
         nonce = f"{mark}-{losses}" if losses else mark
         message_id = known or await self._send(None, message, mark, nonce)
@@ -213,9 +224,16 @@ class Outbox:
     async def _look(self, post: Post, thread: str | None, mark: str) -> str | None:
         """The post's message, where an earlier send arrived after all."""
         try:
-            return (await self._channel.find(thread, post.created_at - SKEW)).get(f"#{mark}")
+            return (await self._sight(thread, post.created_at - SKEW, fresh=mark in self._doubtful)).get(f"#{mark}")
         except PlaceGone:
             return None
+
+    async def _sight(self, place: str | None, since: datetime, *, fresh: bool) -> dict[str, str]:
+        """One look tells of all that an earlier life sent; what this life sent without an answer needs a new one."""
+        seen = self._sightings.get(place)
+        if fresh or seen is None or seen.since > since:
+            seen = self._sightings[place] = Sighting(since, await self._channel.find(place, since))
+        return seen.found
 
     async def _send_in_form(self, post: Post, thread: str | None, message: Message) -> str:
         mark = f"p{post.id}"
@@ -295,14 +313,15 @@ class Outbox:
         rest = self._rests.setdefault(place, Rest())
         length = rest.begin(self._clock.monotonic(), seconds)
         _log.warning("delivery to Discord waits %.0f s (%s): %s", length, place, fault)
-        if not isinstance(fault, Later):
+        if not isinstance(fault, Later) and (rest.tries > 1 or not isinstance(fault, Uncertain)):
+            self._complained = True
             self._report("discord delivery", f"Messages wait: {fault}. {_cure(fault)}".strip())
 
     def _work_again(self, place: str) -> None:
-        troubled = {"discord", place} & set(self._rests)
-        for each in troubled:
-            del self._rests[each]
-        if troubled and not self._rests:
+        for each in ("discord", place):
+            self._rests.pop(each, None)
+        if self._complained and not self._rests:
+            self._complained = False
             self._report("discord delivery", None)
 
     def _rests_now(self, place: str) -> bool:

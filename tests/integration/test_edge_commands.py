@@ -65,7 +65,7 @@ async def test_the_commands_are_registered_once_and_again_only_when_they_changed
 def test_the_client_asks_for_guilds_only_and_mentions_nobody(world_client: discord.Client) -> None:
     assert world_client.intents == discord.Intents(guilds=True)
     assert world_client.allowed_mentions is not None
-    assert world_client.allowed_mentions.to_dict() == {"parse": []}
+    assert world_client.allowed_mentions.to_dict()["parse"] == []
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ async def test_fault_b7_a_blocked_database_does_not_hold_up_other_answers(world:
             held.wait(10)
         append(*row)
 
-    world.ledger.append_audit = block_the_first  # type: ignore[method-assign]
+    world.ledger.append_audit = block_the_first  # type: ignore[method-assign, assignment]
     pausing = asyncio.create_task(world.slash("pause"))
     await until(reached.is_set)
     try:

@@ -158,6 +158,13 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"given back to the analyst, try 2 of 3\n{BACK}",
         [],
     ),
+    "patch refused, given back": (
+        card(RunState.ANALYZING, of_run={"returns": 2, "reason": "the file has changed since"}),
+        f"Fix refused: {NAME}",
+        Colour.GREY,
+        f"the file has changed since\ngiven back to the analyst, try 3 of 3\n{BACK}",
+        [],
+    ),
     "proposed": (
         card(RunState.PROPOSED, of_run={"reason": "it touches `sql/`"}),
         f"Needs a look: {NAME}",

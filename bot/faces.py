@@ -1,0 +1,53 @@
+"""What a state makes of a card: title, colour, lines, buttons; and how the titles of each kind of run read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot import markup
+from bot.payloads import Button, Colour
+from pipeline.model import CardView, RunKind
+
+
+@dataclass(frozen=True)
+class Words:
+    """How the titles of a kind of run read; {} is the subject."""
+
+    ready: str
+    applying: str
+    building: str
+    publishing: str
+    waiting: str
+    deploying: str
+    live: str
+    done: str
+
+
+WORDS = {
+    RunKind.FIX: Words(
+        "Fix proposed: {}", "Applying fix: {}", "Building fix for {}", "Pushing fix: {}",
+        "Fix built, waiting for a quiet moment", "Deploying fix: {}", "Fix live, watching: {}", "Fixed: {}",
+    ),
+    RunKind.REVERT: Words(
+        "Revert ordered: {}", "Reverting: {}", "Building revert: {}", "Pushing revert: {}",
+        "Revert built, waiting for a quiet moment", "Deploying revert: {}", "Revert live, watching: {}", "Reverted: {}",
+    ),
+    RunKind.UPDATE: Words(
+        "Update ordered: {}", "Merging the base: {}", "Building update: {}", "Pushing update: {}",
+        "Update built, waiting for a quiet moment", "Deploying update: {}", "Update live, watching: {}", "Updated: {}",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Face:
+    """What one state makes of a card."""
+
+    title: str
+    colour: Colour
+    lines: tuple[str, ...]  # empty ones are left out
+    buttons: tuple[Button, ...] = ()
+
+
+def make_face(view: CardView, template: str, colour: Colour, *lines: str, buttons: tuple[Button, ...] = ()) -> Face:
+    return Face(markup.title(template, view.title), colour, lines, buttons)

@@ -1,0 +1,117 @@
+"""Faces of a change on its way to being live: approval, patch, build, deployment, verification."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot import facts, markup
+from bot.faces import WORDS, Face, make_face
+from bot.markup import ago, clock_time, code, count, join
+from bot.payloads import Button, Colour, Style
+from pipeline.model import CardView, Question, Run
+
+BAR = 10  # cells of the progress bar
+
+
+def awaiting_approval(view: CardView, run: Run) -> Face:
+    lines = (
+        question(view, run),
+        facts.cause(run),
+        join(facts.confidence(run), facts.changes(view), facts.reason(run)),
+        facts.server_line(view),
+    )
+    buttons = (Button("Approve", f"approve:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
+    return make_face(view, "Waits for approval: {}", Colour.AMBER, *lines, buttons=buttons)
+
+
+def question(view: CardView, run: Run) -> str:
+    match run.question:
+        case Question.PATCH | None:
+            return "**May this patch be applied?** The diff is in the thread"
+        case Question.DEPLOY:
+            return join("**May this build go live?**", facts.fix_link(view))
+        case Question.BASE:
+            base = code(markup.revision(run.base)) if run.base else "the commit the settings name"
+            return f"**May the night branch begin at** {base}**?** What runs cannot be told for certain"
+        case _:
+            assert_never(run.question)
+
+
+def patching(view: CardView, run: Run) -> Face:
+    branch = f"going onto {code(run.branch)}" if run.branch else "going onto the night branch"
+    line = join(facts.changes(view), branch, facts.asked(run))
+    return make_face(view, WORDS[run.kind].applying, Colour.BLUE, line, facts.cause(run))
+
+
+def publishing(view: CardView, run: Run) -> Face:
+    line = join("Built", facts.fix_link(view))
+    return make_face(view, WORDS[run.kind].publishing, Colour.BLUE, line, facts.cause(run))
+
+
+def building(view: CardView, run: Run) -> Face:
+    progress = view.progress
+    if progress is None or not progress.total:
+        return make_face(
+            view, WORDS[run.kind].building, Colour.BLUE, join("Compiling", facts.fix_link(view)), facts.cause(run)
+        )
+    filled = progress.percent * BAR // 100
+    bar = f"`{'▓' * filled}{'░' * (BAR - filled)} {progress.percent} %`"
+    left = f"about {facts.roughly(view.build_eta)} left" if view.build_eta is not None else ""
+    steps = f"{progress.done} of {progress.total}"
+    return make_face(
+        view, WORDS[run.kind].building, Colour.BLUE, join(bar, steps, left), facts.fix_link(view), facts.cause(run)
+    )
+
+
+def awaiting_deployment(view: CardView, run: Run) -> Face:
+    if view.players is not None:
+        limit = "" if view.player_limit is None else f", limit {view.player_limit}"
+        players = f"{count(view.players, 'player')} online{limit}"
+    else:
+        players = ""
+    latest = f"deploys at {clock_time(view.deploy_at_latest)} at the latest" if view.deploy_at_latest else ""
+    paused = "*pipeline paused, goes on after* `/resume`" if view.paused and not run.asked_by else ""
+    lines = (
+        join(code(view.title), facts.fix_link(view), facts.owed(run)),
+        join(players, latest, paused),
+        facts.reason(run),
+    )
+    buttons = (Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
+    return make_face(view, WORDS[run.kind].waiting, Colour.GREY, *lines, buttons=buttons)
+
+
+def deploying(view: CardView, run: Run) -> Face:
+    words = {
+        "staged": "The server goes down for it soon",
+        "stopping": "The server is stopping",
+        "starting": "The server is starting",
+    }
+    state = words.get(view.deployment.state if view.deployment else "", "The server is being exchanged")
+    return make_face(view, WORDS[run.kind].deploying, Colour.BLUE, join(state, facts.fix_link(view)), facts.cause(run))
+
+
+def verifying(view: CardView, run: Run) -> Face:
+    deployment = view.deployment
+    commit = run.commit or (deployment.commit if deployment else None)
+    runs = f"Server up, runs {code(markup.short(commit))}" if commit else "Server up"
+    healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
+    return make_face(
+        view,
+        WORDS[run.kind].live,
+        Colour.GREEN,
+        join(runs, facts.down(deployment), healthy),
+        facts.fix_link(view),
+        facts.cause(run),
+    )
+
+
+def rolling_back(view: CardView, run: Run) -> Face:
+    previous = view.deployment.previous if view.deployment else None
+    back = f"going back to {code(markup.short(previous))}" if previous else "going back to the previous build"
+    return make_face(
+        view,
+        "Rolling back: {}",
+        Colour.RED,
+        f"**Worse than before:** {facts.reason(run) or 'no reason recorded'}",
+        back,
+    )

@@ -1,0 +1,104 @@
+"""Faces of a crash before there is a fix: counted, held, environment, analysed."""
+
+from __future__ import annotations
+
+from bot import facts, markup
+from bot.faces import WORDS, Face, make_face
+from bot.markup import ago, code, join, prose
+from bot.payloads import Button, Colour, Style
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import CardView, CrashReport, Run, RunKind, RunState
+
+
+def held(view: CardView) -> Face:
+    lines = (
+        "**Nothing is running: the server is held until somebody decides**",
+        facts.crash_line(view),
+        run_line(view),
+    )
+    return make_face(
+        view, "Server held: {}", Colour.RED, *lines, buttons=(Button("Start", "start:server", Style.PRIMARY),)
+    )
+
+
+def is_held(view: CardView) -> bool:
+    """Held by this crash: its last end was never followed by a start that got ready."""
+    return view.server is ServerState.HELD and view.back_after is None
+
+
+def run_line(view: CardView) -> str:
+    return "" if view.run is None else f"Its run is {_WAITING_WORDS.get(view.run.state, 'over')}"
+
+
+_WAITING_WORDS = {
+    RunState.ANALYZING: "with the analyst",
+    RunState.PROPOSED: "waiting for a person",
+    RunState.READY: "waiting for its turn",
+    RunState.AWAITING_APPROVAL: "waiting for an approval",
+    RunState.PATCHING: "applying its patch",
+    RunState.BUILDING: "building",
+    RunState.PUBLISHING: "pushing",
+    RunState.AWAITING_DEPLOYMENT: "built and waiting to go live",
+    RunState.DEPLOYING: "being deployed",
+    RunState.VERIFYING: "being verified",
+    RunState.ROLLING_BACK: "being rolled back",
+}
+
+
+def environment(view: CardView, report: CrashReport) -> Face:
+    cure = f"**To mend:** {prose(report.cure)}" if report.cure else ""
+    notes = tuple(prose(each) for each in report.notes[:3])
+    return make_face(
+        view, "Not a bug: {}", Colour.AMBER, facts.server_line(view), *notes, cure, "*nobody is asked for a patch*"
+    )
+
+
+def counted(view: CardView) -> Face:
+    return crash_face(view, f"{facts.server_line(view)} · *counted, no run*", facts.crash_line(view))
+
+
+def crash_face(view: CardView, *lines: str) -> Face:
+    down = view.back_after is None and view.server in (None, ServerState.BACKOFF, ServerState.ABSENT)
+    colour = Colour.RED if down else Colour.GREY
+    suffix = f" (×{view.occurrences})" if view.occurrences > 1 else ""
+    return Face(markup.title("Crash in {}", view.title, suffix), colour, lines)
+
+
+def analyzing(view: CardView, run: Run) -> Face:
+    if run.returns and (view.diagnostics or run.reason):
+        return given_back(view, run)
+    if run.reason:
+        request = f"request {code(run.request_id)} waits" if run.request_id else ""
+        known = join(f"What we know: {facts.crash_line(view)}", request)
+        since = f"*since {ago(run.created_at)}:* {prose(run.reason)}"
+        return crash_face(view, join(facts.server_line(view), since), known)
+    asked = "*pipeline paused, goes on after* `/resume`" if view.paused else "*asking the analyst*"
+    return crash_face(view, join(facts.server_line(view), asked), facts.crash_line(view))
+
+
+def given_back(view: CardView, run: Run) -> Face:
+    tries = f"given back to the analyst, try {run.returns + 1} of {view.max_returns + 1}"
+    template = "Fix does not compile: {}" if view.diagnostics else "Fix refused: {}"
+    why = facts.first_diagnostic(view) if view.diagnostics else facts.reason(run)
+    return make_face(view, template, Colour.GREY, why, tries, facts.server_line(view))
+
+
+def proposed(view: CardView, run: Run) -> Face:
+    reason = prose(run.reason) if run.reason else "the answer has no patch that may be applied"
+    lines = (
+        f"**A person is needed:** {reason}",
+        facts.cause(run),
+        "The proposal is in the thread",
+        facts.server_line(view),
+    )
+    return make_face(view, "Needs a look: {}", Colour.AMBER, *lines)
+
+
+def ready(view: CardView, run: Run) -> Face:
+    wait = "*pipeline paused, goes on after* `/resume`" if view.paused and not run.asked_by else "waiting for its turn"
+    detail = join(
+        facts.confidence(run), facts.changes(view), "diff in the thread" if run.kind is RunKind.FIX else "", wait
+    )
+    return make_face(
+        view, WORDS[run.kind].ready, Colour.GREY, facts.cause(run), detail, facts.asked(run), facts.server_line(view)
+    )

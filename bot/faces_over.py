@@ -1,0 +1,107 @@
+"""Faces of a run that is over: done, reverted, back again, rolled back, failed, cancelled."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from bot import facts, markup
+from bot.faces import WORDS, Face, make_face
+from bot.markup import code, commit_link, join
+from bot.payloads import Button, Colour, Style
+from pipeline.model import CardView, FixState, Run, RunKind, Verdict
+
+
+def succeeded(view: CardView, run: Run) -> Face:
+    if run.kind is not RunKind.FIX:
+        return make_face(
+            view,
+            WORDS[run.kind].done,
+            Colour.GREEN,
+            join(facts.fix_link(view), facts.live_since(view)) or "Over",
+            facts.asked(run),
+            facts.reason(run),
+        )
+    match run.fix_state:
+        case FixState.REVERTED:
+            taken = f"taken back in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else "taken back"
+            return make_face(view, "Reverted: {}", Colour.GREY, join(facts.fix_link(view), taken), facts.cause(run))
+        case FixState.RECURRED:
+            lines = (
+                "**It crashed again with its fix in place**",
+                join(facts.fix_link(view), facts.history(view)),
+                facts.crash_line(view),
+            )
+            return make_face(view, "Back after its fix: {}", Colour.AMBER, *lines, buttons=revert_button(run))
+        case FixState.WATCHING | FixState.VERIFIED | None:
+            return fixed(view, run)
+        case _:
+            assert_never(run.fix_state)
+
+
+def fixed(view: CardView, run: Run) -> Face:
+    doubt = f"*Verification was inconclusive:* {facts.reason(run)}" if run.verdict is Verdict.INCONCLUSIVE else ""
+    live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
+    return make_face(
+        view,
+        WORDS[run.kind].done,
+        Colour.GREEN,
+        live,
+        facts.history(view),
+        doubt,
+        facts.cause(run),
+        buttons=revert_button(run),
+    )
+
+
+def revert_button(run: Run) -> tuple[Button, ...]:
+    return (Button("Revert", f"revert:{run.commit}", Style.DANGER),) if run.commit else ()
+
+
+def rolled_back(view: CardView, run: Run) -> Face:
+    previous = view.deployment.previous if view.deployment else None
+    back = f"previous build {code(markup.short(previous))} runs again" if previous else "the previous build runs again"
+    taken = f"fix reverted in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
+    needed = "**pipeline paused: someone should look**" if view.paused else ""
+    buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused else ()
+    title = "Rolled back: the fix made it worse" if run.kind is RunKind.FIX else "Rolled back: {}"
+    return make_face(
+        view, title, Colour.RED, needed, join(code(view.title), facts.reason(run)), join(back, taken), buttons=buttons
+    )
+
+
+def failed(view: CardView, run: Run) -> Face:
+    needed = "**No further try by itself; a person is needed**"
+    if run.verdict is Verdict.NOT_CURED:
+        kept = join("it crashed again with the fix in place; the build stays", facts.fix_link(view))
+        return make_face(
+            view,
+            "Not cured: {}",
+            Colour.AMBER,
+            f"**{kept}**",
+            facts.reason(run),
+            facts.crash_line(view),
+            buttons=revert_button(run),
+        )
+    if view.diagnostics and not run.commit:
+        return make_face(
+            view,
+            "Fix does not compile: {}",
+            Colour.AMBER,
+            needed,
+            facts.first_diagnostic(view),
+            facts.server_line(view),
+        )
+    return make_face(
+        view, "Not fixed: {}", Colour.AMBER, needed, facts.reason(run), facts.crash_line(view), facts.server_line(view)
+    )
+
+
+def cancelled(view: CardView, run: Run) -> Face:
+    return make_face(
+        view,
+        "Cancelled: {}",
+        Colour.GREY,
+        facts.reason(run) or "Taken back",
+        facts.crash_line(view),
+        facts.server_line(view),
+    )
