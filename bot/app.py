@@ -27,12 +27,13 @@ from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.crash_reader import LinuxCrashReader
 from pipeline.adapters.git import GitSource
 from pipeline.adapters.keeper_client import FileKeeper
-from pipeline.adapters.players import WorldPortPlayers
+from pipeline.adapters.players import ConnectedPlayers
 from pipeline.adapters.watcher import Watcher
 from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import PipelineError
 from pipeline.model import Realm
 from pipeline.orders import Orders
+from pipeline.ports import Console
 from pipeline.redact import Redactor
 from pipeline.runner import Runner
 from pipeline.stages import wish
@@ -75,7 +76,7 @@ def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) 
         keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
         console=build_console(settings),
         analyst=build_analyst(settings, realm, source.work_tree()),
-        players=WorldPortPlayers(settings.server_port),
+        players=ConnectedPlayers(settings.server_port),
         reader=build_reader(realm, store),
         clock=SystemClock(),
         redact=redact,
@@ -113,7 +114,7 @@ def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
     )
 
 
-def build_console(settings: Settings) -> consoles.Console | None:
+def build_console(settings: Settings) -> Console | None:
     password = settings.server_console_password
     return consoles.parse_console(
         settings.server_console, settings.server_console_user or "", password.get_secret_value() if password else ""

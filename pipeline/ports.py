@@ -48,6 +48,9 @@ class Source(Protocol):
     def restore(self, branch: str, head: str) -> None:
         """Our clone is exactly at head on branch: index, work tree, nothing untracked."""
 
+    def stand_on(self, commit: str) -> None:
+        """The work tree is exactly this commit's, on no branch: for the warm build."""
+
     def head(self, branch: str) -> str | None:
         """The head of a local branch."""
 

@@ -18,7 +18,7 @@ from pipeline import intake, orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
-from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, wish
+from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, warming, wish
 from pipeline.store import Overtaken
 from pipeline.tools import Move, Passage, Stay, Step, Tools
 
@@ -28,6 +28,7 @@ IDLE = 2.0  # seconds between two ticks that nothing woke
 SOON = 0.25  # seconds, while a deployment is under way
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
+WARM = "warm"  # the passage of the warm build
 CLOSING = 20.0  # seconds for what is under way to end
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class Runner:
         self._start("crashes", self._judge_crashes)
         for run in await self._thread(self._tools.store.list_runs_to_ask, self._tools.analyst.has_command):
             self._start(f"analysis {run.id}", partial(self._analyze, run))
+        await self._make_room()
         self._start("change", self._change)
         self._start("deployment", self._deploy)
         self._start("housekeeping", self._keep_house)
@@ -154,10 +156,27 @@ class Runner:
             self._passages.pop(run.id, None)
 
     async def _change(self) -> None:
-        """Takes the run in the lane, else the oldest that may enter it, one stage on; then again."""
+        """Takes the run in the lane, else the oldest that may enter it, one stage on; then again. Idle, it warms up."""
         while (run := await self._thread(next_change, self._tools)) is not None:
             if not await self._pass(run):
                 return
+        commit = await self._thread(warming.wanted, self._tools)
+        if commit is not None:
+            await self._warm(commit)
+
+    async def _warm(self, commit: str) -> None:
+        passage = self._passages.setdefault(WARM, Passage())
+        try:
+            await self._thread(warming.warm, self._tools, passage, commit)
+        finally:
+            self._passages.pop(WARM, None)
+            self.wake()
+
+    async def _make_room(self) -> None:
+        """Ends the warm build for a change."""
+        passage = self._passages.get(WARM)
+        if passage is not None and await self._thread(warming.is_unwelcome, self._tools):
+            passage.cancelled.set()
 
     async def _pass(self, run: Run) -> bool:
         """One passage of one stage; whether the run moved."""

@@ -117,6 +117,9 @@ class FakeSource:
         self.branches[branch] = head
         self.checked_out = head
 
+    def stand_on(self, commit: str) -> None:
+        self.checked_out = commit
+
     def head(self, branch: str) -> str | None:
         return self.branches.get(branch)
 
@@ -205,6 +208,7 @@ class FakeBuilder:
         self.broken: dict[str, tuple[Diagnostic, ...]] = {}
         self.archive: dict[str, Manifest] = {}
         self.built: list[str] = []
+        self.warmed: list[str] = []
         self.pruned: list[set[str]] = []
         self.fault: str | None = None
 
@@ -218,7 +222,7 @@ class FakeBuilder:
         cancelled: threading.Event,
         warm: bool = False,
     ) -> BuildResult:
-        self.built.append(commit)
+        (self.warmed if warm else self.built).append(commit)
         on_progress(Progress(1, 2), 1.0)
         errors = [e for text in self.source.commits[commit].files.values() for e in self.broken.get(text, ())]
         if errors or self.fault:

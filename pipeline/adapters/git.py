@@ -87,6 +87,12 @@ class GitSource:
                 self.prepare()
                 self._set_exactly(branch, self._repository.get_commit(head))
 
+    def stand_on(self, commit: str) -> None:
+        with self._writing:
+            full = self._repository.get_commit(commit)
+            self._repository.run("update-ref", "--no-deref", "HEAD", full)
+            self._repository.run("reset", "--quiet", "--hard", full)
+
     def work_tree(self) -> Path:
         return self._repository.folder
 

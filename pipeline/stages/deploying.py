@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from pipeline import policy
-from pipeline.errors import ConsoleUnavailable
+from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
 from pipeline.stages import rolling_back, verifying, wish
@@ -143,8 +143,10 @@ def console_call(tools: Tools, command: str) -> bool:
         return False
     try:
         tools.console.execute(command)
-    except ConsoleUnavailable as fault:
-        tools.degraded["console"] = f"the server's console does not answer: {tools.redact(str(fault))}"
+    except PipelineError as fault:
+        tools.degraded["console"] = (
+            f"the server's console did not do `{command.split()[0]}`: {tools.redact(str(fault))}"
+        )
         return False
     tools.degraded.pop("console", None)
     return True

@@ -390,3 +390,9 @@ async def _step_and_kill(world: World, run: object, steps: int) -> None:
             deploy_once(world.tools)
     world.restart()
     await world.settle()
+
+
+async def test_what_runs_is_built_once_before_the_first_crash(world: World) -> None:
+    assert world.builder.warmed == [BASE]
+    await world.pass_time(hours=1)
+    assert world.builder.warmed == [BASE]

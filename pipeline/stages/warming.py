@@ -1,0 +1,51 @@
+"""The warm build: what runs is built once before the first crash, so that the build of a fix is incremental."""
+
+from __future__ import annotations
+
+import logging
+
+from pipeline.errors import Cancelled, PipelineError
+from pipeline.model import CHANGE_LANE, RunState
+from pipeline.stages import finding
+from pipeline.store import Fact
+from pipeline.tools import Passage, Tools
+
+log = logging.getLogger(__name__)
+
+
+def wanted(tools: Tools) -> str | None:
+    """The commit to build, while nobody needs the build folder; None once it was tried."""
+    if tools.store.get_fact(Fact.WARM) is not None or tools.store.get_fact(Fact.FOUND) is None:
+        return None
+    if is_unwelcome(tools):
+        return None
+    return finding.running_commit(tools)
+
+
+def is_unwelcome(tools: Tools) -> bool:
+    """A change waits or is being made: its build takes over what is compiled by then."""
+    return bool(tools.store.list_runs_in(RunState.READY, *CHANGE_LANE))
+
+
+def warm(tools: Tools, passage: Passage, commit: str) -> None:
+    """Builds it at low priority. That it failed is said and not repeated: a fix's build will tell more."""
+    tools.source.stand_on(commit)
+    try:
+        result = tools.builder.build(
+            tools.source.work_tree(),
+            commit,
+            on_started=tools.record_child(),
+            on_progress=lambda progress, left: None,
+            cancelled=passage.cancelled,
+            warm=True,
+        )
+    except Cancelled:
+        return
+    except PipelineError as fault:
+        result, reason = None, str(fault)
+    else:
+        reason = result.reason or ""
+    if result is None or result.manifest is None:
+        tools.degraded["warm build"] = f"what runs could not be built: {tools.redact(reason)}"
+        log.warning("the warm build of %s failed: %s", commit[:12], reason)
+    tools.store.set_fact(Fact.WARM, commit)
