@@ -127,7 +127,7 @@ class Outbox:
 
     async def _deliver_card(self, state: CardState) -> None:
         view = await asyncio.to_thread(self._ledger.get_card_view, state.card)
-        message = render_card(cleaned(view, self._redact), Home(self._channel.guild, self._channel.id))
+        message = await asyncio.to_thread(self._render_card, view)
         if state.message is None:
             message_id = await self._send_card(state, view, message)
         elif await self._edit_card(state, message):
@@ -137,6 +137,10 @@ class Outbox:
         self._shown[state.card] = message
         thread = state.thread or await self._channel.open_thread(message_id, self._name_thread(state))
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.wanted, message_id, thread)
+
+    def _render_card(self, view: CardView) -> Message:
+        """In a thread: a run carries its whole patch, and redacting that takes a moment."""
+        return render_card(cleaned(view, self._redact), Home(self._channel.guild, self._channel.id))
 
     async def _send_card(self, state: CardState, view: CardView, message: Message) -> str:
         """Noted at once, still as undelivered: its thread comes next, and a kill in between must not send it twice."""
@@ -208,10 +212,13 @@ class Outbox:
         known = None
         if mark in self._doubtful or post.created_at < self._born or post.attempts:
             known = await self._look(post, thread, mark)
-        message = render_post(cleaned(post, self._redact), self._realm)
+        message = await asyncio.to_thread(self._render_post, post)
         message_id = known or await self._send_in_form(post, thread, message)
         await asyncio.to_thread(self._ledger.post_delivered, post.id, message_id)
         self._settle(mark)
+
+    def _render_post(self, post: Post) -> Message:
+        return render_post(cleaned(post, self._redact), self._realm)
 
     async def _get_thread(self, post: Post) -> str | None:
         if post.card is None:

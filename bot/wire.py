@@ -30,7 +30,7 @@ class Pen:
 
     async def send_form(self, message: Message) -> dict[str, Any]:
         """Keyword arguments of `send` and the like. A file that is gone says so in its place."""
-        fitted = limits.fit(await self._with_texts(message))
+        fitted = await asyncio.to_thread(self._prepare, message)
         form: dict[str, Any] = {"content": fitted.content or None, "allowed_mentions": discord.AllowedMentions.none()}
         if fitted.embed is not None:
             form["embed"] = to_embed(fitted.embed)
@@ -55,9 +55,9 @@ class Pen:
         )
         return {"content": f"<@&{self.ping_role}> {message.content}".strip(), "allowed_mentions": allowed}
 
-    async def _with_texts(self, message: Message) -> Message:
-        files = [await asyncio.to_thread(self._read, each) for each in message.files]
-        return replace(message, files=tuple(files))
+    def _prepare(self, message: Message) -> Message:
+        """In a thread: a log of 10 MiB takes a moment to read and to redact."""
+        return limits.fit(replace(message, files=tuple(self._read(each) for each in message.files)))
 
     def _read(self, file: Attachment) -> Attachment:
         text = file.text if file.path is None else _read_ends(file.path)

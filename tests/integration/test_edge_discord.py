@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from edge_fakes import COMMIT, NAME, URL, Killed, make_card, make_run
 from edge_world import EdgeWorld, get_buttons, open_world, until
@@ -362,8 +363,6 @@ async def test_fault_b8_a_huge_error_is_shown_cut_and_attached_whole_with_its_se
 
 
 async def fetch(url: str) -> str:
-    import aiohttp
-
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return await answer.text()
 
