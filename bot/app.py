@@ -203,7 +203,7 @@ async def serve(
     await asyncio.to_thread(intake.import_history, tools)
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)
-        prepare = asyncio.ensure_future(until_it_works(tools, "source", tools.source.prepare, stop))
+        prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
         others: list[Coroutine[Any, Any, Any]] = [
             Watcher(watched_paths(settings, tools), app.runner.wake).run(),
             *([app.edge.run()] if app.edge is not None else []),
@@ -285,6 +285,11 @@ class Loopback:
 
 def migrate_database(tools: Tools) -> None:
     migrate.bring_to_head(tools.store.engine, tools.realm.state_dir / "copies")
+
+
+def prepare_source(tools: Tools) -> None:
+    tools.source.prepare()
+    tools.prepared.set()
 
 
 def end_strays(tools: Tools) -> None:

@@ -62,7 +62,7 @@ def commit_of_found(tools: Tools, observed: Observed) -> str | None:
 
 def push_owed(tools: Tools) -> bool:
     pushed = False
-    for branch in tools.store.list_owed_branches():
+    for branch in tools.store.list_owed_branches() if tools.prepared.is_set() else ():
         publishing.push(tools, branch)
         after = tools.store.get_branch(branch.name)
         pushed = pushed or (after is not None and after.owed_since is None)

@@ -184,6 +184,8 @@ def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
     """A recurrence counts only if the crashing binary has the fix, and no revert of it."""
     if fix.commit is None:
         return False
+    if not tools.prepared.is_set():
+        raise Overtaken("our clone is not ready yet; this crash is judged when it is")
     build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
     revision = (build.commit if build else None) or (crash.exit.revision or "").rstrip("+")
     commit = tools.source.resolve(revision) if revision else None

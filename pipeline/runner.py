@@ -228,6 +228,8 @@ class Runner:
 
 def next_change(tools: Tools) -> Run | None:
     """The run in the change lane, else the oldest READY one; None while its back-off runs."""
+    if not tools.prepared.is_set():
+        return None
     in_lane = tools.store.list_runs_in(*CHANGE_LANE)
     paused = tools.store.get_pause() is not None
     for run in in_lane:

@@ -39,6 +39,7 @@ class Tools:
     clock: Clock
     redact: Callable[[str], str]
     degraded: dict[str, str] = field(default_factory=dict)  # what does not work -> a sentence; shown by /status
+    prepared: threading.Event = field(default_factory=threading.Event)  # our clone can be used
     wishing: threading.Lock = field(default_factory=threading.Lock)  # one writer of desired.json at a time
 
     def now(self) -> datetime:

@@ -433,6 +433,7 @@ class World:
             self.realm, self.store, self.source, self.builder, self.keeper, self.console, self.analyst, self.players,
             FakeReader(), self.clock, lambda text: text.replace("hunter2", "***"),
         )  # fmt: skip
+        self.tools.prepared.set()
         self.runner = Runner(self.tools, lambda: None, fatal=True)
         self.orders = Orders(self.tools, lambda: None, self.runner.cancel)
         self.ledger = Ledger(self.tools)

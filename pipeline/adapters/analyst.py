@@ -79,7 +79,7 @@ class FileAnalyst(Analyst):
         return self._queue.ask(request_id, request)
 
     def request_path(self, request_id: str) -> Path:
-        return self._queue.requests / f"request_{request_id}.json"
+        return self._queue.request_path(request_id)
 
     def answers(self) -> list[Answer]:
         return self._queue.answers()

@@ -173,6 +173,7 @@ class CMakeBuilder:
         target = builder_products.find_target(order.build_dir, self.target, plan.config)
         jobs = self.jobs or builder_machine.count_jobs()
         argv = toolchain.Toolchain(plan.cmake).compile(order.build_dir, self.target, plan.config, jobs)
+        argv += builder_configure.native_options(builder_configure.find_generator(order.build_dir), jobs)
         reader, began = ProgressReader(target.sources), time.monotonic()
         status = builder_run.run(order, argv, reader, builder_run.recall_pace(order.build_dir))
         if status != 0:

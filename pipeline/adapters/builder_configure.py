@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.adapters import builder_products, toolchain
-from pipeline.adapters.builder_like import CACHE, Likeness, read_likeness
+from pipeline.adapters.builder_like import CACHE, Likeness, parse_cache, read_likeness
 from pipeline.adapters.toolchain import Toolchain
 from pipeline.errors import DefiniteError
 from pipeline.keeper.protocol import replace_file
@@ -80,6 +80,18 @@ def prepare(build: Path, plan: Plan) -> None:
 def settle(build: Path, plan: Plan) -> None:
     """Notes that the folder is configured."""
     replace_file(build / STAMP, json.dumps({"foundation": plan.foundation, "inputs": plan.inputs}))
+
+
+def native_options(generator: str | None, jobs: int) -> list[str]:
+    """Behind `cmake --build … --`. Visual Studio runs so many projects at once, and in each so many compilers."""
+    return ["--", f"/p:CL_MPCount={jobs}"] if (generator or "").startswith("Visual Studio") else []
+
+
+def find_generator(build: Path) -> str | None:
+    """What the folder was configured for."""
+    cache = dict(parse_cache((build / CACHE).read_text(encoding="utf-8", errors="replace")))
+    entry = cache.get("CMAKE_GENERATOR")
+    return None if entry is None else entry.value
 
 
 def _find_tools(wish: Wish, environment: Mapping[str, str]) -> Toolchain:

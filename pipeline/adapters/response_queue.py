@@ -72,13 +72,16 @@ class ResponseQueue:
 
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         """Writes the request unless it lies there already. Raises TransientError."""
-        if not is_request_id(request_id):
-            raise ValueError(f"not an id: {request_id!r}")
+        path = self.request_path(request_id)
         self.create()
-        path = self.requests / f"request_{request_id}.json"
         if not path.is_file():
             write_renamed(path, request)
         return path
+
+    def request_path(self, request_id: str) -> Path:
+        if not is_request_id(request_id):
+            raise ValueError(f"not an id: {request_id!r}")
+        return self.requests / f"request_{request_id}.json"
 
     def deliver(self, request_id: str, response: bytes) -> None:
         """Puts a response of our own making into the queue. Raises TransientError."""

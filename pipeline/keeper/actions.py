@@ -44,7 +44,7 @@ class Actions:
         self._at_once = False  # the server died a moment ago: nothing may stand before its restart
         self._reason = "keeper started"
         self._launched = False
-        self.looked_at = 0.0  # when a foreign supervisor was last looked for, seconds since the epoch
+        self.looked_at = 0.0  # when a living server was last looked for, seconds since the epoch
 
     def begin(self) -> None:
         """What the keeper before us left: a living server, or one whose end nobody has told."""
@@ -72,6 +72,10 @@ class Actions:
 
     def _adopt(self, life: Life) -> None:
         server = Server.attach(life.pid, marked=life.marked)
+        if server.adopted and not adoption.lives_on(life):  # it ended while it was looked at
+            server.close()
+            self._bury_unseen(life)
+            return
         life = replace(life, adopted=server.adopted)
         self._book.remember(life=life, next_start=None)
         if self._book.memory.held:
@@ -112,8 +116,8 @@ class Actions:
                 self._release(why)
             case decision.HoldDown(why, detail):
                 hold(self._book, why, detail)
-            case decision.LookForeign():
-                self._look_for_foreign()
+            case decision.LookAround():
+                self._look_while_held()
             case decision.Start():
                 self._start()
             case _:
@@ -134,7 +138,7 @@ class Actions:
         if lock is None:
             return
         if not self._placing.mend():
-            hold(self._book, Hold.SWAP, "an interrupted swap cannot be ended: the files fit neither build")
+            hold(self._book, Hold.SWAP, f"the files fit neither build; {self._book.folders.swap} names them")
             return
         self._tell_fall()
         self._spawn(lock)
@@ -191,8 +195,8 @@ class Actions:
         hold(self._book, Hold.FOREIGN, detail, supervisor.who)
         self.looked_at = time.time()
 
-    def _look_for_foreign(self) -> None:
-        """The hold ends when the other supervisor and its server are gone."""
+    def _look_while_held(self) -> None:
+        """A server that lives ends the hold; one against another supervisor ends when that is gone."""
         self.looked_at = time.time()
         held = self._book.memory.held
         if held and held.supervisor and is_alive(held.supervisor):
@@ -200,16 +204,16 @@ class Actions:
         finding = self._look_around()
         if isinstance(finding, Adopt):
             self._adopt(finding.life)
-        elif isinstance(finding, Nobody) and (self.server_lock or self._try_lock()):
+        elif held and held.why is Hold.FOREIGN and isinstance(finding, Nobody) and self._try_lock():
             self._release("the other supervisor is gone")
 
     def _try_lock(self) -> Lock | None:
-        self.server_lock = locks.acquire(self._book.folders.server_lock)
+        self.server_lock = self.server_lock or locks.acquire(self._book.folders.server_lock)
         return self.server_lock
 
     def _get_lock(self) -> Lock | None:
         """server.lock; None when a living server has it, which is then adopted, or held for."""
-        if self.server_lock or self._try_lock():
+        if self._try_lock():
             return self.server_lock
         if life := adoption.find_marked(self._book):
             self._adopt(life)

@@ -15,7 +15,7 @@ from pipeline.keeper.boot import is_same_boot
 from pipeline.keeper.memory import Held, Life, Refused, StopWhy
 from pipeline.keeper.protocol import Desired, Hold, Manifest, Want
 
-FOREIGN_LOOK = 10.0  # seconds between two looks whether the other supervisor is gone
+LOOK_AROUND = 10.0  # seconds between two looks, while held, at who else runs this server
 
 
 class Staged(Enum):
@@ -39,7 +39,7 @@ class Situation:
     placed: str | None = None  # build that the files in SERVER_DIR are; None = not known
     held: Held | None = None
     next_start: float | None = None  # seconds since the epoch
-    looked_at: float = 0.0  # when a foreign supervisor was last looked for, seconds since the epoch
+    looked_at: float = 0.0  # when a living server was last looked for, seconds since the epoch
     refused: tuple[Refused, ...] = ()
     staged: Mapping[str, Staged] = field(default_factory=dict)  # by build
 
@@ -97,8 +97,8 @@ class HoldDown:
 
 
 @dataclass(frozen=True)
-class LookForeign:
-    """Look whether the other supervisor is gone."""
+class LookAround:
+    """While held: has somebody started the server by hand, is the other supervisor gone?"""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Start:
     """Start what lies in SERVER_DIR."""
 
 
-Action = Leave | Rest | Watch | Prepare | Stop | Stage | Relabel | Release | HoldDown | LookForeign | Swap | Start
+Action = Leave | Rest | Watch | Prepare | Stop | Stage | Relabel | Release | HoldDown | LookAround | Swap | Start
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ def _raise(s: Situation, wish: Desired) -> Action:
     if wish.want is Want.STOPPED:
         return HoldDown(Hold.STOPPED, _say_who(wish, "stop")) if wish.operator_stop and not s.held else Rest()
     if s.held:
-        return _wait_held(s, s.held)
+        return _wait_held(s)
     if s.next_start is not None and s.now < s.next_start:
         return _get_ready_meanwhile(s, wish) or Rest(s.next_start)
     return _place_and_start(s, wish)
@@ -290,11 +290,9 @@ def _find_release(s: Situation, wish: Desired, held: Held) -> str | None:
     return None
 
 
-def _wait_held(s: Situation, held: Held) -> Action:
-    if held.why is not Hold.FOREIGN:
-        return Rest()
-    due = s.looked_at + FOREIGN_LOOK
-    return LookForeign() if s.now >= due else Rest(due)
+def _wait_held(s: Situation) -> Action:
+    due = s.looked_at + LOOK_AROUND
+    return LookAround() if s.now >= due else Rest(due)
 
 
 def _get_ready_meanwhile(s: Situation, wish: Desired) -> Action | None:

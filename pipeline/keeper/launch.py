@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.keeper import lives, points
+from pipeline.keeper import points
 from pipeline.keeper.book import Book, text_of
 from pipeline.keeper.checksums import identify_file
 from pipeline.keeper.decision import digest_spec
+from pipeline.keeper.lives import Outputs
 from pipeline.keeper.memory import Identity, Life
 from pipeline.keeper.points import point
 from pipeline.keeper.process import Order, find_executable, identify
@@ -49,7 +50,7 @@ class Launcher:
         self._book = book
         self._spawner = Spawner()
         self._prepared: Prepared | None = None
-        self._output: int | None = None
+        self._outputs = Outputs(book.folders.lives)
         self._count = 0
 
     def prepare(self) -> None:
@@ -59,8 +60,7 @@ class Launcher:
             return
         if self._prepared is None or self._prepared.wish is not wish:
             self._prepared = _prepare(wish, self._book.folders.server)
-        if self._output is None:
-            self._output = lives.open_next_output(self._book.folders.lives)
+        self._outputs.prepare()
 
     @property
     def executable(self) -> Path | None:
@@ -77,8 +77,9 @@ class Launcher:
         prepared = self._prepared
         if prepared is None:
             raise LookupError("nothing is wished")
-        output, path = self._take_output()
-        life = self._make_life(prepared, path)
+        started = time.time()
+        output, path = self._outputs.take(started)
+        life = self._make_life(prepared, started, path)
         try:
             point("start.spawn.before")
             server = self._spawner.spawn(self._make_order(prepared, life, output, lock))
@@ -88,19 +89,12 @@ class Launcher:
         self._note(server, life, reason)
         return server
 
-    def _take_output(self) -> tuple[int, Path | None]:
-        output, self._output = self._output, None
-        self._started = time.time()
-        if output is None:  # the disk is full: the server plays without its output
-            return os.open(os.devnull, os.O_WRONLY), None
-        return output, lives.name_output(self._book.folders.lives, self._started)
-
-    def _make_life(self, prepared: Prepared, output: Path | None) -> Life:
+    def _make_life(self, prepared: Prepared, started: float, output: Path | None) -> Life:
         self._count += 1
         placed = self._book.memory.placed
         return Life(
             id=f"{self._book.folder_id}.{self._book.keeper}-{self._count}",
-            started=self._started,
+            started=started,
             boot=self._book.boot,
             generation=prepared.wish.generation,
             build=placed.manifest.build if placed else None,

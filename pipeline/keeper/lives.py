@@ -28,24 +28,37 @@ def format_stamp(at: float) -> str:
     return time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds)) + f".{milliseconds:03d}Z"
 
 
-def open_next_output(lives: Path) -> int | None:
-    """The file of the next life, opened before it is needed. None when it cannot be had."""
+class Outputs:
+    """The file that a life's stdout and stderr go to; opened before it is needed, named when the life begins."""
+
+    def __init__(self, lives: Path) -> None:
+        self._lives = lives
+        self._next: int | None = None
+
+    def prepare(self) -> None:
+        """Opens the next life's file. Windows renames no open file: there it is opened when it is needed."""
+        if self._next is None and sys.platform != "win32":
+            self._next = _open_output(self._lives / _NEXT_OUTPUT)
+
+    def take(self, started: float) -> tuple[int, Path | None]:
+        """A descriptor and the file's name. With a full disk it is the null device: the server plays without."""
+        path = self._lives / f"output-{format_stamp(started)}.log"
+        output, self._next = self._next, None
+        if output is not None and _move(self._lives / _NEXT_OUTPUT, path) == path:
+            return output, path
+        if output is not None:
+            return output, None
+        opened = _open_output(path)
+        return (os.open(os.devnull, os.O_WRONLY), None) if opened is None else (opened, path)
+
+
+def _open_output(path: Path) -> int | None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     try:
         point("output.open")
-        return os.open(lives / _NEXT_OUTPUT, flags, 0o600)
+        return os.open(path, flags, 0o600)
     except OSError:
         return None
-
-
-def name_output(lives: Path, started: float) -> Path | None:
-    """Gives the opened file the name of the life that begins. None when it has none."""
-    path = lives / f"output-{format_stamp(started)}.log"
-    try:
-        (lives / _NEXT_OUTPUT).rename(path)
-    except OSError:
-        return None
-    return path
 
 
 def list_logs(patterns: Iterable[str], server: Path) -> Iterator[Path]:

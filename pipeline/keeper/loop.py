@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import traceback
 from collections.abc import Callable
@@ -55,6 +56,7 @@ class Keeper:
         self._wake.listen_to_signals((*_LEAVE_SIGNALS, _RENEW_SIGNAL), self._signals)
         self._wake.listen_to_folder(self._book.folders.state)
         allow_signals()
+        gc.freeze()  # what was imported stays: no collection of it may stand before a restart
         self._guard(self._begin)
         while not self._left:
             self._guard(self._tick)

@@ -125,6 +125,8 @@ class Placing:
             self._book.remember(placed=plan.previous)
             self._tell_failed(plan.manifest.build, "interrupted", rolled)
             self._finish()
+        else:
+            self._book.remember(placed=None)  # so that any build that the wish names is put in place whole
         return rolled is not Rolled.STUCK
 
     def _settle(self, plan: Plan, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -82,6 +83,8 @@ class Server:
         return process.Ended(os.waitstatus_to_exitcode(status), os.WCOREDUMP(status)) if pid else None
 
     def _poll_stranger(self) -> process.Ended | None:
+        if self.fd is not None:
+            return process.Ended(None) if select.select([self.fd], [], [], 0)[0] else None
         return None if psutil.pid_exists(self.pid) and not _is_zombie(self.pid) else process.Ended(None)
 
     def ask_to_stop(self) -> None:
@@ -103,6 +106,8 @@ class Server:
 
     def end_tree(self) -> None:
         """Ends it and everything below it, at once."""
+        if self.poll() is not None:
+            return
         tree = process.list_tree(self.pid)
         if self._leads_session:
             self._end_session()
@@ -115,7 +120,10 @@ class Server:
 
     def _signal(self, number: int) -> None:
         try:
-            os.kill(self.pid, number)
+            if sys.platform == "linux" and self.fd is not None:
+                signal.pidfd_send_signal(self.fd, number)  # never a later process with its number
+            else:
+                os.kill(self.pid, number)
         except ProcessLookupError:
             return
 

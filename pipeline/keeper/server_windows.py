@@ -52,7 +52,7 @@ class Server:
     def __init__(self, pid: int, *, child: subprocess.Popen[bytes] | None = None) -> None:
         self.pid = pid
         self._child = child
-        self._process = psutil.Process(pid)
+        self._process = None if child else psutil.Process(pid)
 
     @classmethod
     def attach(cls, pid: int, *, marked: bool) -> Server:
@@ -73,7 +73,7 @@ class Server:
         try:
             if self._child is not None:
                 return process.Ended(self._child.wait(seconds))
-            return process.Ended(self._process.wait(seconds))
+            return process.Ended(self._process.wait(seconds) if self._process else None)
         except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
             return None
 

@@ -52,6 +52,8 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     """ANALYST_COMMAND, where there is one: once a round, and once more where the bot was ended in the midst of it."""
     if not tools.analyst.has_command:
         return Stay()
+    if not tools.prepared.is_set():
+        return Stay()
     base = crashed_base(tools, tools.store.get_crash_of_run(run.id))
     if base is None:
         return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")

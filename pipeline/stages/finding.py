@@ -24,10 +24,10 @@ def found_commit(tools: Tools, observed: Observed | None) -> str | None:
         return str(found["commit"])
     revision = None if observed is None else observed.revision
     if revision and not revision.endswith("+"):
-        commit = tools.source.resolve(revision)
+        commit = resolve(tools, revision)
         if commit is not None:
             return commit
-    return tools.source.resolve(tools.realm.server_commit) if tools.realm.server_commit else None
+    return resolve(tools, tools.realm.server_commit)
 
 
 def crashed_commit(tools: Tools, crash: Crash | None) -> str | None:
@@ -38,4 +38,9 @@ def crashed_commit(tools: Tools, crash: Crash | None) -> str | None:
     if build is not None and build.commit is not None:
         return build.commit
     revision = crash.exit.revision
-    return tools.source.resolve(revision) if revision and not revision.endswith("+") else None
+    return resolve(tools, revision) if revision and not revision.endswith("+") else None
+
+
+def resolve(tools: Tools, revision: str | None) -> str | None:
+    """The full hash; None also while there is no clone yet (the first one of a large repository takes minutes)."""
+    return tools.source.resolve(revision) if revision and tools.prepared.is_set() else None
