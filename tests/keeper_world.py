@@ -103,7 +103,7 @@ def until(look: Callable[[], T], what: str) -> T:
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.01)
+        time.sleep(0.02)
     raise AssertionError(f"waited {DEADLINE:.0f} s in vain for: {what}")
 
 
@@ -191,6 +191,12 @@ class KeeperWorld:
     def kill_keeper(self) -> None:
         self.keepers[-1].kill()
         self.wait_for_end(self.keepers[-1])
+
+    def pretend_reboot(self) -> None:
+        """What the keeper remembers is of another boot."""
+        memory = self.server / ".spirit-healer" / "memory.json"
+        seen = self.observed
+        memory.write_text(memory.read_text().replace(seen.boot if seen else "?", "an earlier boot"))
 
     def ask(self, **changes: Any) -> Desired:
         """Writes the next generation of the wish."""

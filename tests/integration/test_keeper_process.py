@@ -136,7 +136,8 @@ def test_without_probation_a_late_start_is_only_told(world: KeeperWorld) -> None
     world.ask(ready=ReadyRule(port=0, timeout=0.05))
     world.start_keeper()
     world.wait_for_event(EventKind.READY_TIMEOUT)
-    world.set_habits()
+    until(world.list_pids, "the server")
+    world.wait_for(ServerState.STARTING)
     assert world.list_living() == world.list_pids()
     assert len(world.list_pids()) == 1
 
@@ -341,6 +342,24 @@ def test_a_server_that_dies_while_nobody_looks_is_told_by_the_next_keeper(world:
     assert [(each["pid"], each["status"], each["verdict"]) for each in told] == [(seen.pid, None, "crash")]
 
 
+def test_a_server_that_ended_with_the_machine_is_no_crash_and_an_exit_zero_hold_ends(world: KeeperWorld) -> None:
+    world.begin()
+    world.kill_keeper()
+    world.order("signal 9")
+    until(lambda: not world.list_living(), "the server's end")
+    world.pretend_reboot()
+    world.start_keeper()
+    world.wait_until_ready()
+    assert [each["verdict"] for each in world.list_events(EventKind.EXITED)] == ["with_machine"]
+    world.order("exit 0")
+    world.wait_for(ServerState.HELD)
+    world.kill_keeper()
+    world.pretend_reboot()
+    world.start_keeper()
+    world.wait_until_ready()
+    assert [each["why"] for each in world.list_events(EventKind.RELEASED)] == ["the machine was restarted"]
+
+
 def test_an_adopted_servers_end_is_seen_and_its_orderly_one_is_known_by_its_log(world: KeeperWorld) -> None:
     seen = world.begin()
     assert seen.pid
@@ -408,6 +427,19 @@ def test_a_server_that_was_started_by_hand_is_adopted(world: KeeperWorld) -> Non
     world.ask(restart=1)
     other.wait(20)
     world.wait_until_ready(adopted=False)
+
+
+def test_a_server_that_was_started_by_hand_while_held_is_adopted_and_the_hold_is_over(world: KeeperWorld) -> None:
+    world.begin()
+    world.order("exit 0")
+    world.wait_for(ServerState.HELD)
+    world.kill_keeper()
+    other = subprocess.Popen(["./worldserver"], cwd=world.server, stdin=subprocess.PIPE)
+    world.others.append(other)
+    until(lambda: len(world.list_pids()) == 2, "the other server")
+    world.start_keeper()
+    world.wait_until_ready(pid=other.pid, hold=None)
+    assert [each["why"] for each in world.list_events(EventKind.RELEASED)] == ["a living server was found"]
 
 
 def test_fault_b14_a_server_under_a_restarter_is_held_off_until_the_restarter_is_gone(world: KeeperWorld) -> None:

@@ -215,11 +215,11 @@ def test_a_hold_is_lifted_only_by_a_larger_generation_that_says_so(why: Hold) ->
 
 @pytest.mark.parametrize("why", [Hold.BREAKER, Hold.STOPPED, Hold.SWAP])
 def test_a_hold_outlives_a_reboot(why: Hold) -> None:
-    assert look(life=None, held=held(why, boot="earlier")) == decision.Rest()
+    assert isinstance(look(life=None, held=held(why, boot="earlier"), looked_at=NOW), decision.Rest)
 
 
 def test_an_exit_zero_hold_ends_with_the_boot() -> None:
-    assert look(life=None, held=held(Hold.EXIT_ZERO)) == decision.Rest()
+    assert isinstance(look(life=None, held=held(Hold.EXIT_ZERO), looked_at=NOW), decision.Rest)
     assert look(life=None, held=held(Hold.EXIT_ZERO, boot="earlier")) == decision.Release("the machine was restarted")
 
 
@@ -230,15 +230,15 @@ def test_an_operators_stop_is_a_hold_and_another_stop_is_none() -> None:
 
 
 def test_an_operators_stop_stays_until_a_wish_to_start_lifts_it() -> None:
-    assert look(life=None, held=held(Hold.STOPPED), wish=wish()) == decision.Rest()
+    assert isinstance(look(life=None, held=held(Hold.STOPPED), wish=wish(), looked_at=NOW), decision.Rest)
     assert look(life=None, held=held(Hold.STOPPED), wish=wish(want=Want.STOPPED, lift_hold=True)) == decision.Rest()
 
 
 def test_a_foreign_hold_looks_again_now_and_then_and_no_wish_lifts_it() -> None:
     asked = wish(lift_hold=True)
-    due = NOW - 1 + decision.FOREIGN_LOOK
+    due = NOW - 1 + decision.LOOK_AROUND
     assert look(life=None, held=held(Hold.FOREIGN), wish=asked, looked_at=NOW - 1) == decision.Rest(due)
-    assert look(life=None, held=held(Hold.FOREIGN), wish=asked) == decision.LookForeign()
+    assert look(life=None, held=held(Hold.FOREIGN), wish=asked) == decision.LookAround()
 
 
 def test_nothing_is_started_while_a_server_lives_or_a_hold_stands() -> None:
