@@ -1,0 +1,73 @@
+"""Every planted bug of the sample realm, crashed for real, is read with its class and its function."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import realm
+from realm import RunningServer, shared_realm, start_server
+
+from bot.demo.bugs import BUGS, PlantedBug
+from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.gdb import find_gdb
+from pipeline.model import CrashReport
+from pipeline.ports import ExitEvidence
+
+if sys.platform != "linux":
+    pytest.skip("cores are Linux's", allow_module_level=True)
+import resource
+
+# The class is the platform's word; the demo's own word for a null pointer says more than a crash can know.
+CLASSES = {
+    "null dereference": "access violation",
+    "use after free": "access violation",  # without a sanitizer nobody sees that the memory was freed
+}
+# Where the debugger sees an inlined function of the same bug in front of the one that is named in bugs.py.
+INLINED = {"late": "Player::SetOnline"}
+
+
+@pytest.fixture(autouse=True)
+def cores_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other tests of the realm leave no cores; these are about them."""
+    monkeypatch.setattr(realm, "_forbid_core", allow_core)
+
+
+def allow_core(pid: int) -> None:
+    _, most = resource.prlimit(pid, resource.RLIMIT_CORE)
+    resource.prlimit(pid, resource.RLIMIT_CORE, (most, most))
+
+
+def crash(bug: PlantedBug, folder: Path) -> CrashReport:
+    server = shared_realm().server
+    stuck = {"MaxCoreStuckTime": 1} if bug.name == "freeze" else {}
+    with start_server(server, folder, {"Realm.LateSeconds": 1, **stuck}) as running:
+        running.wait_ready()
+        running.player("Ann").send(bug.packet)
+        status = running.wait_exit(60)
+    return read(running, folder, server, status)
+
+
+def read(running: RunningServer, folder: Path, server: Path, status: int) -> CrashReport:
+    output = folder / "output.txt"
+    with output.open("wb") as both:
+        for name in ("stdout.txt", "stderr.txt"):
+            both.write((folder / name).read_bytes())
+    core = next(folder.glob("core*"), None)
+    return LinuxCrashReader().read(
+        ExitEvidence(status, output, folder / "Server.log", core, server, time.time() - 60, time.time())
+    )
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+def test_a_planted_bug_is_read_with_its_class_and_function(bug: PlantedBug, tmp_path: Path) -> None:
+    report = crash(bug, tmp_path)
+    assert report.signature is not None
+    assert report.revision is not None
+    assert not report.environment
+    if find_gdb() is None:
+        assert any("gdb is not installed" in note for note in report.notes)
+        return
+    assert report.category == CLASSES.get(bug.category, bug.category)
+    assert report.frame is not None
+    assert report.frame.function == INLINED.get(bug.name, bug.function)
