@@ -80,7 +80,7 @@ def queue(tmp_path: Path) -> Queue:
 
 def test_fault_a16_a_request_lies_complete_in_its_folder(queue: Queue) -> None:
     path = queue.analyst.ask("ab12", {"request_id": "ab12", "crash": {"error_message": "größer ✅ \ud800"}})
-    assert path == queue.folder / "requests" / "request_ab12.json"
+    assert path == queue.folder / "requests" / "request_ab12.json" == queue.analyst.request_path("ab12")
     assert json.loads(path.read_text("utf-8"))["crash"] == {"error_message": "größer ✅ ?"}
     assert queue.list_names("requests") == ["request_ab12.json"]
 

@@ -1,0 +1,23 @@
+"""Counting players: established connections on the world port. Bots have none."""
+
+from __future__ import annotations
+
+import psutil
+
+
+class ConnectedPlayers:
+    """`ports.Players` for a server of this machine; `port` = SERVER_PORT, 0 = it cannot be told."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def count(self, pid: int) -> int | None:
+        if not self._port:
+            return None
+        try:
+            connections = psutil.Process(pid).net_connections(kind="tcp")
+        except psutil.Error:  # gone, or another user's
+            return None
+        return sum(
+            1 for each in connections if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == self._port
+        )
