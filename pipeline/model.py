@@ -287,6 +287,7 @@ class Run:
     returns: int = 0  # times it went back to the analyst
     analysis: Analysis | None = None
     patch: Patch | None = None
+    changes: tuple[Change, ...] = ()  # what the patch touches, once it was checked against the branch
     prose: str | None = None
     question: Question | None = None
     answered: tuple[str, ...] = ()  # questions an operator has said yes to

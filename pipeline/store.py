@@ -27,6 +27,7 @@ from pipeline.model import (
     Analysis,
     BuildResult,
     CardState,
+    Change,
     CrashReport,
     Diagnostic,
     FixState,
@@ -938,6 +939,7 @@ def _run_columns(run: Run) -> dict[str, Any]:
         "version": signature and signature.version,
         "analysis": run.analysis and dataclasses.asdict(run.analysis),
         "patch": run.patch and run.patch.to_plain(),
+        "changes": [dataclasses.asdict(each) for each in run.changes],
         "answered": list(run.answered),
     }
 
@@ -952,6 +954,7 @@ def _run(row: Row[Any]) -> Run:
         "signature": None if row.exact is None else Signature(row.family, row.exact, row.version),
         "analysis": row.analysis and Analysis(**row.analysis),
         "patch": row.patch and Patch.from_plain(row.patch),
+        "changes": tuple(Change(**each) for each in row.changes),
         "question": row.question and Question(row.question),
         "answered": tuple(row.answered),
         "fix_state": row.fix_state and FixState(row.fix_state),

@@ -113,6 +113,7 @@ runs = Table(
     Column("returns", Integer, nullable=False, default=0),
     Column("analysis", JSON),
     Column("patch", JSON),
+    Column("changes", JSON, nullable=False, default=list),
     Column("prose", Text),
     Column("previous", JSON),  # what earlier attempts of this run brought, for the next request
     Column("question", Text, one_of("question", Question)),

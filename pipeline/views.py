@@ -16,7 +16,6 @@ from pipeline import tables as t
 from pipeline.keeper.protocol import EventKind, Observed
 from pipeline.model import (
     CardView,
-    Change,
     CrashReport,
     DeploymentView,
     Diagnostic,
@@ -215,7 +214,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
         server=observed.state if observed else None,
         fix=fix or None,
-        changes=_changes(tools, run),
+        changes=run.changes if run else (),
         progress=_progress(tools.store, run),
         build_eta=_eta(tools.store, run),
         diagnostics=_diagnostics(tools.store, run),
@@ -258,13 +257,6 @@ def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
     if failed is not None and failed.diagnostics:
         return failed.diagnostics
     return tuple(Diagnostic(text) for text in previous[-1]["diagnostics"]) if previous else ()
-
-
-def _changes(tools: Tools, run: Run | None) -> tuple[Change, ...]:
-    if run is None or run.patch is None:
-        return ()
-    files = [each.path for each in run.patch.files] + [each.path or "" for each in run.patch.edits]
-    return tuple(Change(path, 0, 0) for path in dict.fromkeys(files))
 
 
 def _deployment(tools: Tools, run: Run | None) -> DeploymentView | None:

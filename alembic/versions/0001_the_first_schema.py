@@ -205,6 +205,7 @@ def upgrade() -> None:
         sa.Column("returns", sa.Integer(), nullable=False),
         sa.Column("analysis", sa.JSON(), nullable=True),
         sa.Column("patch", sa.JSON(), nullable=True),
+        sa.Column("changes", sa.JSON(), nullable=False),
         sa.Column("prose", sa.Text(), nullable=True),
         sa.Column("previous", sa.JSON(), nullable=True),
         sa.Column("question", sa.Text(), nullable=True),

@@ -16,6 +16,7 @@ _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _NAMES = re.compile(r"(?:rename|copy) (?:from|to) (.+)")
 _ESCAPE = re.compile(r"\\([0-7]{3}|.)")
 _INDEX = "diff-index"
+_NO_NEWLINE = "\\ No newline at end of file"
 _OFFSET = re.compile(r"succeeded at \d+ \(offset")
 
 
@@ -55,41 +56,35 @@ def apply_diff(bench: PatchBench, tree: Tree, diff: str, files: list[FileDiff], 
     before = {path: tree[path] for path in paths if path in tree}
     contents = bench.read_all(entry.hash for entry in before.values() if entry.mode in FILE)
     texts = {path: read_text(contents[entry.hash]) for path, entry in before.items() if entry.hash in contents}
-    ends_kept = _apply(bench, before, texts, diff, strip)
+    answer = _apply(bench, before, texts, diff, strip)
     after = bench.list_index(_INDEX)
-    _check_unique(files, strip, texts, ends_kept.words)
+    _check_unique(files, strip, texts, answer.words)
+    keep_end = _NO_NEWLINE not in diff
     overlay: Overlay = {path: None for path in before if path not in after}
     for path, entry in after.items():
         if entry.mode not in FILE:
             overlay[path] = entry
         else:
             text = bench.read(entry.hash).decode(errors="replace")
-            overlay[path] = _put_back(bench, contents.get(before[path].hash) if path in before else None, text, entry)
+            old = contents.get(before[path].hash) if path in before else None
+            new = encode(text, "utf-8") if old is None else fit(old, text, keep_end=keep_end)
+            overlay[path] = bench.store(new, entry.mode)
     return overlay
 
 
 def _apply(bench: PatchBench, before: Tree, texts: dict[str, str], diff: str, strip: int) -> GitAnswer:
-    """Tries it as it stands, then with the hunks' line counts made anew, then with a last newline that a diff forgot
-    to say is missing. What git said of the last try."""
+    """Tries it as it stands, then with the hunks' line counts made anew. What git said of the last try."""
     patch = encode(diff, "utf-8")
-    closed = {path: text if text.endswith("\n") else text + "\n" for path, text in texts.items()}
-    tries = [(texts, ()), (texts, ("--recount",))] + ([(closed, ("--recount",))] if closed != texts else [])
-    first: GitAnswer | None = None
-    for contents, options in tries:
+    plain = {path: bench.store(encode(text, "utf-8"), before[path].mode) for path, text in texts.items()}
+    answers = []
+    for options in ((), ("--recount",)):
         bench.run("read-tree", "--empty", index=_INDEX)
-        plain = {path: bench.store(encode(text, "utf-8"), before[path].mode) for path, text in contents.items()}
         bench.fill_index({**before, **plain}, _INDEX)
         arguments = ("apply", "--cached", "--verbose", "--whitespace=nowarn", f"-p{strip}", *options, "-")
-        answer = bench.run(*arguments, stdin=patch, accept=range(256), index=_INDEX)
-        if answer.status == 0:
-            return answer
-        first = first or answer
-    raise Refused(f"the diff does not apply: {_why(first)}")
-
-
-def _put_back(bench: PatchBench, old: bytes | None, text: str, entry: Entry) -> Entry:
-    """The file in the form it had."""
-    return bench.store(encode(text, "utf-8") if old is None else fit(old, text, keep_end=False), entry.mode)
+        answers.append(bench.run(*arguments, stdin=patch, accept=range(256), index=_INDEX))
+        if answers[-1].status == 0:
+            return answers[-1]
+    raise Refused(f"the diff does not apply: {_why(answers[0])}")
 
 
 def _check_unique(files: list[FileDiff], strip: int, texts: dict[str, str], words: str) -> None:
@@ -199,8 +194,8 @@ def _strip_of(files: list[FileDiff]) -> int:
     return int(True in prefixed)
 
 
-def _why(answer: GitAnswer | None) -> str:
-    words = [
-        line.removeprefix("error: ") for line in (answer.words if answer else "").splitlines() if "error: " in line
-    ]
-    return "; ".join(dict.fromkeys(words[:4])) or "git gives no reason"
+def _why(answer: GitAnswer) -> str:
+    """git's own reasons, without the lines it searched for."""
+    words = [line.removeprefix("error: ") for line in answer.words.splitlines() if line.startswith("error: ")]
+    told = dict.fromkeys(line for line in words if not line.startswith("while searching for"))
+    return "; ".join(list(told)[:4]) or "git gives no reason"

@@ -8,19 +8,20 @@ import psutil
 
 _NICE = 10
 _LOWEST_BEST_EFFORT = 7  # not the idle class: behind a busy database that one may never come to its turn
-_PASSES = 50
+_LOOKS = 50
 
 
 def lower(root: psutil.Process) -> None:
-    """Lowers a process and all below it. What is started later inherits it, so a pass that finds nothing is enough."""
-    for _ in range(_PASSES):
-        if not [each for each in _tree(root) if _lower_one(each)]:
+    """Lowers a process and all below it. What is started later inherits it, so a look that finds nothing is enough."""
+    _lower_one(root)
+    for _ in range(_LOOKS):
+        if not [each for each in _below(root) if _lower_one(each)]:
             return
 
 
-def _tree(root: psutil.Process) -> list[psutil.Process]:
+def _below(root: psutil.Process) -> list[psutil.Process]:
     try:
-        return [root, *root.children(recursive=True)]
+        return root.children(recursive=True)
     except psutil.Error:
         return []
 

@@ -69,7 +69,7 @@ def next_round(run: Run, reason: str) -> dict[str, object]:
     returns = run.returns + 1
     return {
         "returns": returns, "request_id": f"{run.id}-{returns + 1}", "patch": None, "commit": None, "branch": None,
-        "base": None, "reason": reason, "answered": (),
+        "base": None, "reason": reason, "answered": (), "changes": (),
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import Refused
-from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
+from pipeline.model import Approval, PostKind, Question, Run, RunKind, RunState
 from pipeline.stages import branching
 from pipeline.store import NewPost
 from pipeline.tools import Move, Stay, Step, Tools
@@ -17,12 +17,14 @@ def admit(tools: Tools, run: Run) -> Step:
     base = branching.choose(tools, run)
     if isinstance(base, branching.Unknown):
         return Move(RunState.AWAITING_APPROVAL, base.reason, changes={"question": Question.BASE, "reason": base.reason})
-    refused = why_refused(tools, run, run.patch, base.head)
-    if refused is not None:
-        return refused
+    try:
+        changes, _ = tools.source.check(run.patch, tools.limits(), base.head, branching.seen_by_analyst(tools, run))
+    except Refused as refusal:
+        return refuse(tools, run, tools.redact(str(refusal)))
     if wants_approval(tools, run):
-        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", changes={"question": Question.PATCH})
-    return Move(RunState.PATCHING)
+        asked = {"question": Question.PATCH, "changes": tuple(changes)}
+        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", changes=asked)
+    return Move(RunState.PATCHING, changes={"changes": tuple(changes)})
 
 
 def passes_pause(run: Run) -> bool:
@@ -30,19 +32,13 @@ def passes_pause(run: Run) -> bool:
     return run.asked_by is not None or run.kind is RunKind.REVERT
 
 
-def why_refused(tools: Tools, run: Run, patch: Patch, head: str) -> Move | None:
+def refuse(tools: Tools, run: Run, reason: str) -> Move:
     """A patch that may not be applied is a person's turn; a better answer reopens it."""
-    try:
-        tools.source.check(patch, tools.limits(), head, branching.seen_by_analyst(tools, run))
-    except Refused as refusal:
-        reason = tools.redact(str(refusal))
-        posts = [NewPost(PostKind.REFUSED, {"reason": reason})]
-        if run.kind is RunKind.FIX:
-            return Move(RunState.PROPOSED, reason, posts, {"reason": reason})
-        if run.kind is RunKind.REVERT and run.asked_by is None:
-            reason = end_branch(tools, reason)
-        return Move(RunState.FAILED, reason, posts, {"reason": reason})
-    return None
+    if run.kind is RunKind.FIX:
+        return Move(RunState.PROPOSED, reason, [NewPost(PostKind.REFUSED, {"reason": reason})], {"reason": reason})
+    if run.kind is RunKind.REVERT and run.asked_by is None:
+        reason = end_branch(tools, reason)
+    return Move(RunState.FAILED, reason, [NewPost(PostKind.REFUSED, {"reason": reason})], {"reason": reason})
 
 
 def end_branch(tools: Tools, reason: str) -> str:
