@@ -39,13 +39,12 @@ def warm(tools: Tools, passage: Passage, commit: str) -> None:
             cancelled=passage.cancelled,
             warm=True,
         )
+        fault = None if result.manifest is not None else result.reason or "it does not compile"
     except Cancelled:
         return
-    except PipelineError as fault:
-        result, reason = None, str(fault)
-    else:
-        reason = result.reason or ""
-    if result is None or result.manifest is None:
-        tools.degraded["warm build"] = f"what runs could not be built: {tools.redact(reason)}"
-        log.warning("the warm build of %s failed: %s", commit[:12], reason)
+    except PipelineError as error:
+        fault = str(error)
+    if fault is not None:
+        tools.degraded["warm build"] = f"what runs could not be built: {tools.redact(fault)}"
+        log.warning("the warm build of %s failed: %s", commit[:12], fault)
     tools.store.set_fact(Fact.WARM, commit)
