@@ -88,10 +88,14 @@ def _read_begin(path: Path | None) -> str:
         return ""
 
 
-def _read_reports(paths: tuple[Path, ...]) -> Iterator[Reading]:
+def _read_reports(paths: tuple[Path, ...]) -> list[Reading]:
+    """Newest first; the text of a crash before its minidump, because the text has the names."""
+    readings = []
     for path in reversed(paths[-REPORTS:]):
-        with contextlib.suppress(OSError):
-            yield read_report(path)
+        if not path.name.endswith("analysis.txt"):  # what people's debuggers write beside a report
+            with contextlib.suppress(OSError):
+                readings.append(read_report(path))
+    return sorted(readings, key=lambda reading: reading.kind is ReportKind.MINIDUMP)
 
 
 def _read_freeze_in_log(log: str) -> Reading | None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.adapters.crash_reader import LinuxCrashReader
 from pipeline.crash.as_json import inspect_object, render_frames, report_from_plain, report_to_plain
 from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_lines, pick_errors, pick_warnings
 from pipeline.crash.lines import read_tail
@@ -22,6 +23,7 @@ from pipeline.model import (
     Revision,
     Signature,
 )
+from pipeline.ports import ExitEvidence
 from pipeline.redact import Redactor
 
 FULL = CrashReport(
@@ -225,3 +227,20 @@ def test_a_request_without_a_report_is_still_a_request() -> None:
         logs=(), crashed_at=None, source_dir="/clone", base_commit=None,
     )  # fmt: skip
     assert json.loads(json.dumps(request))["crash"]["crash_category"] == "UNKNOWN"
+
+
+def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_text(tmp_path: Path) -> None:
+    text, dump, notes = tmp_path / "a.txt", tmp_path / "a.dmp", tmp_path / "a.cdb_analysis.txt"
+    text.write_text(
+        "Revision: TrinityCore rev. 0123456789ab 2025-10-31 09:00:00 +0100 (x branch)\r\nDate 4:11:2025. Time 9:15 \r\n"
+        "Exception code: C0000005 ACCESS_VIOLATION\r\nCall stack:\r\nAddress   Frame     Function      SourceFile\r\n"
+        "00007FF65011FB20  00000061CBCFF0D0  Map::Update+70  C:\\src\\Map.cpp line 106\r\n====\r\n",
+        encoding="utf-8",
+    )
+    dump.write_bytes(b"MDMP" + b"\0" * 60)
+    notes.write_text("Exception code: C0000094 x\n", encoding="utf-8")
+    evidence = ExitEvidence(3221225477, None, None, None, None, 0, 0, reports=(text, dump, notes))
+    report = LinuxCrashReader().read(evidence)
+    assert (report.kind, report.exception) == (ReportKind.WHEATY, ExceptionInfo("C0000005", "ACCESS_VIOLATION"))
+    assert report.signature is not None
+    assert report.signature.exact == "access violation | Map::Update"
