@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from pipeline.adapters import process_tree
+from pipeline.adapters import children, process_tree
 from pipeline.adapters.builder import CMakeBuilder
 from pipeline.model import BuildResult, Progress
 
@@ -54,7 +54,7 @@ class TinyProject:
 
     def __post_init__(self) -> None:
         for folder in (self.source, self.server, self.tools):
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
         self.write("CMakeLists.txt", CMAKE_LISTS)
         self.write("main.cpp", MAIN)
         self.write("other.cpp", "int other() { return 0; }\n")
@@ -90,7 +90,8 @@ class TinyProject:
     @property
     def living(self) -> list[psutil.Process]:
         """What still runs of this project's builds."""
-        return process_tree.list_marked(lambda mark: mark.startswith(self._mark))
+        ours = children.mark_for(self.state, "")
+        return process_tree.list_marked(lambda mark: mark.startswith(ours))
 
     @property
     def builds(self) -> list[str]:
@@ -118,9 +119,3 @@ class TinyProject:
             cancelled=self.cancelled,
             warm=warm,
         )
-
-    @property
-    def _mark(self) -> str:
-        from pipeline.adapters.children import mark_for
-
-        return mark_for(self.state, "")

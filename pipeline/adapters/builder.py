@@ -128,7 +128,7 @@ class CMakeBuilder:
         except TimedOut:
             reason = f"the build took longer than {order.limit:g} s and was ended (BUILD_TIMEOUT)"
         except OSError as fault:
-            reason = f"the build could not be kept: {fault}"
+            reason = f"a file of the build could not be written, read or removed: {fault}"
         except ToolMissing:
             raise
         except (_NoDisk, NoProduct, TooMuchOutput, DefiniteError) as fault:

@@ -45,7 +45,10 @@ def ask(build: Path) -> None:
 
 
 def is_answered(build: Path) -> bool:
-    return _read_model(build) is not None
+    """Whether the answer is there with all its parts: a killed cmake may have left only some."""
+    model = _read_model(build)
+    parts = [each["jsonFile"] for one in (model or {}).get("configurations", ()) for each in one["targets"]]
+    return model is not None and all((build / _REPLY / part).is_file() for part in parts)
 
 
 def find_target(build: Path, name: str, config: str) -> Target:
@@ -144,8 +147,11 @@ def _read_model(build: Path) -> Any | None:
     index = max((build / _REPLY).glob("index-*.json"), default=None, key=lambda path: path.name)
     if index is None:
         return None
-    answer = _read(index)["reply"].get(_CLIENT, {}).get("codemodel-v2", {})
-    return _read(build / _REPLY / answer["jsonFile"]) if "jsonFile" in answer else None
+    try:
+        answer = _read(index)["reply"][_CLIENT]["codemodel-v2"]
+        return _read(build / _REPLY / answer["jsonFile"])
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _read(path: Path) -> Any:

@@ -84,8 +84,8 @@ class Child:
         with child._ended_on_error():
             if low_priority:
                 priority.lower(psutil.Process(child.pid))
-            _resume(child.pid)
             on_started(child.pid, child.create_time, what)
+            _resume(child.pid)
         return child
 
     def poll(self) -> int | None:

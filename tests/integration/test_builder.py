@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 from tiny_project import CMAKE_LISTS, COMMIT, MAIN, OTHER, TinyProject
 
-from pipeline.adapters import builder_machine, children
+from pipeline.adapters import builder_configure, builder_machine, children
 from pipeline.adapters.archive import digest
 from pipeline.adapters.builder_like import parse_cache
 from pipeline.adapters.children import end_marked
@@ -21,6 +24,7 @@ from pipeline.keeper.protocol import BuildFile, Manifest
 from pipeline.model import Diagnostic
 
 NINJA: tuple[str, ...] = ()
+TESTS = Path(__file__).parents[1]
 MAKE = ("-G", "Unix Makefiles")
 
 
@@ -161,15 +165,32 @@ def test_fault_a12_a_build_that_is_taken_back_leaves_no_process(
     assert project.build(configure_args=[project.launcher, *generator]).reason is None
 
 
-def test_fault_a12_what_a_killed_bot_left_compiling_is_ended_at_the_next_start(project: TinyProject) -> None:
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "by its mark"])
+def test_fault_a12_what_a_killed_bot_left_compiling_is_ended_at_the_next_start(
+    project: TinyProject, recorded: bool
+) -> None:
     (project.tools / "hang").touch()
+    script = """
+import json, pathlib, sys, tiny_project
+project = tiny_project.TinyProject(pathlib.Path(sys.argv[1]))
+project.started = type("Notes", (list,), {"append": lambda self, each: print(json.dumps(each), flush=True)})()
+project.build(configure_args=[project.launcher])
+"""
+    with (project.folder / "recorded").open("wb") as notes:
+        bot = subprocess.Popen(
+            [sys.executable, "-c", script, str(project.folder)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(each) for each in (TESTS, TESTS.parent))},
+            stdout=notes,
+        )
+    try:
+        until_it_hangs(project)
+    finally:
+        bot.kill()
+        bot.wait(60)
+    assert len(project.living) >= 3
+    started = [json.loads(line) for line in (project.folder / "recorded").read_text().splitlines()]
     (project.state / "builds" / ".new-half").mkdir(parents=True)
-    builder = project.builder(configure_args=[project.launcher])
-    thread = threading.Thread(target=project.build, kwargs={"configure_args": [project.launcher]})
-    thread.start()
-    until_it_hangs(project)
-    builder.end_strays([(pid, create_time) for pid, create_time, _ in project.started])
-    thread.join(60)
+    project.builder().end_strays([(pid, create_time) for pid, create_time, _ in started] if recorded else [])
     assert project.living == []
     assert project.builds == []
 
@@ -344,6 +365,14 @@ def test_a_changed_option_configures_again_and_is_forgotten_when_it_goes(project
     assert "other.cpp" not in result.log.read_text(), "a changed option must not compile everything again"
 
 
+def test_a_lost_answer_of_cmake_is_asked_for_again(project: TinyProject) -> None:
+    project.build()
+    for target in (project.state / "build" / ".cmake" / "api" / "v1" / "reply").glob("target-*.json"):
+        target.unlink()
+    project.stamp(OTHER[:12])
+    assert project.build(OTHER).reason is None
+
+
 def test_another_generator_begins_in_an_empty_folder(project: TinyProject) -> None:
     project.build()
     project.stamp(OTHER[:12])
@@ -397,6 +426,11 @@ def test_jobs_leave_a_core_to_the_server_and_fit_into_memory() -> None:
     assert builder_machine.choose_jobs(16, 64 * gib) == 15
     assert builder_machine.choose_jobs(16, 8 * gib) == 4
     assert builder_machine.choose_jobs(1, 64 * gib) == builder_machine.choose_jobs(8, gib) == 1
+
+
+def test_visual_studio_is_told_how_many_compilers_run_in_one_project() -> None:
+    assert builder_configure.native_options("Visual Studio 17 2022", 3) == ["--", "/p:CL_MPCount=3"]
+    assert builder_configure.native_options("Ninja", 3) == []
 
 
 def test_names_of_variables_are_compared_as_the_platform_does() -> None:
