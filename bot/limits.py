@@ -32,7 +32,7 @@ READABLE_TITLE = 60  # on a phone (MESSAGES.md)
 EMPTY = "–"  # Discord refuses empty names and values
 FULL_TEXT = "full-text.txt"
 
-_FENCE = re.compile(r"```([\w+#.-]{0,20})")
+_FENCE = re.compile(r"```([\w+#.-]{0,20})", re.ASCII)
 _RESERVE = 80  # units kept free for the gap, a closed and a reopened code block
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import limits
@@ -19,6 +19,7 @@ EMBEDS = st.builds(
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(LONG, st.integers(1, 4096))
 def test_a_cut_line_is_within_its_limit_and_can_be_sent(text: str, limit: int) -> None:
     cut = cut_middle(text, limit)
@@ -26,6 +27,7 @@ def test_a_cut_line_is_within_its_limit_and_can_be_sent(text: str, limit: int) -
     cut.encode("utf-8")
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(LONG, st.integers(1, 4096))
 def test_a_cut_text_is_within_its_limit_and_can_be_sent(text: str, limit: int) -> None:
     cut = cut_text(text, limit)
@@ -33,11 +35,13 @@ def test_a_cut_text_is_within_its_limit_and_can_be_sent(text: str, limit: int) -
     cut.encode("utf-8")
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.text(max_size=200))
 def test_what_is_short_enough_stays_as_it_is(text: str) -> None:
     assert cut_text(text, 200 * 2) == cut_middle(text, 200 * 2) == text
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(st.lists(st.text(st.sampled_from("ab `\n\\*"), max_size=400), min_size=1, max_size=30), st.integers(200, 4096))
 def test_a_cut_never_splits_a_code_block(parts: list[str], limit: int) -> None:
     text = "\n".join(block(part * 50, "diff") if number % 2 else code(part) for number, part in enumerate(parts))
@@ -64,6 +68,7 @@ def test_half_a_surrogate_pair_is_replaced_and_a_pair_is_never_halved() -> None:
     assert cut_middle("😀" * 50, 11) == "😀😀…😀😀"
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(EMBEDS)
 def test_every_embed_fits(embed: Embed) -> None:
     fitted = limits.fit_embed(embed)
@@ -74,6 +79,7 @@ def test_every_embed_fits(embed: Embed) -> None:
         assert 0 < width(each.name) <= limits.FIELD_NAME and 0 < width(each.value) <= limits.FIELD_VALUE
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(LONG)
 def test_the_id_at_the_end_of_a_footer_survives_every_cut(text: str) -> None:
     assert limits.fit_embed(Embed(footer=f"{text} · #p34")).footer.endswith("#p34")
@@ -122,6 +128,7 @@ def test_a_file_is_at_most_ten_mebibytes() -> None:
     assert file.text.startswith("begin") and file.text.endswith("end")
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(TEXT, st.integers(100, 2000))
 def test_cut_bytes_are_valid_text_within_the_limit(text: str, limit: int) -> None:
     assert len(cut_bytes(text, limit).encode("utf-8")) <= limit
