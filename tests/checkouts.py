@@ -7,6 +7,13 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pipeline import policy
+from pipeline.adapters.commit_messages import commit_message
+from pipeline.adapters.git import GitSource
+from pipeline.model import Commit, Patch
+from pipeline.ports import PatchLimits
 
 CLEAN = {
     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1",
@@ -41,8 +48,11 @@ def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
     return done.stdout.decode().strip()
 
 
-def snapshot(folder: Path) -> dict[str, tuple[str, int, int]]:
-    """Path -> (content or link target as sha256, mode, time of change in ns) of everything below."""
+Picture = dict[str, tuple[str, int, int]]
+
+
+def snapshot(folder: Path, times: bool = True) -> Picture:
+    """Path -> (content or link target as sha256, mode, time of change in ns or 0) of everything below."""
     found = {}
     for parent, names, files in os.walk(folder):
         for name in (*names, *files):
@@ -52,14 +62,9 @@ def snapshot(folder: Path) -> dict[str, tuple[str, int, int]]:
                 content = os.fsencode(path.readlink())
             else:
                 content = path.read_bytes() if path.is_file() else b""
-            changed = 0 if path.is_dir() and not path.is_symlink() else status.st_mtime_ns
+            changed = 0 if not times or not path.is_file() else status.st_mtime_ns
             found[path.relative_to(folder).as_posix()] = (hashlib.sha256(content).hexdigest(), status.st_mode, changed)
     return found
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """As `snapshot`, without the times and without git's scratch objects: what a person would call the same."""
-    return {path: digest for path, (digest, _, _) in snapshot(folder).items()}
 
 
 @dataclass
@@ -97,3 +102,58 @@ def make_checkout(folder: Path, files: dict[str, str | bytes] | None = None) -> 
     made.commit(files or {"src/game/Map.cpp": MAP_CPP, "CMakeLists.txt": "project(x)\n", "sql/a.sql": "--\n"}, "start")
     git(user, "push", "-q", "origin", "master")
     return made
+
+
+NIGHT = "overnight-20260131"
+
+
+@dataclass
+class Bed:
+    """A GitSource on a fresh checkout, with its night branch begun."""
+
+    checkout: Checkout
+    state: Path
+    source: GitSource
+    base: str
+
+    @property
+    def clone(self) -> Path:
+        return self.state / "source"
+
+    def picture(self) -> tuple[Picture, Picture, list[str]]:
+        """All there is: the user's with its times, ours without (git touches objects it looks at), and the folder."""
+        beside = [path.name for path in sorted(self.state.parent.iterdir())]
+        return snapshot(self.checkout.folder), snapshot(self.state, times=False), beside
+
+    def reset(self) -> Bed:
+        """As it was when the night began."""
+        self.source.restore(NIGHT, self.base)
+        return self
+
+    def in_clone(self, *arguments: str) -> str:
+        return git(self.clone, *arguments)
+
+    def read(self, path: str, at: str = "HEAD") -> bytes:
+        """A file as it was committed."""
+        done = subprocess.run(["git", "show", f"{at}:{path}"], cwd=self.clone, capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
+
+    def apply(self, patch: Patch, run: str = "r1", limits: PatchLimits | None = None) -> Commit:
+        message = commit_message(kind="fix", summary="a cure", run=run)
+        return self.source.apply(patch, message, limits or PatchLimits(), self.base)
+
+
+def make_bed(folder: Path, files: dict[str, str | bytes] | None = None, **settings: Any) -> Bed:
+    checkout = make_checkout(folder, files)
+    source = make_source(folder, checkout, **settings)
+    source.prepare()
+    base = source.base_head()
+    source.begin(NIGHT, base)
+    source.restore(NIGHT, base)
+    return Bed(checkout, folder / "state", source, base)
+
+
+def make_source(folder: Path, checkout: Checkout, **settings: Any) -> GitSource:
+    plain: dict[str, Any] = {"review": policy, "push_backoff": 0.0}
+    return GitSource(folder / "state", checkout.folder, **{**plain, **settings})

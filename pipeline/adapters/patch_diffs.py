@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.adapters.edit_matching import Nowhere, Places, locate
 from pipeline.adapters.file_form import encode, fit, plain_text, read_text
 from pipeline.adapters.git_process import GitAnswer
-from pipeline.adapters.patch_bench import FILE, Entry, Overlay, PatchBench, Tree
+from pipeline.adapters.patch_bench import FILE, Overlay, PatchBench, Tree
 from pipeline.errors import Refused
 
 _HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
@@ -56,10 +56,12 @@ def apply_diff(bench: PatchBench, tree: Tree, diff: str, files: list[FileDiff], 
     before = {path: tree[path] for path in paths if path in tree}
     contents = bench.read_all(entry.hash for entry in before.values() if entry.mode in FILE)
     texts = {path: read_text(contents[entry.hash]) for path, entry in before.items() if entry.hash in contents}
+    keep_end = _NO_NEWLINE not in diff
+    if keep_end:  # many a diff forgets to say that the last newline is missing: it then says nothing about it
+        texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in texts.items()}
     answer = _apply(bench, before, texts, diff, strip)
     after = bench.list_index(_INDEX)
     _check_unique(files, strip, texts, answer.words)
-    keep_end = _NO_NEWLINE not in diff
     overlay: Overlay = {path: None for path in before if path not in after}
     for path, entry in after.items():
         if entry.mode not in FILE:
