@@ -320,7 +320,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(plain=st.dictionaries(KEYS, VALUES, max_size=6))
 def test_any_object_is_read_or_refused(plain: dict[str, Any]) -> None:
     try:
