@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -25,7 +26,7 @@ from pipeline.tools import Move, Passage, Stay, Step, Tools
 log = logging.getLogger(__name__)
 
 IDLE = 2.0  # seconds between two ticks that nothing woke
-SOON = 0.25  # seconds, while a deployment is under way
+SOONEST = 0.02  # seconds, for what is due
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
 WARM = "warm"  # the passage of the warm build
@@ -47,7 +48,7 @@ class Runner:
         self._passages: dict[str, Passage] = {}
         self._woken = asyncio.Event()
         self._bugs: list[BaseException] = []
-        self._deploying = False
+        self._due: float | None = None  # monotonic seconds at which a deployment may go on
         self._moves = 0  # how often something changed
 
     # --- from outside ------------------------------------------------------------------------------------------------
@@ -111,7 +112,8 @@ class Runner:
     # --- how work is started -----------------------------------------------------------------------------------------
 
     def _pause(self) -> float:
-        return SOON if "deployment" in self._tasks or self._deploying else IDLE
+        """Until the next tick that nothing wakes."""
+        return IDLE if self._due is None else min(IDLE, max(SOONEST, self._due - time.monotonic()))
 
     def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Starts work under a name, unless work of that name is under way."""
@@ -213,12 +215,18 @@ class Runner:
         """Plans and steps until nothing changes, then brings the wish to what the database says."""
         while await self._thread(deploy_once, self._tools):
             self._news()
-        active = await self._thread(self._tools.store.get_active_deployment)
-        self._deploying = active is not None
+        seconds = await self._thread(deploying.seconds_to_next, self._tools)
+        self._due = None if seconds is None else time.monotonic() + seconds
+        self._rouse()
 
     async def _keep_house(self) -> None:
         if await self._thread(self._chores.keep):
             self._news()
+
+    def _rouse(self) -> None:
+        """Lets the loop look at `_due` again: it may have fallen asleep before it was set."""
+        if self._due is not None and self._due - time.monotonic() < IDLE:
+            asyncio.get_running_loop().call_later(max(SOONEST, self._due - time.monotonic()), self.wake)
 
     def _news(self) -> None:
         self._moves += 1

@@ -176,6 +176,17 @@ def step(tools: Tools) -> bool:
             return False
 
 
+def seconds_to_next(tools: Tools) -> float | None:
+    """Until the clock alone lets the deployment go on; None = only an event will, or there is none."""
+    deployment = tools.store.get_active_deployment()
+    due = None
+    if deployment is not None and deployment.state == "announcing":
+        due = deployment.stop_at
+    if deployment is not None and deployment.state == "verifying" and deployment.ready_at is not None:
+        due = deployment.ready_at + tools.realm.soak
+    return None if due is None else max(0.0, (due - tools.now()).total_seconds())
+
+
 def adopt_standby(tools: Tools, observed: Observed) -> bool:
     """A crash has deployed what stood by: it goes through verification like any other."""
     standby = tools.store.get_standby()
