@@ -20,6 +20,7 @@ from pipeline.keeper.placing import Placing
 from pipeline.keeper.points import point
 from pipeline.keeper.process import Ended, is_alive
 from pipeline.keeper.protocol import Desired, EventKind, ExitVerdict, Hold
+from pipeline.keeper.satisfaction import asks_for_start, keep_refused
 from pipeline.keeper.server import Server, is_child
 from pipeline.keeper.tending import Tending
 from pipeline.keeper.worker import Worker
@@ -241,8 +242,8 @@ class Actions:
 
     def _accept_new(self, wish: Desired, old: Desired | None) -> None:
         memory = self._book.memory
-        self._book.remember(accepted=wish.generation, refused=decision.keep_refused(wish, memory.refused))
-        if decision.asks_for_start(wish, old):
+        self._book.remember(accepted=wish.generation, refused=keep_refused(wish, memory.refused))
+        if asks_for_start(wish, old):
             self._book.remember(next_start=None)
             self._reason = f"{wish.by}: {wish.reason}"
         if wish.lift_hold and memory.held is None:

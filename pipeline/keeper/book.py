@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.keeper import boot
-from pipeline.keeper.decision import is_reached
 from pipeline.keeper.folders import Folders, read_json, write_json
 from pipeline.keeper.foreign import make_folder_id
 from pipeline.keeper.journal import Journal
 from pipeline.keeper.memory import Life, Memory
 from pipeline.keeper.protocol import Desired, EventKind, Observed, ServerState
+from pipeline.keeper.satisfaction import is_reached
 
 _RETRY = 5.0  # seconds between two tries to write what could not be written
 

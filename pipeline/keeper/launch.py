@@ -11,12 +11,12 @@ from pathlib import Path
 from pipeline.keeper import points
 from pipeline.keeper.book import Book, text_of
 from pipeline.keeper.checksums import identify_file
-from pipeline.keeper.decision import digest_spec
 from pipeline.keeper.lives import Outputs
 from pipeline.keeper.memory import Identity, Life
 from pipeline.keeper.points import point
 from pipeline.keeper.process import Order, find_executable, identify
 from pipeline.keeper.protocol import SERVER_MARK, Desired, EventKind, to_json
+from pipeline.keeper.satisfaction import digest_spec
 from pipeline.keeper.server import Server, Spawner
 
 GENERATION = "SPIRIT_HEALER_GENERATION"

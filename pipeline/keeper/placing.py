@@ -9,13 +9,13 @@ from pathlib import Path
 from pipeline.keeper import stage, swap
 from pipeline.keeper.book import Book
 from pipeline.keeper.checksums import Checksums
-from pipeline.keeper.decision import Staged
 from pipeline.keeper.folders import read_json
 from pipeline.keeper.launch import Launcher
 from pipeline.keeper.limits import Counts
 from pipeline.keeper.memory import Identity, Placed
 from pipeline.keeper.points import point
 from pipeline.keeper.protocol import Desired, EventKind, Manifest
+from pipeline.keeper.satisfaction import Staged
 from pipeline.keeper.stage import StageOutcome
 from pipeline.keeper.swap import NotStaged, Plan, Rolled
 from pipeline.keeper.worker import Worker

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pipeline.keeper.book import Book
 from pipeline.keeper.burial import find_life_trial
-from pipeline.keeper.decision import Staged, find_fallback
 from pipeline.keeper.ladder import StopView, climb
 from pipeline.keeper.lives import list_logs
 from pipeline.keeper.memory import Life, Rung, Stopping, StopWhy
@@ -17,6 +16,7 @@ from pipeline.keeper.points import point
 from pipeline.keeper.process import Ended
 from pipeline.keeper.protocol import EventKind, ReadyRule
 from pipeline.keeper.ready import ReadyWatch, Tail, is_late, measure_progress
+from pipeline.keeper.satisfaction import Staged, find_fallback
 from pipeline.keeper.server import Server
 from pipeline.keeper.wake import Wake
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.keeper import decision
-from pipeline.keeper.decision import Situation, Staged, decide
+from pipeline.keeper import decision, satisfaction
+from pipeline.keeper.decision import Situation, decide
 from pipeline.keeper.ladder import StopView, climb
 from pipeline.keeper.limits import Counts, back_off, count_crash, is_good_life, is_tripped
 from pipeline.keeper.memory import Held, Life, Refused, Rung, Stopping, StopWhy
@@ -24,6 +24,7 @@ from pipeline.keeper.protocol import (
     RestartLimits,
     Want,
 )
+from pipeline.keeper.satisfaction import Staged
 from pipeline.keeper.verdict import Circumstances, Down, End, FallBack, Restart, judge, weigh
 
 LIMITS = RestartLimits()
@@ -33,7 +34,7 @@ OLD, NEW, NEXT = Manifest("old", FILES), Manifest("new", FILES), Manifest("next"
 WISH = Desired(
     generation=7, want=Want.UP, by="uwe", reason="because", server_dir="/realm", command=("./worldserver",), build=OLD
 )
-LIFE = Life("id", NOW - 100, "boot", 7, build="old", spec=decision.digest_spec(WISH), pid=42, ready_at=NOW - 90)
+LIFE = Life("id", NOW - 100, "boot", 7, build="old", spec=satisfaction.digest_spec(WISH), pid=42, ready_at=NOW - 90)
 SITUATION = Situation(now=NOW, boot="boot", wish=WISH, life=LIFE, placed="old")
 
 
@@ -103,6 +104,10 @@ def test_another_build_is_staged_before_the_server_is_stopped() -> None:
 
 def test_a_build_that_cannot_be_staged_leaves_the_server_running() -> None:
     assert look(wish=wish(build=NEW), staged={"new": Staged.FAILED}) == decision.Watch()
+
+
+def test_a_restart_that_is_asked_for_is_done_even_if_the_build_cannot_be_had() -> None:
+    assert isinstance(look(wish=wish(build=NEW, restart=1), staged={"new": Staged.FAILED}), decision.Stop)
 
 
 def test_a_server_found_running_is_named_without_a_restart_when_its_files_are_the_build() -> None:
@@ -196,10 +201,10 @@ def test_a_refused_next_build_is_not_put_in_again() -> None:
 
 def test_a_refusal_ends_with_another_deployment_and_only_a_person_lifts_one_without() -> None:
     trial, breaker = Refused("new", "d1"), Refused("new", None)
-    assert decision.keep_refused(wish(build=NEW, probation="d1", lift_hold=True), (trial,)) == (trial,)
-    assert decision.keep_refused(wish(build=NEW, probation="d2"), (trial,)) == ()
-    assert decision.keep_refused(wish(build=NEW), (breaker,)) == (breaker,)
-    assert decision.keep_refused(wish(build=NEW, lift_hold=True), (breaker,)) == ()
+    assert satisfaction.keep_refused(wish(build=NEW, probation="d1", lift_hold=True), (trial,)) == (trial,)
+    assert satisfaction.keep_refused(wish(build=NEW, probation="d2"), (trial,)) == ()
+    assert satisfaction.keep_refused(wish(build=NEW), (breaker,)) == (breaker,)
+    assert satisfaction.keep_refused(wish(build=NEW, lift_hold=True), (breaker,)) == ()
 
 
 # --- holds
@@ -263,17 +268,17 @@ def test_nothing_is_started_while_a_server_lives_or_a_hold_stands() -> None:
 
 
 def test_a_wish_counts_as_reached_only_when_the_world_is_so() -> None:
-    assert decision.is_reached(WISH, LIFE, ())
-    assert not decision.is_reached(WISH, replace(LIFE, ready_at=None), ())
-    assert not decision.is_reached(WISH, None, ())
-    assert not decision.is_reached(wish(build=NEW), LIFE, ())
-    assert decision.is_reached(wish(want=Want.STOPPED), None, ())
+    assert satisfaction.is_reached(WISH, LIFE, ())
+    assert not satisfaction.is_reached(WISH, replace(LIFE, ready_at=None), ())
+    assert not satisfaction.is_reached(WISH, None, ())
+    assert not satisfaction.is_reached(wish(build=NEW), LIFE, ())
+    assert satisfaction.is_reached(wish(want=Want.STOPPED), None, ())
 
 
 def test_only_a_wish_that_changes_the_start_ends_a_back_off() -> None:
     for change in ({"lift_hold": True}, {"restart": 1}, {"build": NEW}, {"next_build": NEXT}, {"command": ("x",)}):
-        assert decision.asks_for_start(wish(**change), WISH), change
-    assert not decision.asks_for_start(wish(limits=RestartLimits(base=2)), WISH)
+        assert satisfaction.asks_for_start(wish(**change), WISH), change
+    assert not satisfaction.asks_for_start(wish(limits=RestartLimits(base=2)), WISH)
 
 
 # --- verdicts
