@@ -111,16 +111,14 @@ class Orders:
             return Impossible(f"It is paused already, by {before.by}: {before.reason or 'no reason given'}.")
         now = self._tools.now()
         value = {"by": str(by), "reason": reason, "at": now.isoformat()}
-        data = {"what": "paused", "detail": reason, "by": str(by)}
-        self._store.set_fact(Fact.PAUSE, value, posts=[NewPost(PostKind.PIPELINE, data)], at=now)
+        self._store.set_fact(Fact.PAUSE, value, at=now)
         deploying.withdraw_standby(self._tools, "paused")
         return Done("Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself.")
 
     def _resume(self, by: Actor) -> Outcome:
         if self._store.get_pause() is None:
             return Impossible("It is not paused.")
-        data = {"what": "resumed", "detail": "", "by": str(by)}
-        self._store.drop_fact(Fact.PAUSE, posts=[NewPost(PostKind.PIPELINE, data)], at=self._tools.now())
+        self._store.drop_fact(Fact.PAUSE, at=self._tools.now())
         return Done()
 
     # --- reverts -----------------------------------------------------------------------------------------------------

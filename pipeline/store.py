@@ -429,7 +429,7 @@ class Store:
         """Moves a run to its next state. Raises Overtaken where it is not in `run.state` any more."""
         if to is not run.state and to not in TRANSITIONS[run.state]:
             raise ValueError(f"run {run.id}: {run.state} -> {to} is not in the state diagram")
-        fields = {"attempts": 0, "not_before": None, **changes} if to is not run.state else changes
+        fields = {"attempts": 0, "not_before": None, "reason": None, **changes} if to is not run.state else changes
         with self.engine.begin() as c:
             new = _move(c, run, to, at, note, fields)
             _follow_branch(c, new)
@@ -716,7 +716,7 @@ class Store:
         changes: Mapping[str, Any],
     ) -> None:
         if to is not None and (to is run.state or to in TRANSITIONS[run.state]):
-            _move(c, run, to, at, note, changes)
+            _move(c, run, to, at, note, {"reason": None, **changes})
         card = _card_of_run(c, run.id)
         _add_posts(c, card, posts, at)
         _touch(c, card, at)
