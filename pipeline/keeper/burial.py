@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -159,6 +159,9 @@ def _apply(book: Book, life: Life, now: float, consequence: Consequence) -> None
 
 def hold(book: Book, why: Hold, detail: str, supervisor: Who | None = None) -> None:
     """The server stays down, and that is told."""
-    generation = book.wish.generation if book.wish else 0
-    book.remember(held=Held(why, detail, book.boot, generation, supervisor), next_start=None)
+    wish = book.wish
+    held = Held(why, detail, book.boot, wish.generation if wish else 0, supervisor=supervisor)
+    if wish:
+        held = replace(held, restart=wish.restart, build=wish.build.build if wish.build else None)
+    book.remember(held=held, next_start=None)
     book.tell(EventKind.HELD, why=why.value, detail=detail)

@@ -17,6 +17,7 @@ from pipeline.keeper.satisfaction import (
     find_next_build,
     find_restart,
     find_trial,
+    lifts,
     runs_wished_build,
     say_who,
 )
@@ -187,9 +188,7 @@ def _find_release(s: Situation, wish: Desired, held: Held) -> str | None:
         return "the machine was restarted"
     if held.why is Hold.FOREIGN:
         return None  # ends when the other supervisor is gone, not by a wish
-    if wish.want is Want.UP and wish.lift_hold and wish.generation > held.generation:
-        return say_who(wish, "start")
-    return None
+    return say_who(wish, "start") if lifts(wish, held) else None
 
 
 def _wait_held(s: Situation) -> Action:

@@ -105,6 +105,8 @@ class Held:
     detail: str
     boot: str
     generation: int
+    restart: int = 0  # the wish's restart counter then
+    build: str | None = None  # the wish's build then
     supervisor: Who | None = None  # what would start the server by itself
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from pipeline.keeper.memory import Life, Refused
-from pipeline.keeper.protocol import Desired, Manifest, Want
+from pipeline.keeper.memory import Held, Life, Refused
+from pipeline.keeper.protocol import Desired, Hold, Manifest, Want
 
 
 class Staged(Enum):
@@ -80,6 +80,18 @@ def asks_for_start(wish: Desired, old: Desired | None) -> bool:
 
 def _list_builds(wish: Desired) -> list[str | None]:
     return [each.build if each else None for each in (wish.build, wish.next_build)]
+
+
+def lifts(wish: Desired, held: Held) -> bool:
+    """Whether a wish ends a hold: a newer one that says so, asks for a restart, brings another build or ends a stop.
+
+    The flag alone would not do: the wish that carried it may have been replaced before it was seen.
+    """
+    if wish.want is not Want.UP or wish.generation <= held.generation:
+        return False
+    build = wish.build.build if wish.build else None
+    asked = wish.lift_hold or wish.restart > held.restart or build != held.build
+    return asked or held.why is Hold.STOPPED
 
 
 def keep_refused(wish: Desired, refused: tuple[Refused, ...]) -> tuple[Refused, ...]:

@@ -47,7 +47,7 @@ def wish(**changes: object) -> Desired:
 
 
 def held(why: Hold, *, boot: str = "boot") -> Held:
-    return Held(why, "", boot, generation=7)
+    return Held(why, "", boot, generation=7, build="old")
 
 
 # --- what a living server is left alone for, and what ends it
@@ -210,12 +210,18 @@ def test_a_refusal_ends_with_another_deployment_and_only_a_person_lifts_one_with
 # --- holds
 
 
-@pytest.mark.parametrize("why", [Hold.BREAKER, Hold.STOPPED, Hold.SWAP, Hold.EXIT_ZERO])
+@pytest.mark.parametrize("why", [Hold.BREAKER, Hold.SWAP, Hold.EXIT_ZERO])
 def test_a_hold_is_lifted_only_by_a_larger_generation_that_says_so(why: Hold) -> None:
     down = held(why)
     for lift, generation in itertools.product((False, True), (7, 8)):
         action = look(life=None, held=down, wish=wish(lift_hold=lift, generation=generation))
         assert isinstance(action, decision.Release) is (lift and generation == 8)
+
+
+@pytest.mark.parametrize("change", [{"restart": 1}, {"build": NEW}], ids=["an ordered restart", "a deployment"])
+def test_a_lift_whose_own_wish_was_never_seen_is_known_by_what_it_changed(change: dict[str, object]) -> None:
+    assert isinstance(look(life=None, held=held(Hold.BREAKER), wish=wish(**change)), decision.Release)
+    assert not isinstance(look(life=None, held=held(Hold.BREAKER), wish=wish(generation=7, **change)), decision.Release)
 
 
 @pytest.mark.parametrize("why", [Hold.BREAKER, Hold.STOPPED, Hold.SWAP])
@@ -234,8 +240,8 @@ def test_an_operators_stop_is_a_hold_and_another_stop_is_none() -> None:
     assert action == decision.HoldDown(Hold.STOPPED, "stop wished by uwe: because")
 
 
-def test_an_operators_stop_stays_until_a_wish_to_start_lifts_it() -> None:
-    assert isinstance(look(life=None, held=held(Hold.STOPPED), wish=wish(), looked_at=NOW), decision.Rest)
+def test_an_operators_stop_stays_until_the_server_is_wished_up_again() -> None:
+    assert look(life=None, held=held(Hold.STOPPED), wish=wish()) == decision.Release("start wished by uwe: because")
     assert look(life=None, held=held(Hold.STOPPED), wish=wish(want=Want.STOPPED, lift_hold=True)) == decision.Rest()
 
 

@@ -85,7 +85,7 @@ LIFE = Life("id", NOW, "boot", 7, build="b1", pid=42, create_time=NOW, stopping=
 MEMORY = Memory(
     life=LIFE,
     placed=Placed(Manifest("b1", (BuildFile("a", "a", "0" * 64),)), "d1", Identity(1, 2, 3), own="f" * 64),
-    held=Held(Hold.FOREIGN, "pm2", "boot", 7, Who(1, 2.5)),
+    held=Held(Hold.FOREIGN, "pm2", "boot", 7, supervisor=Who(1, 2.5)),
     counts=Counts(1, 2, 3, (NOW, NOW), True),
     refused=(Refused("b1", None), Refused("b2", "d")),
     fall=Fall("b2", "why", True),
