@@ -44,6 +44,7 @@ from pipeline.views import Ledger
 log = logging.getLogger(__name__)
 
 KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
+LOOK_AROUND = 5.0  # seconds between two ticks where watching for changes does not work
 AGAIN = 30.0  # seconds between two tries of what does not work
 SANDBOX_READY = 0.2  # seconds discord.py waits for guilds beside a sandbox
 
@@ -205,7 +206,7 @@ async def serve(
         app = assemble(settings, tools, loopback)
         prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
         others: list[Coroutine[Any, Any, Any]] = [
-            Watcher(watched_paths(settings, tools), app.runner.wake).run(),
+            Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             *([app.edge.run()] if app.edge is not None else []),
         ]
         tasks = [prepare, *(asyncio.ensure_future(each) for each in others)]
@@ -296,6 +297,7 @@ def end_strays(tools: Tools) -> None:
     """What an earlier life of the bot started and could not end."""
     children = tools.store.take_children()
     tools.builder.end_strays(children)
+    tools.analyst.remove_leftovers()
     tools.store.forget_children(children)
 
 

@@ -25,7 +25,7 @@ from pipeline.tools import Move, Passage, Stay, Step, Tools
 
 log = logging.getLogger(__name__)
 
-IDLE = 2.0  # seconds between two ticks that nothing woke
+IDLE = 5.0  # seconds between two ticks that nothing woke
 SOONEST = 0.02  # seconds, for what is due
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
@@ -153,9 +153,14 @@ class Runner:
     async def _analyze(self, run: Run) -> None:
         passage = self._passages.setdefault(run.id, Passage())
         try:
-            await self._apply(run, await self._thread(analyzing.analyze, self._tools, run, passage))
+            step: Step = await self._thread(analyzing.analyze, self._tools, run, passage)
+        except TransientError as fault:
+            step = Stay(self._tools.redact(str(fault)))
+        except DefiniteError as fault:
+            step = fail(self._tools, run, str(fault))
         finally:
             self._passages.pop(run.id, None)
+        await self._apply(run, step)
 
     async def _change(self) -> None:
         """Takes the run in the lane, else the oldest that may enter it, one stage on; then again. Idle, it warms up."""

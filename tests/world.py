@@ -378,6 +378,8 @@ class FakeAnalyst:
         self.lying.remove(answer)
         (self.completed if used else self.rejected).append(answer)
 
+    def remove_leftovers(self) -> None: ...
+
     def run_command(self, work: Any) -> AnalystFailed | None:
         return None
 

@@ -66,6 +66,8 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
         request_id, tools.analyst.request_path(request_id), base, tools.record_child(), passage.cancelled
     )
     failed = tools.analyst.run_command(work)
+    if passage.cancelled.is_set():
+        return Stay()  # the bot ends: the command is begun once more at its next start
     tools.store.note_commanded(run)
     if failed is not None:
         return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")
