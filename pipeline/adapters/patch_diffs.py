@@ -59,9 +59,8 @@ def apply_diff(bench: PatchBench, tree: Tree, diff: str, files: list[FileDiff], 
     keep_end = _NO_NEWLINE not in diff
     if keep_end:  # many a diff forgets to say that the last newline is missing: it then says nothing about it
         texts = {path: text if text.endswith("\n") else f"{text}\n" for path, text in texts.items()}
-    answer = _apply(bench, before, texts, diff, strip)
+    _apply(bench, before, texts, diff, files, strip)
     after = bench.list_index(_INDEX)
-    _check_unique(files, strip, texts, answer.words)
     overlay: Overlay = {path: None for path in before if path not in after}
     for path, entry in after.items():
         if entry.mode not in FILE:
@@ -74,25 +73,31 @@ def apply_diff(bench: PatchBench, tree: Tree, diff: str, files: list[FileDiff], 
     return overlay
 
 
-def _apply(bench: PatchBench, before: Tree, texts: dict[str, str], diff: str, strip: int) -> GitAnswer:
-    """Tries it as it stands, then with the hunks' line counts made anew. What git said of the last try."""
+_TRIES = ((), ("--recount",), ("--recount", "--unidiff-zero"))
+
+
+def _apply(
+    bench: PatchBench, before: Tree, texts: dict[str, str], diff: str, files: list[FileDiff], strip: int
+) -> None:
+    """Tries it as it stands, then with the hunks' line counts made anew, then without asking for context lines.
+    What fits somewhere else than its line numbers say, or has no context, must fit one place only."""
     patch = encode(diff, "utf-8")
     plain = {path: bench.store(encode(text, "utf-8"), before[path].mode) for path, text in texts.items()}
     answers = []
-    for options in ((), ("--recount",)):
+    for options in _TRIES:
         bench.run("read-tree", "--empty", index=_INDEX)
         bench.fill_index({**before, **plain}, _INDEX)
         arguments = ("apply", "--cached", "--verbose", "--whitespace=nowarn", f"-p{strip}", *options, "-")
         answers.append(bench.run(*arguments, stdin=patch, accept=range(256), index=_INDEX))
         if answers[-1].status == 0:
-            return answers[-1]
+            if options == _TRIES[-1] or _OFFSET.search(answers[-1].words):
+                _check_unique(files, strip, texts)
+            return
     raise Refused(f"the diff does not apply: {_why(answers[0])}")
 
 
-def _check_unique(files: list[FileDiff], strip: int, texts: dict[str, str], words: str) -> None:
-    """A hunk that git found somewhere else than its line numbers say must fit one place only."""
-    if not _OFFSET.search(words):
-        return
+def _check_unique(files: list[FileDiff], strip: int, texts: dict[str, str]) -> None:
+    """Raises Refused unless every hunk of a file that is there fits exactly one place of it."""
     for each in files:
         path = next(iter(list_paths([each], strip)), "")
         for hunk in each.hunks if path in texts else ():
@@ -100,8 +105,8 @@ def _check_unique(files: list[FileDiff], strip: int, texts: dict[str, str], word
             if isinstance(place, Places):
                 lines = ", ".join(map(str, place.lines))
                 raise Refused(f"a hunk of the diff fits `{path}` at more than one line ({lines}) and at none exactly")
-            if isinstance(place, Nowhere) and hunk.strip():
-                raise Refused(f"a hunk of the diff fits `{path}` nowhere exactly")
+            if isinstance(place, Nowhere):
+                raise Refused(f"a hunk of the diff names no line of `{path}` that tells where it belongs")
 
 
 def _read_files(lines: list[str]) -> Iterator[FileDiff]:
@@ -198,6 +203,7 @@ def _strip_of(files: list[FileDiff]) -> int:
 
 def _why(answer: GitAnswer) -> str:
     """git's own reasons, without the lines it searched for."""
-    words = [line.removeprefix("error: ") for line in answer.words.splitlines() if line.startswith("error: ")]
+    errors = [line for line in answer.words.splitlines() if line.startswith("error: ")]
+    words = [line.removeprefix("error: ").removesuffix(" in index") for line in errors]
     told = dict.fromkeys(line for line in words if not line.startswith("while searching for"))
     return "; ".join(list(told)[:4]) or "git gives no reason"

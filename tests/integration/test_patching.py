@@ -71,6 +71,9 @@ SHAPES = {
     "diff with Windows line ends": Patch(diff=DIFF.replace("\n", "\r\n")),
     "diff with wrong counts": Patch(diff=DIFF.replace("-5,4 +5,5", "-5,9 +5,2")),
     "diff with wrong line numbers": Patch(diff=DIFF.replace("-5,4 +5,5", "-3,4 +3,5")),
+    "diff without context": Patch(
+        diff="\n".join(line for line in DIFF.split("\n") if line.strip(" }") and "unit" not in line) + "\n"
+    ),
     "diff without prefixes": Patch(diff=DIFF.replace("a/src", "src").replace("b/src", "src")),
     "diff without a git header": Patch(diff="\n".join(DIFF.split("\n")[1:])),
     "diff with an empty context line and no last newline": Patch(
