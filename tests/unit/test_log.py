@@ -1,0 +1,113 @@
+"""The log keeps no secret, tracebacks included, and no console's code page ends it."""
+
+import io
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot import log
+from pipeline.redact import Redactor
+
+SECONDS = 30
+SECRET = "hunter2-and-more"
+hide = Redactor([SECRET])
+
+
+@pytest.fixture(autouse=True)
+def root_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    for each in list(root.handlers):
+        if each not in handlers:
+            root.removeHandler(each)
+            each.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def read_log(folder: Path) -> str:
+    return (folder / "bot.log").read_text(encoding="utf-8")
+
+
+def test_a_secret_in_a_message_or_its_arguments_is_not_written(tmp_path: Path) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("bot").warning("the token %s, and %s", SECRET, {"password": SECRET})
+    assert SECRET not in read_log(tmp_path)
+    assert "the token ***" in read_log(tmp_path)
+
+
+def test_a_secret_in_a_traceback_is_not_written(tmp_path: Path) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    try:
+        raise ConnectionError(f"cannot log in with {SECRET}")
+    except ConnectionError:
+        logging.getLogger("bot").exception("no login", stack_info=True)
+    written = read_log(tmp_path)
+    assert "ConnectionError: cannot log in with ***" in written and "Traceback" in written
+    assert SECRET not in written
+
+
+def test_a_secret_does_not_reach_the_console_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log.set_up(tmp_path, hide)
+    logging.getLogger("bot").error("the token %s", SECRET)
+    assert "the token ***" in capsys.readouterr().err
+
+
+def test_the_log_is_utf_8_and_writes_what_has_no_form_in_it(tmp_path: Path) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("bot").info("Ünïcödé → %s", "\udcff")
+    assert "Ünïcödé → ?" in read_log(tmp_path)
+
+
+def test_a_second_set_up_does_not_double_the_lines(tmp_path: Path) -> None:
+    log.set_up(tmp_path / "first", hide, console=False)
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("bot").info("once")
+    assert read_log(tmp_path).count("once") == 1
+    assert "once" not in read_log(tmp_path / "first")
+
+
+def test_what_others_say_in_detail_is_left_out(tmp_path: Path) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("discord.gateway").info("heartbeat")
+    logging.getLogger("bot").info("work")
+    assert "heartbeat" not in read_log(tmp_path) and "work" in read_log(tmp_path)
+
+
+SPEAK = """
+import logging, sys
+from pathlib import Path
+from bot import log
+
+log.forgive_code_pages()
+log.set_up(Path(sys.argv[1]), str)
+logging.getLogger("bot").error("healed \\N{ADHESIVE BANDAGE} \\u2192 done")
+print("healed \\N{ADHESIVE BANDAGE} \\u2192 done")
+"""
+
+
+@pytest.mark.parametrize("code_page", ["cp1252", "cp850", "ascii"])
+def test_a_console_of_an_old_code_page_never_ends_the_bot(tmp_path: Path, code_page: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SPEAK, str(tmp_path)],
+        env={**os.environ, "PYTHONIOENCODING": code_page, "PYTHONUTF8": "0"},
+        capture_output=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode(code_page).strip() == "healed ? ? done"
+    assert b"Logging error" not in done.stderr
+    assert "\N{ADHESIVE BANDAGE} → done" in read_log(tmp_path)
+
+
+def test_streams_that_are_no_console_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", stream)
+    log.forgive_code_pages()
+    print("→")
+    assert stream.getvalue() == "→\n"
