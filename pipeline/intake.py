@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.model import (
     OVER,
     CrashReport,
     FixState,
+    Frame,
     PostKind,
     ReportKind,
     Run,
@@ -213,7 +214,7 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
         {
             "signature": report.signature and report.signature.exact,
             "category": report.category,
-            "frames": [asdict(frame) for frame in report.frames[:64]],
+            "frames": [asdict(within_source(tools, frame)) for frame in report.frames[:64]],
             "crashing_frame": report.crashing_frame,
             "assertion": report.assertion
             and tools.redact(str(report.assertion.expression or report.assertion.message)),
@@ -224,6 +225,14 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "core": crash.exit.core,
         },
     )
+
+
+def within_source(tools: Tools, frame: Frame) -> Frame:
+    """The file as a path in the repository, where it lies in our clone or in the user's checkout."""
+    for folder in (tools.source.work_tree(), tools.realm.source_dir):
+        if frame.file is not None and Path(frame.file).is_relative_to(folder):
+            return replace(frame, file=Path(frame.file).relative_to(folder).as_posix())
+    return frame
 
 
 # --- history ---------------------------------------------------------------------------------------------------------

@@ -443,9 +443,11 @@ class Store:
         return self.advance(run, run.state, at, attempts=run.attempts + 1)
 
     def note_asked(self, run: Run) -> None:
-        """The request for this round is written."""
+        """The request for this round is written: the card is this run's from now on."""
         with self.engine.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns))
+            card = _card_of_run(c, run.id)
+            c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
 
     def was_asked(self, run: Run) -> bool:
         with self.engine.begin() as c:
@@ -900,10 +902,17 @@ def _add_posts(c: Connection, card: int | None, posts: Sequence[NewPost], at: da
         c.execute(insert(t.posts).values(**values, created_at=at))
 
 
+def takes_the_card(run: Run) -> bool:
+    """Whether the card tells of this run from its beginning. What went wrong before stays to be read until then: a new
+    try takes the card when somebody is asked, a rollback's own revert never does."""
+    return run.retry_of is None and not (run.kind is RunKind.REVERT and run.asked_by is None)
+
+
 def _insert_run(c: Connection, run: Run, card: int, at: datetime, previous: Sequence[Mapping[str, Any]]) -> None:
     c.execute(insert(t.runs).values(card=card, previous=[dict(each) for each in previous], **_run_columns(run)))
     c.execute(insert(t.run_events).values(run=run.id, at=at, before=None, after=run.state, note=run.reason or ""))
-    c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
+    if takes_the_card(run):
+        c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
 
 
 def _move(c: Connection, run: Run, to: RunState, at: datetime, note: str, changes: Mapping[str, Any]) -> Run:

@@ -250,13 +250,13 @@ def _build_row(store: Store, run: Run | None) -> Any:
 
 
 def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
+    """Of the last build that failed, where the run still has to do with it."""
     if run is None or not (run.returns or run.state is RunState.FAILED):
         return ()
-    previous = [each for each in store.get_previous(run.id) if each.get("diagnostics")]
-    failed = store.get_build(run.commit) if run.commit else None
-    if failed is not None and failed.diagnostics:
-        return failed.diagnostics
-    return tuple(Diagnostic(text) for text in previous[-1]["diagnostics"]) if previous else ()
+    failed = [each["commit"] for each in store.get_previous(run.id) if each.get("diagnostics") and each.get("commit")]
+    commit = run.commit or (failed[-1] if failed else None)
+    build = store.get_build(commit) if commit else None
+    return build.diagnostics if build is not None else ()
 
 
 def _deployment(tools: Tools, run: Run | None) -> DeploymentView | None:

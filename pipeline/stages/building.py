@@ -37,7 +37,10 @@ def after_failure(tools: Tools, run: Run, result: BuildResult) -> Move:
     data = {"diagnostics": errors, "log": str(result.log), "reason": reason, "attempt": run.returns + 1}
     posts = [NewPost(PostKind.BUILD_FAILED, data)]
     if errors and run.kind is RunKind.FIX and run.returns < MOST_RETURNS:
-        attempt = {"what": "did not compile", "diagnostics": errors, "patch": run.patch and run.patch.to_plain()}
+        attempt = {
+            "what": "did not compile", "diagnostics": errors, "commit": run.commit,
+            "patch": run.patch and run.patch.to_plain(),
+        }  # fmt: skip
         tools.store.add_previous(run.id, attempt)
         return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
     gone = {"reason": reason, "commit": None} if errors else {"reason": reason}

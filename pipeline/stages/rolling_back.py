@@ -17,7 +17,8 @@ def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
     data = {"verdict": Verdict.UNHEALTHY, "detail": reason}
     tools.store.move_deployment(
         deployment, "rolling back", tools.now(), runs=RunState.ROLLING_BACK, note=reason,
-        posts=[NewPost(PostKind.VERDICT, data)], verdict=Verdict.UNHEALTHY, reason=reason,
+        posts=[NewPost(PostKind.VERDICT, data)], run_changes={"reason": reason, "verdict": Verdict.UNHEALTHY},
+        verdict=Verdict.UNHEALTHY, reason=reason,
     )  # fmt: skip
     return True
 
