@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,8 +17,10 @@ from typing import Any, TypeVar
 import psutil
 
 import pipeline
+from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.journal import list_recent
 from pipeline.keeper.points import VARIABLE
+from pipeline.keeper.process import end_all, list_tree
 from pipeline.keeper.protocol import (
     BuildFile,
     Desired,
@@ -262,18 +263,22 @@ class KeeperWorld:
             if keeper.poll() is None:
                 keeper.kill()
             keeper.wait(DEADLINE)
-        for pid in self.list_pids():
-            with contextlib.suppress(psutil.Error):
-                process = psutil.Process(pid)
-                if Path(process.cwd()) == self.server:
-                    for each in (*process.children(recursive=True), process):
-                        each.send_signal(signal.SIGKILL)
+        end_all([each for pid in self.list_pids() for each in list_tree(pid) if _runs_in(each, self.server)])
+        # One that was spawned in this very moment has not said its number yet, but carries the mark.
+        end_all([psutil.Process(each.who.pid) for each in list_marked(make_folder_id(self.server))])
 
 
 def _describe(path: Path, files: Path) -> BuildFile:
     content = path.read_bytes()
     name = path.relative_to(files).as_posix()
     return BuildFile(name, name, hashlib.sha256(content).hexdigest(), len(content), executable=name == "worldserver")
+
+
+def _runs_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return Path(process.cwd()) == folder
+    except psutil.Error:
+        return False
 
 
 def _is_zombie(pid: int) -> bool:

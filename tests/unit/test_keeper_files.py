@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -640,3 +641,9 @@ def test_a_process_number_that_was_given_anew_is_another_process() -> None:
     assert who
     assert is_alive(who)
     assert not is_alive(replace(who, create_time=who.create_time - 100))
+
+
+def test_every_fault_point_in_the_keeper_is_on_the_list() -> None:
+    source = "".join(each.read_text(encoding="utf-8") for each in Path(points.__file__).parent.glob("*.py"))
+    used = set(re.findall(r"\bpoint\(\"([a-z.]+)\"\)", source)) | {"swap.step", "stop.stacks", "stop.kill"}
+    assert used == set(points.NAMES)
