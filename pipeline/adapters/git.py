@@ -100,6 +100,7 @@ class GitSource:
         """Index, work tree and branch stand at head; files that are right already keep their time stamps."""
         run = self._repository.run
         run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
+        run("update-index", "-q", "--refresh", accept=(0, 1))  # a touched file would be written anew, and rebuilt
         run("reset", "--quiet", "--hard", head)
         run("clean", "--quiet", "-ffdx")
 

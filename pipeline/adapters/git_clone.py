@@ -64,7 +64,7 @@ def fetch(repository: Repository, remote: str) -> None:
 
 def is_whole(repository: Repository) -> bool:
     """Whether every branch can be read, down to the last file of what only we have."""
-    if not repository.git_dir.is_dir():
+    if not (repository.git_dir / "config").is_file():
         return False
     try:
         refs = repository.run("for-each-ref", "--format=%(objectname)", "refs/heads")
@@ -99,7 +99,8 @@ def _is_readable(repository: Repository, head: str) -> bool:
     objects = "".join(f"{line.split(' ', 1)[0]}\n" for line in listed.lines).encode()
     if listed.status or listed.words:
         return False
-    return not objects or repository.run("cat-file", "--batch", stdin=objects, accept=(0, 1, 128)).status == 0
+    read = repository.run("cat-file", "--batch", stdin=objects, accept=(0, 1, 128)) if objects else listed
+    return not read.status and not read.words
 
 
 def _renew(repository: Repository, checkout: Checkout) -> None:

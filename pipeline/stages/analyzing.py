@@ -38,14 +38,10 @@ def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
 
 
 def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
-    base = crashed_base(tools, crash)
+    base = finding.base_of_answers(tools, crash)
     tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
     tools.store.note_asked(run)
     return command(tools, run, passage)
-
-
-def crashed_base(tools: Tools, crash: Crash | None) -> str | None:
-    return finding.crashed_commit(tools, crash) or finding.running_commit(tools)
 
 
 def command(tools: Tools, run: Run, passage: Passage) -> Step:
@@ -54,7 +50,7 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
         return Stay()
     if not tools.prepared.is_set():
         return Stay()
-    base = crashed_base(tools, tools.store.get_crash_of_run(run.id))
+    base = finding.base_of_answers(tools, tools.store.get_crash_of_run(run.id))
     if base is None:
         return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")
     run = tools.store.begin_attempt(run, tools.now())

@@ -68,4 +68,4 @@ def free_name(tools: Tools, night: date | None = None) -> str:
 
 def seen_by_analyst(tools: Tools, run: Run) -> str | None:
     """The commit that the request of this run named."""
-    return finding.crashed_commit(tools, tools.store.get_crash_of_run(run.id)) or finding.running_commit(tools)
+    return finding.base_of_answers(tools, tools.store.get_crash_of_run(run.id))

@@ -41,6 +41,14 @@ def crashed_commit(tools: Tools, crash: Crash | None) -> str | None:
     return resolve(tools, revision) if revision and not revision.endswith("+") else None
 
 
+def base_of_answers(tools: Tools, crash: Crash | None) -> str | None:
+    """The commit that an answer starts from: the one that crashed, unless its build was taken back since."""
+    build = tools.store.get_build(crash.exit.build) if crash is not None and crash.exit.build else None
+    if build is not None and build.bad:
+        return running_commit(tools)
+    return crashed_commit(tools, crash) or running_commit(tools)
+
+
 def resolve(tools: Tools, revision: str | None) -> str | None:
     """The full hash; None also while there is no clone yet (the first one of a large repository takes minutes)."""
     return tools.source.resolve(revision) if revision and tools.prepared.is_set() else None

@@ -10,6 +10,8 @@ from pipeline.model import FixState, Patch, PostKind, Run, RunKind, RunState, Ve
 from pipeline.store import Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
+WORSE = "the fix made the server worse and was taken back"
+
 
 def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
     """The wish that follows (wish.py) names the build before."""
@@ -40,8 +42,28 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
         over_at=tools.now(),
     )  # fmt: skip
-    try_again(tools, [run for run in runs if run.kind is RunKind.FIX], "the fix made the server worse", reason)
+    fixes = [run for run in runs if run.kind is RunKind.FIX]
+    if not hand_over(tools, deployment, fixes, reason):
+        try_again(tools, fixes, WORSE, reason)
     return True
+
+
+def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], reason: str) -> bool:
+    """The crash of the new build has a run of its own: it learns what was tried. Whether there is one."""
+    crashes = tools.store.list_crashes_of_build(deployment.build, deployment.created_at)
+    begun = {crash.run for crash in crashes if crash.judged == "run" and crash.run is not None}
+    for run in begun:
+        for fix in fixes:
+            tools.store.add_previous(run, attempt_of(fix, WORSE, reason))
+    return bool(begun)
+
+
+def attempt_of(run: Run, what: str, detail: str) -> dict[str, object]:
+    return {
+        "what": what, "detail": detail, "signature": run.signature.exact if run.signature else None,
+        "summary": run.analysis.summary if run.analysis else None, "commit": run.commit,
+        "patch": run.patch.to_plain() if run.patch else None,
+    }  # fmt: skip
 
 
 def pause(tools: Tools, reason: str) -> None:
@@ -68,9 +90,8 @@ def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> N
 
 
 def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None:
-    """A new analysis with what was tried, where tries are left. One that crashed in the soak has its run already."""
+    """A new analysis with what was tried, where tries are left."""
     for run in runs:
-        attempt = {"what": what, "detail": detail, "commit": run.commit, "patch": run.patch and run.patch.to_plain()}
         tonight = [each for each in same_crash(tools, run) if each.night == run.night]
         if run.signature is None or len(tonight) >= tools.realm.max_tries or any(e.retry_of == run.id for e in tonight):
             continue
@@ -80,7 +101,7 @@ def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None
             new_id, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now,
             request_id=new_id, retry_of=run.id, analysis=run.analysis,
         )  # fmt: skip
-        previous = (*tools.store.get_previous(run.id), attempt)
+        previous = (*tools.store.get_previous(run.id), attempt_of(run, what, detail))
         tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id), previous=previous)
 
 

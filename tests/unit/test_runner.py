@@ -97,7 +97,10 @@ async def test_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_beh
     assert world.expect(worse, RunState.ANALYZING).request_id not in world.analyst.requests
     assert isinstance(await world.orders.resume(OPERATOR), Done)
     await world.settle()
-    assert world.get(worse).request_id in world.analyst.requests
+    request = world.analyst.requests[world.get(worse).request_id or ""]
+    assert request["base_commit"] == BASE
+    assert request["previous_attempts"][0]["commit"] == world.get(run).commit
+    assert [each.kind for each in world.runs()].count(RunKind.FIX) == 2
 
 
 async def _is_reverted_and_paused(world: World) -> None:
