@@ -161,6 +161,8 @@ class Runner:
         finally:
             self._passages.pop(run.id, None)
         await self._apply(run, step)
+        if step == Stay(seconds=0):
+            self._news()
 
     async def _change(self) -> None:
         """Takes the run in the lane, else the oldest that may enter it, one stage on; then again. Idle, it warms up."""

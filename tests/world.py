@@ -54,7 +54,7 @@ from pipeline.model import (
     WholeFile,
 )
 from pipeline.orders import Orders
-from pipeline.ports import AnalystFailed, Answer, Diverged, ExitEvidence, PatchLimits, Pushed
+from pipeline.ports import AnalystFailed, AnalystWork, Answer, Diverged, ExitEvidence, PatchLimits, Pushed
 from pipeline.runner import Runner
 from pipeline.store import Codec, Store, open_engine
 from pipeline.tables import metadata
@@ -363,6 +363,8 @@ class FakeAnalyst:
         self.completed: list[Answer] = []
         self.rejected: list[Answer] = []
         self.has_command = False
+        self.command_answer: Patch | None = None  # None = the command fails
+        self.commanded: list[str] = []
 
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         self.requests[request_id] = dict(request)
@@ -380,7 +382,12 @@ class FakeAnalyst:
 
     def remove_leftovers(self) -> None: ...
 
-    def run_command(self, work: Any) -> AnalystFailed | None:
+    def run_command(self, work: AnalystWork) -> AnalystFailed | None:
+        self.commanded.append(work.request_id)
+        if self.command_answer is None:
+            return AnalystFailed("it ended with code 1")
+        response = Response(work.request_id, Analysis(summary="A cause."), self.command_answer)
+        self.lying.append(Answer(Path("response.json"), f"by {work.request_id}", response, None, work.request_id))
         return None
 
 

@@ -67,7 +67,7 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     tools.store.note_commanded(run)
     if failed is not None:
         return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")
-    return Stay()
+    return Stay(seconds=0)  # its answer lies in the queue
 
 
 def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | None) -> dict[str, object]:

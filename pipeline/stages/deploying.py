@@ -100,8 +100,11 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
 
 
 def withdraw_standby(tools: Tools, reason: str) -> None:
-    """Takes the build that stands by from the keeper before the order that asks for it is answered."""
-    tools.store.drop_standby(tools.now(), reason)
+    """Takes the build that stands by from the keeper before the order that asks for it is answered. One that a crash
+    has put in by now is judged like any other: taking it away would restart the server."""
+    observed = tools.keeper.observed()
+    if observed is None or not adopt_standby(tools, observed):
+        tools.store.drop_standby(tools.now(), reason)
     wish.reconcile(tools)
 
 

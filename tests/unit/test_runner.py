@@ -1,12 +1,15 @@
 """What the runner decides, told over a fake world with a real database."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
+from pipeline import intake
 from pipeline.keeper.protocol import Hold
 from pipeline.model import (
+    Analysis,
     Approval,
     Diagnostic,
     Done,
@@ -15,11 +18,15 @@ from pipeline.model import (
     Patch,
     PostKind,
     Question,
+    Response,
     RunKind,
     RunState,
     Verdict,
     WholeFile,
 )
+from pipeline.ports import Answer
+from pipeline.runner import apply_step, deploy_once, next_change, take_step
+from pipeline.tools import Passage
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 
@@ -321,17 +328,9 @@ async def test_tries_are_bounded(world: World) -> None:
 
 
 async def test_an_answer_to_nobody_is_rejected_and_told_once(world: World) -> None:
-    run = await world.crash("Map::Update")
-    stranger = run.__class__(**{**run.__dict__, "request_id": "deadbeef"})
-    world.store.get_run(stranger.id)
-    from pathlib import Path as P
-
-    from pipeline.model import Analysis, Response
-    from pipeline.ports import Answer
-
     response = Response("deadbeef", Analysis(), GOOD)
     for _ in range(2):
-        world.analyst.lying.append(Answer(P("response_deadbeef.json"), "d", response, None, "deadbeef"))
+        world.analyst.lying.append(Answer(Path("response_deadbeef.json"), "d", response, None, "deadbeef"))
         await world.settle()
     assert len(world.analyst.rejected) + len(world.analyst.completed) == 2
     told = [post for post in world.posts() if post.kind is PostKind.REJECTED_RESPONSE]
@@ -362,25 +361,16 @@ async def test_a_restart_in_every_state_loses_nothing(tmp_path: Path) -> None:
         folder.mkdir()
         world = await World(folder).start()
         run = await world.crash("Map::Update")
-        await _step_and_kill(world, run, kill_after)
+        await _step_and_kill(world, kill_after)
         await world.pass_time(minutes=3)
         world.expect(run, RunState.SUCCEEDED)
         assert world.source.remote["overnight-20261122"] == world.get(run).commit
         assert sum(commit.run == run.id for commit in world.source.commits.values()) == 1
 
 
-async def _step_and_kill(world: World, run: object, steps: int) -> None:
-    from pipeline import intake
-    from pipeline.runner import apply_step, deploy_once, next_change, take_step
-    from pipeline.tools import Passage
-
+async def _step_and_kill(world: World, steps: int) -> None:
     request = world.runs("Map::Update")[-1].request_id or ""
-    from pathlib import Path as P
-
-    from pipeline.model import Analysis, Response
-    from pipeline.ports import Answer
-
-    world.analyst.lying.append(Answer(P("r.json"), "digest", Response(request, Analysis(), GOOD), None, request))
+    world.analyst.lying.append(Answer(Path("r.json"), "digest", Response(request, Analysis(), GOOD), None, request))
     for number in range(steps):
         if number == 0:
             intake.take_answers(world.tools)
@@ -399,3 +389,51 @@ async def test_what_runs_is_built_once_before_the_first_crash(world: World) -> N
     assert world.builder.warmed == [BASE]
     await world.pass_time(hours=1)
     assert world.builder.warmed == [BASE]
+
+
+async def test_a_command_that_answers_heals_without_a_hand(world: World) -> None:
+    world.analyst.has_command = True
+    world.analyst.command_answer = GOOD
+    run = await world.crash("Map::Update")
+    world.expect(run, RunState.VERIFYING)
+    assert world.analyst.commanded == [run.request_id]
+
+
+async def test_a_command_that_fails_is_said_and_not_repeated(world: World) -> None:
+    world.analyst.has_command = True
+    run = await world.crash("Map::Update")
+    await world.pass_time(minutes=5)
+    assert world.expect(run, RunState.ANALYZING).reason == "the analyst gave no answer: it ended with code 1"
+    assert world.analyst.commanded == [run.request_id]
+
+
+async def test_a_restart_is_ordered_told_and_carried_out_when_due(world: World) -> None:
+    world.players.online = 2
+    starts = world.keeper.starts
+    done = await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "new maps")
+    assert isinstance(done, Done)
+    await world.pass_time(seconds=30)
+    assert world.keeper.starts == starts
+    assert world.console.said == ["announce Server restart in 30 seconds."]
+    await world.pass_time(seconds=31)
+    assert world.keeper.starts == starts + 1
+    assert world.console.said[-1] == "saveall"
+
+
+async def test_a_cancelled_restart_does_not_happen(world: World) -> None:
+    starts = world.keeper.starts
+    done = await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "")
+    assert isinstance(done, Done)
+    assert isinstance(await world.orders.cancel_order(done.order or 0, OPERATOR), Done)
+    await world.pass_time(minutes=2)
+    assert world.keeper.starts == starts
+    assert isinstance(await world.orders.cancel_order(done.order or 0, OPERATOR), Impossible)
+
+
+async def test_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(world: World) -> None:
+    starts = world.keeper.starts
+    await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "")
+    world.restart()
+    await world.pass_time(minutes=7)
+    assert world.keeper.starts == starts
+    assert [post.data["what"] for post in world.posts() if post.kind is PostKind.ORDER] == ["lapsed"]
