@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import os
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +43,14 @@ void Map::Update(uint32 diff)
 """
 
 
+USUAL: dict[str, str | bytes] = {"src/game/Map.cpp": MAP_CPP, "CMakeLists.txt": "project(x)\n", "sql/a.sql": "--\n"}
+
+
 def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
     """The plain git of a user, with no configuration of this machine."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | CLEAN
     done = subprocess.run(
-        ["git", *arguments], cwd=folder, env={**os.environ, **CLEAN}, input=stdin, capture_output=True, timeout=60
+        ["git", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, timeout=60
     )
     assert done.returncode == 0, f"git {arguments} in {folder}: {done.stderr.decode()}"
     return done.stdout.decode().strip()
@@ -99,7 +107,7 @@ def make_checkout(folder: Path, files: dict[str, str | bytes] | None = None) -> 
     git(user, "config", "core.autocrlf", "false")
     git(user, "remote", "add", "origin", "../remote.git")
     made = Checkout(user, remote)
-    made.commit(files or {"src/game/Map.cpp": MAP_CPP, "CMakeLists.txt": "project(x)\n", "sql/a.sql": "--\n"}, "start")
+    made.commit(files or USUAL, "start")
     git(user, "push", "-q", "origin", "master")
     return made
 
@@ -145,6 +153,9 @@ class Bed:
 
 
 def make_bed(folder: Path, files: dict[str, str | bytes] | None = None, **settings: Any) -> Bed:
+    """With other files than the usual ones it is built step by step, else copied from one that was."""
+    if files is None:
+        return _copy_bed(_template(), folder, **settings)
     checkout = make_checkout(folder, files)
     source = make_source(folder, checkout, **settings)
     source.prepare()
@@ -152,6 +163,23 @@ def make_bed(folder: Path, files: dict[str, str | bytes] | None = None, **settin
     source.begin(NIGHT, base)
     source.restore(NIGHT, base)
     return Bed(checkout, folder / "state", source, base)
+
+
+@functools.cache
+def _template() -> Bed:
+    kept = tempfile.TemporaryDirectory(prefix="spirit-healer-test-")
+    atexit.register(kept.cleanup)
+    folder = Path(kept.name).resolve()
+    return make_bed(folder, USUAL)
+
+
+def _copy_bed(template: Bed, folder: Path, **settings: Any) -> Bed:
+    shutil.copytree(template.state.parent, folder, symlinks=True, dirs_exist_ok=True)
+    config = folder / "state" / "source" / ".git" / "config"
+    config.write_text(config.read_text().replace(str(template.state.parent), str(folder.resolve())))
+    checkout = Checkout(folder / "user", folder / "remote.git")
+    bed = Bed(checkout, folder / "state", make_source(folder, checkout, **settings), template.base)
+    return bed.reset()
 
 
 def make_source(folder: Path, checkout: Checkout, **settings: Any) -> GitSource:

@@ -8,25 +8,36 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pipeline.adapters import git_clone, git_history
 from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url
-from pipeline.adapters.git_checkout import Checkout
+from pipeline.adapters.git_checkout import Checkout, refuse_nested
 from pipeline.adapters.git_process import Actor, GitFailed, GitProgram
 from pipeline.adapters.git_remote import OURS, Remote
 from pipeline.adapters.git_repository import Repository
 from pipeline.adapters.patch_bench import PatchBench
 from pipeline.adapters.patching import Computed, compute
-from pipeline.errors import RemoteUnreachable, SourceUnusable
+from pipeline.errors import SourceUnusable, TransientError
 from pipeline.model import Change, Commit, Patch
 from pipeline.ports import Diverged, PatchLimits, Pushed, Review
 
 __all__ = ["GitSource"]
 
 _NOREPLY = "noreply@spirit-healer.invalid"
+
+
+@dataclass(frozen=True)
+class _WorkedOut:
+    """A patch worked out at a commit, its bench still standing."""
+
+    question: tuple[Patch, str, str | None, PatchLimits]
+    bench: PatchBench
+    computed: Computed
+    stack: contextlib.ExitStack
 
 
 class GitSource:
@@ -59,15 +70,25 @@ class GitSource:
         self._writing = threading.RLock()  # one writer of the clone at a time
         self._pushing = threading.RLock()
         self._sought: set[str] = set()  # revisions that the remote was asked for already
+        self._worked_out: _WorkedOut | None = None  # by the last check, for the apply that follows it
+        self._exact: tuple[str, str] | None = None  # branch and head that the work tree is known to stand at
         self._read_commit = lru_cache(maxsize=4096)(self._read_commit_of)
 
     # --- the clone ---------------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         with self._pushing, self._writing:
+            self._forget()
             git_clone.prepare(self._repository, self._checkout, self._remote.name)
-            self._sought.clear()
-            self._read_commit.cache_clear()
+
+    def _forget(self) -> None:
+        """What was known of a clone that may be another one now."""
+        self._sought.clear()
+        self._read_commit.cache_clear()
+        self._repository.known.clear()
+        self._remote.known.clear()
+        self._exact = None
+        self._put_away()
 
     def begin(self, branch: str, base: str) -> None:
         self._check_ours(branch)
@@ -80,6 +101,8 @@ class GitSource:
     def restore(self, branch: str, head: str) -> None:
         self._check_ours(branch)
         with self._writing:
+            if self._exact == (branch, head):
+                return
             try:
                 self._set_exactly(branch, self._repository.get_commit(head))
             except GitFailed:  # an index or an object that a power cut left half written
@@ -89,11 +112,14 @@ class GitSource:
 
     def stand_on(self, commit: str) -> None:
         with self._writing:
+            self._exact = None
             full = self._repository.get_commit(commit)
             self._repository.run("update-ref", "--no-deref", "HEAD", full)
             self._repository.run("reset", "--quiet", "--hard", full)
 
     def work_tree(self) -> Path:
+        """Whoever asks may write there (a build does): it is made exact again before its next use."""
+        self._exact = None
         return self._repository.folder
 
     def _set_exactly(self, branch: str, head: str) -> None:
@@ -116,7 +142,8 @@ class GitSource:
     def resolve(self, revision: str) -> str | None:
         """Asks the checkout, then once the remote, for what our clone does not have."""
         if (found := self._find(revision)) is None:
-            self._fetch_checkout()
+            with contextlib.suppress(SourceUnusable, TransientError):  # not to be found is an answer, too
+                self._fetch_checkout()
             if (found := self._find(revision)) is None:
                 self._fetch_nights(revision)
                 found = self._find(revision)
@@ -178,10 +205,11 @@ class GitSource:
 
     def _fetch_nights(self, revision: str) -> None:
         """A state folder that was lost is the reason to look there; a remote that is gone is none to fail."""
-        if revision not in self._sought:
-            self._sought.add(revision)
-            with self._writing, contextlib.suppress(RemoteUnreachable):
-                self._remote.fetch_nights()
+        if revision in self._sought:
+            return
+        self._sought.add(revision)
+        with self._pushing, contextlib.suppress(SourceUnusable, TransientError):
+            self._remote.fetch_nights()
 
     def _read_commit_of(self, hash_: str) -> Commit:
         return self._repository.list_commits(self._repository.get_commit(hash_), "--no-walk")[0]
@@ -193,19 +221,44 @@ class GitSource:
             branch = self._current_branch()
             self._check_ours(branch or "HEAD")
             head = self._repository.get_commit("HEAD")
-            with PatchBench(self._repository) as bench:
-                computed = compute(bench, patch, head, since, limits, self._review)
-                bench.keep()
+            computed = self._take_out(patch, head, since, limits)
             commit = self._make_commit(computed, head, name_reverts(message, self._name_all(patch.reverts)))
             with self._undone_on_failure(head):
+                self._exact = None
                 self._repository.run("reset", "--quiet", "--hard", commit)
+                self._exact = (branch or "", commit)
             return self.commit(commit)
 
     def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
-        with PatchBench(self._repository) as bench:
+        with self._writing:
             head = self._repository.get_commit(at)
+            work = self._work_out(patch, head, since, limits)
+            return list(work.computed.changes), work.bench.diff(head, work.computed.tree)
+
+    def _work_out(self, patch: Patch, head: str, since: str | None, limits: PatchLimits) -> _WorkedOut:
+        """Raises Refused, and leaves nothing then. What it made is kept for the apply that follows."""
+        self._put_away()
+        with contextlib.ExitStack() as stack:
+            bench = stack.enter_context(PatchBench(self._repository))
             computed = compute(bench, patch, head, since, limits, self._review)
-            return list(computed.changes), bench.diff(head, computed.tree)
+            self._worked_out = _WorkedOut((patch, head, since, limits), bench, computed, stack.pop_all())
+        return self._worked_out
+
+    def _take_out(self, patch: Patch, head: str, since: str | None, limits: PatchLimits) -> Computed:
+        """The same, its objects in our clone now."""
+        work = self._worked_out
+        if work is None or work.question != (patch, head, since, limits):
+            work = self._work_out(patch, head, since, limits)
+        try:
+            work.bench.keep()
+        finally:
+            self._put_away()
+        return work.computed
+
+    def _put_away(self) -> None:
+        if self._worked_out is not None:
+            self._worked_out.stack.close()
+            self._worked_out = None
 
     def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
         with self._pushing:
@@ -214,6 +267,15 @@ class GitSource:
     def remote_head(self, branch: str) -> str | None:
         with self._pushing:
             return self._remote.head(branch)
+
+    def rehearse_push(self, branch: str) -> None:
+        """Whether a push would be taken, without one. Raises RemoteUnreachable, DefiniteError."""
+        with self._pushing:
+            self._remote.rehearse(branch, self.base_head())
+
+    def list_nested(self) -> list[str]:
+        """What of the source lies in repositories of its own, a sentence each."""
+        return refuse_nested(self._checkout.folder, self._repository.program)
 
     def _make_commit(self, computed: Computed, head: str, message: str) -> str:
         parents = [part for each in (head, computed.merged) if each for part in ("-p", each)]

@@ -70,10 +70,10 @@ class Checkout:
         return f"SOURCE_DIR ({self.folder}) cannot be read: {fault}"
 
 
-def refuse_nested(source_dir: Path, program: GitProgram) -> list[str]:
+def refuse_nested(source_dir: Path, program: GitProgram | None = None) -> list[str]:
     """What of the source is in repositories of its own, a sentence each: fixes there could be neither committed nor
     pushed (AzerothCore's modules are cloned by hand into `modules/`)."""
-    submodules = Checkout(program, source_dir).list_submodules()
+    submodules = Checkout(program or GitProgram(source_dir), source_dir).list_submodules()
     cloned = [path for path in _list_clones(source_dir) if path not in submodules]
     return [f"`{path}` is a submodule: fixes to it cannot be committed" for path in submodules] + [
         f"`{path}` is a repository of its own inside SOURCE_DIR: our clone would not contain it" for path in cloned

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import stamina
 
@@ -25,12 +25,12 @@ class Remote:
     attempts: int = 3
     backoff: float = 1.0  # seconds before the second attempt, doubled before each further one
     timeout: float = 120.0  # seconds of one call
+    known: dict[str, str | None] = field(default_factory=dict, compare=False)  # its address, asked for once
 
     def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
         """Looks, then pushes; idempotent. Raises RemoteUnreachable after the last attempt, DefiniteError when the
         remote refuses."""
-        if not OURS.fullmatch(branch) or branch == self.base_branch:
-            raise DefiniteError(f"the branch {branch!r} is not one of ours: it is never pushed")
+        self._check_ours(branch)
         retries = stamina.retry_context(
             on=RemoteUnreachable, attempts=self.attempts, timeout=None, wait_initial=self.backoff, wait_jitter=0
         )
@@ -39,9 +39,15 @@ class Remote:
                 return self._publish_once(branch, head, known)
         raise AssertionError("stamina ends with a result or an error")
 
+    def rehearse(self, branch: str, head: str) -> None:
+        """Asks the remote whether it would take a push. Raises RemoteUnreachable, DefiniteError."""
+        self._check_ours(branch)
+        self._push(branch, head, "--dry-run")
+
     def url(self) -> str | None:
-        """Where it is pushed to, None where the checkout names no such remote."""
-        return self.repository.run("config", "--local", "--get", f"remote.{self.name}.url", accept=(0, 1)).text or None
+        """Where it is pushed to, None where the checkout names no such remote or there is no clone yet."""
+        key = f"remote.{self.name}.url"
+        return self.repository.run("config", "--local", "--get", key, accept=(0, 1, 128)).text or None
 
     def head(self, branch: str) -> str | None:
         """Where the branch stands on the remote. Raises RemoteUnreachable."""
@@ -70,9 +76,13 @@ class Remote:
     def _is_behind(self, there: str, head: str) -> bool:
         return self.repository.find_commit(there) is not None and self.repository.contains(head, there)
 
-    def _push(self, branch: str, head: str) -> Pushed | Diverged:
+    def _check_ours(self, branch: str) -> None:
+        if not OURS.fullmatch(branch) or branch == self.base_branch:
+            raise DefiniteError(f"the branch {branch!r} is not one of ours: it is never pushed")
+
+    def _push(self, branch: str, head: str, *more: str) -> Pushed | Diverged:
         options = ("--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no")
-        answer = self._ask("push", *options, self.name, f"{head}:refs/heads/{branch}")
+        answer = self._ask("push", *options, *more, self.name, f"{head}:refs/heads/{branch}")
         if answer.status == 0:
             return Pushed(head)
         verdict = next((line for line in answer.text.splitlines() if line.startswith("!")), "")
