@@ -1,0 +1,33 @@
+"""Who answers: the queue, and ANALYST_COMMAND where there is one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from bot.doctor.finding import Finding, fail, ok, warn
+from bot.settings import Settings
+from pipeline.adapters import toolchain
+
+
+def check_analyst(settings: Settings) -> Iterator[Finding]:
+    command = settings.analyst_command
+    if not command:
+        yield ok("ANALYST_COMMAND", f"none: requests wait in {settings.queue_dir} for whoever answers them")
+        return
+    program = toolchain.find_tool(command[0])
+    if program is None:
+        yield fail("ANALYST_COMMAND", f"{command[0]} was not found", "give its full path, or put its folder on PATH")
+    else:
+        yield ok("ANALYST_COMMAND", str(program))
+    words = " ".join(command)
+    if not any(mark in words for mark in ("{request}", "{worktree}")):
+        yield warn(
+            "ANALYST_COMMAND",
+            "names neither {request} nor {worktree}, so it cannot know what it is asked",
+            "hand it {request}, the request's file",
+        )
+    if missing := [name for name in settings.analyst_env if name not in os.environ]:
+        yield warn(
+            "ANALYST_ENV", f"{', '.join(missing)} not set in the environment of the bot", "set it there, not in .env"
+        )

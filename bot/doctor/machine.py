@@ -1,0 +1,146 @@
+"""The machine: who else looks after the server, whether a crash leaves a core, and what reads it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bot import realm
+from bot.doctor.finding import Finding, fail, ok, warn
+from bot.settings import Settings
+from pipeline.adapters.toolchain import find_tool
+from pipeline.keeper import foreign
+
+UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("~/.config/systemd/user"))
+PM2_DUMP = Path("~/.pm2/dump.pm2")
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+_CURE = "take the server out of it (stop and disable it there): two of them would start two servers"
+
+
+# --- other supervisors -----------------------------------------------------------------------------------------------
+
+
+def check_supervisors(settings: Settings) -> Iterator[Finding]:
+    found = [*list_live(settings), *list_units(settings), *list_pm2(settings)]
+    yield from found or [ok("supervisors", "nobody else looks after this server")]
+
+
+def list_live(settings: Settings) -> Iterator[Finding]:
+    """Servers of this folder that run now, and who would start them again."""
+    own = foreign.read_cgroup("self")
+    folder = settings.server_dir.resolve()
+    for each in foreign.find_servers(folder, realm.program(settings), settings.server_command):
+        supervisor = foreign.find_supervisor(each, own)
+        if supervisor is not None:
+            yield fail(
+                "supervisors", f"the server (process {each.who.pid}) is looked after by {supervisor.name}", _CURE
+            )
+        else:
+            yield ok("supervisors", f"the server runs (process {each.who.pid}); it will be adopted as it is")
+
+
+def list_units(settings: Settings, folders: Iterable[Path] = UNIT_FOLDERS) -> Iterator[Finding]:
+    """systemd units that start a program of SERVER_DIR. One that runs spirit-healer is meant to be there."""
+    for folder in folders:
+        for unit in sorted(folder.expanduser().glob("*.service")):
+            lines = [line for line in _read(unit).splitlines() if line.startswith(("ExecStart=", "WorkingDirectory="))]
+            text = "\n".join(lines)
+            if _names(text, settings.server_dir) and "spirit-healer" not in text:
+                yield warn("supervisors", f"the systemd unit {unit.name} works in SERVER_DIR", _CURE)
+
+
+def list_pm2(settings: Settings, dump: Path = PM2_DUMP) -> Iterator[Finding]:
+    if _names(_read(dump.expanduser()), settings.server_dir):
+        yield warn(
+            "supervisors",
+            "pm2 has saved a process of SERVER_DIR, and starts it with the machine",
+            "pm2 delete it, then pm2 save",
+        )
+
+
+def _names(text: str, folder: Path) -> bool:
+    """Whether a path in SERVER_DIR stands in the text."""
+    return any(re.search(re.escape(str(each)) + r"(?![\w.-])", text) for each in {folder, folder.resolve()})
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+# --- cores -----------------------------------------------------------------------------------------------------------
+
+
+def check_cores(settings: Settings) -> Iterator[Finding]:
+    if sys.platform != "linux":
+        yield ok("cores", "not looked for on this system: the server writes its own reports")
+        return
+    import resource
+
+    yield from judge_cores(
+        _read(CORE_PATTERN).strip(), resource.getrlimit(resource.RLIMIT_CORE)[1], settings.server_dir
+    )
+
+
+def judge_cores(pattern: str, hard_limit: int, server_dir: Path) -> Iterator[Finding]:
+    """`hard_limit` in bytes, -1 = none: the keeper raises the soft one to it."""
+    if hard_limit == 0:
+        yield warn(
+            "cores",
+            "are forbidden here (hard limit 0), so that a crash leaves no stack",
+            "raise it: LimitCORE=infinity in the unit, or `* hard core unlimited` in /etc/security/limits.conf",
+        )
+    elif pattern.startswith("|"):
+        yield warn(
+            "cores",
+            f"go to another program ({pattern[1:].split()[0]}), not to a file that we could read",
+            "sysctl -w kernel.core_pattern=core.%p, and the same in /etc/sysctl.d/",
+        )
+    elif not pattern:
+        yield warn("cores", "have no name (kernel.core_pattern is empty)", "sysctl -w kernel.core_pattern=core.%p")
+    else:
+        yield _judge_folder(pattern, (server_dir / pattern).parent)
+
+
+def _judge_folder(pattern: str, folder: Path) -> Finding:
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        return ok("cores", f"are written to {folder} ({pattern})")
+    return warn(
+        "cores", f"would go to {folder}, which cannot be written", "make it, or sysctl -w kernel.core_pattern=core.%p"
+    )
+
+
+# --- debuggers -------------------------------------------------------------------------------------------------------
+
+
+def check_debugger(settings: Settings) -> Iterator[Finding]:
+    yield judge_debugger(sys.platform)
+
+
+def judge_debugger(platform: str) -> Finding:
+    """gdb reads cores; on Windows lldb reads minidumps."""
+    if platform == "win32":
+        found = find_lldb()
+        cure = "winget install LLVM.LLVM"
+        return (
+            ok("lldb", str(found)) if found else warn("lldb", "was not found: a minidump is read without a stack", cure)
+        )
+    gdb = find_tool("gdb")
+    if gdb is None:
+        return warn(
+            "gdb",
+            "was not found: a crash is known by its signal alone",
+            "install gdb (Debian, Ubuntu: apt install gdb)",
+        )
+    return ok("gdb", str(gdb))
+
+
+def find_lldb() -> Path | None:
+    """`lldb`, or the newest `lldb-N`."""
+    versions = (find_tool(f"lldb-{number}") for number in range(40, 10, -1))
+    return find_tool("lldb") or next((each for each in versions if each), None)

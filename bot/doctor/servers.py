@@ -1,0 +1,153 @@
+"""The server as it lies there: its program, its logs, what they say, and its console."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from bot import realm
+from bot.doctor.finding import Finding, fail, ok, warn
+from bot.doctor.ports import is_open
+from bot.settings import Settings
+from pipeline.adapters.console import ServerConsole, parse_console
+from pipeline.adapters.git_process import GitProgram
+from pipeline.errors import ConsoleUnavailable, PipelineError
+from pipeline.keeper.protocol import ReadyRule
+
+SECONDS = 5.0
+_MOST_LOG = 64 << 20  # bytes of a log that are read, from its beginning
+_LONGEST_LINE = 64 << 10  # bytes
+
+
+def check_program(settings: Settings) -> Iterator[Finding]:
+    program = realm.program(settings)
+    found: str | None = shutil.which(str(program))
+    if found is not None:
+        yield ok("SERVER_COMMAND", found)
+    elif program.is_file() or (settings.server_dir / program).is_file():
+        yield fail("SERVER_COMMAND", f"{program} may not be run", f"chmod +x {program}")
+    else:
+        yield fail(
+            "SERVER_COMMAND",
+            f"{settings.server_command[0]} is neither in SERVER_DIR nor on PATH",
+            "begin it with the program's path, relative to SERVER_DIR or in full",
+        )
+
+
+def check_logs(settings: Settings) -> Iterator[Finding]:
+    logs = realm.below(settings.server_dir, settings.server_logs)
+    there = [each for each in logs if each.is_file()]
+    if not there:
+        yield warn(
+            "SERVER_LOGS",
+            f"none of {', '.join(map(str, settings.server_logs))} is there yet",
+            "start the server once; if it has run already, name its logs (LogsDir in worldserver.conf)",
+        )
+        return
+    yield ok("SERVER_LOGS", ", ".join(map(str, there)))
+    pattern = re.compile(settings.server_ready_pattern.encode())
+    lines = (line for log in there for line in read_lines(log))
+    seen = next((line for line in lines if pattern.search(line)), None)
+    if seen is not None:
+        yield ok("SERVER_READY_PATTERN", f"matches: {seen.decode(errors='replace').strip()[:120]}")
+    else:
+        yield warn(
+            "SERVER_READY_PATTERN",
+            "matches no line of the logs as they are now: no start would count as ready",
+            "copy the line that your server writes when it is up (special characters behind a backslash)",
+        )
+
+
+def check_revision(settings: Settings) -> Iterator[Finding]:
+    """Whether the base of the first fix is known."""
+    if settings.server_commit is not None:
+        yield _check_commit(settings, "SERVER_COMMIT", settings.server_commit)
+        return
+    rule = re.compile(ReadyRule().revision.encode())
+    logs = realm.below(settings.server_dir, settings.server_logs)
+    found = next((hit for log in logs if log.is_file() for line in read_lines(log) if (hit := rule.search(line))), None)
+    if found is None:
+        yield warn(
+            "SERVER_COMMIT",
+            "the logs do not say what commit the server was built from",
+            "name it in SERVER_COMMIT; else an operator is asked before the first fix",
+        )
+    elif found["dirty"]:
+        yield warn(
+            "SERVER_COMMIT",
+            f"the server was built from {found['hash'].decode()} with changes of its own (`+`)",
+            "commit them and build anew, or name the commit to begin at in SERVER_COMMIT",
+        )
+    else:
+        yield _check_commit(settings, "revision", found["hash"].decode())
+
+
+def _check_commit(settings: Settings, name: str, commit: str) -> Finding:
+    cure = "fetch it into SOURCE_DIR, or name in SERVER_COMMIT the commit that the server was built from"
+    try:
+        seen = GitProgram(settings.state_dir).run(
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            f"{commit}^{{commit}}",
+            cwd=settings.source_dir,
+            accept=(0, 1, 128),
+            timeout=SECONDS,
+        )
+    except PipelineError as fault:
+        return warn(name, f"{commit} could not be looked up ({fault})", cure)
+    if seen.status:
+        return warn(name, f"{commit} is no commit of SOURCE_DIR", cure)
+    return ok(name, f"{commit} is in SOURCE_DIR")
+
+
+def read_lines(log: Path) -> Iterator[bytes]:
+    """The lines of a log's first part; a server begins its log anew at each start."""
+    try:
+        with log.open("rb") as file:
+            while (line := file.readline(_LONGEST_LINE)) and file.tell() < _MOST_LOG:
+                yield line
+    except OSError:
+        return
+
+
+def check_console(settings: Settings) -> Iterator[Finding]:
+    password = settings.server_console_password
+    try:
+        console = parse_console(
+            settings.server_console,
+            settings.server_console_user or "",
+            password.get_secret_value() if password else "",
+            SECONDS,
+        )
+    except ValueError as fault:
+        yield fail("SERVER_CONSOLE", str(fault), "write it as soap://127.0.0.1:7878, ra://127.0.0.1:3443 or signal")
+        return
+    if console is None:
+        yield warn(
+            "SERVER_CONSOLE",
+            "signal: players are not told of a restart, and nothing is saved before the stop begins",
+            "switch SOAP on in worldserver.conf and name it, with an account, in SERVER_CONSOLE",
+        )
+        return
+    try:
+        yield ok("SERVER_CONSOLE", f"answers: {ServerConsole(console).info().strip().splitlines()[0][:120]}")
+    except (ConsoleUnavailable, IndexError) as fault:
+        yield _explain(settings, str(fault))
+
+
+def _explain(settings: Settings, words: str) -> Finding:
+    if settings.server_port and not is_open(settings.server_port):
+        return warn(
+            "SERVER_CONSOLE",
+            f"could not be tried, the server does not run ({words})",
+            "start the server, then ask again",
+        )
+    return fail(
+        "SERVER_CONSOLE",
+        f"does not work ({words})",
+        "see SOAP.Enabled or Ra.Enable in worldserver.conf; the account needs security level 3 for all realms (-1)",
+    )

@@ -1,0 +1,118 @@
+"""The source: git, the checkout, what lies in it, and whether the night branch can be pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bot.doctor.finding import Finding, fail, ok, warn
+from bot.settings import Settings
+from pipeline.adapters.git_checkout import Checkout, refuse_nested
+from pipeline.adapters.git_process import GitProgram, last_words, redact_urls
+from pipeline.errors import PipelineError, SourceUnusable, ToolMissing
+
+SECONDS = 20.0
+TRIAL_BRANCH = "overnight-19700101"  # of the form that we push; a dry run makes nothing
+_SHOWN = 5
+
+
+def check_source(settings: Settings) -> Iterator[Finding]:
+    """Everything about it, as far as each step allows the next."""
+    program = GitProgram(settings.state_dir)
+    checkout = Checkout(program, settings.source_dir.resolve())
+    try:
+        yield ok("git", program.run("--version", cwd=settings.source_dir, timeout=SECONDS).text)
+        checkout.check()
+    except ToolMissing as fault:
+        yield fail("git", *_split(str(fault), "install git"))
+        return
+    except SourceUnusable as fault:
+        yield fail("SOURCE_DIR", *_split(str(fault), "give the root of the git checkout that the server is built from"))
+        return
+    yield ok("SOURCE_AUTHOR", f"commits are made as {settings.source_author}; git's own user.name is not needed")
+    yield _check_branch(settings, checkout, program)
+    yield from _check_tree(settings, program)
+    yield from _check_remote(settings, checkout, program)
+
+
+def _split(text: str, cure: str) -> tuple[str, str]:
+    """What is wrong and how to mend it; our own errors say both, with a colon between."""
+    what, colon, rest = text.rpartition(": ")
+    return (what, rest) if colon else (text, cure)
+
+
+def _check_branch(settings: Settings, checkout: Checkout, program: GitProgram) -> Finding:
+    wanted = settings.source_base_branch
+    if wanted is None:
+        found = checkout.current_branch()
+        if found is None:
+            return fail(
+                "SOURCE_BASE_BRANCH",
+                "the checkout is on no branch (detached HEAD)",
+                "name the branch that fixes are based on",
+            )
+        return ok("SOURCE_BASE_BRANCH", f"{found}, the one the checkout is on")
+    seen = program.run(
+        "rev-parse", "--verify", "--quiet", f"refs/heads/{wanted}", cwd=checkout.folder, accept=(0, 1, 128)
+    )
+    if seen.status:
+        return fail(
+            "SOURCE_BASE_BRANCH", f"the checkout has no branch {wanted}", "name one of `git branch`, or leave it empty"
+        )
+    return ok("SOURCE_BASE_BRANCH", wanted)
+
+
+def _check_tree(settings: Settings, program: GitProgram) -> Iterator[Finding]:
+    nested = refuse_nested(settings.source_dir.resolve(), program)
+    if nested:
+        more = f", and {len(nested) - _SHOWN} more" if len(nested) > _SHOWN else ""
+        yield fail(
+            "SOURCE_DIR",
+            "; ".join(nested[:_SHOWN]) + more,
+            "commit their files into the checkout itself (git subtree does it), or build without them",
+        )
+    dirty = program.run("diff-index", "--quiet", "HEAD", "--", cwd=settings.source_dir, accept=(0, 1), timeout=SECONDS)
+    if dirty.status:
+        yield warn(
+            "SOURCE_DIR",
+            "has changes that are not committed; the bot leaves them alone and builds without them",
+            "commit what the server needs",
+        )
+
+
+def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -> Iterator[Finding]:
+    name = settings.source_remote
+    url = checkout.remote_url(name)
+    if url is None:
+        yield fail(
+            "SOURCE_REMOTE",
+            f"the checkout has no remote named {name}",
+            "give the name of one that `git remote -v` shows, or add it",
+        )
+        return
+    shown = redact_urls(url)
+    try:
+        answer = program.run(
+            "push",
+            "--dry-run",
+            "--porcelain",
+            "--no-verify",
+            "--no-signed",
+            "--no-follow-tags",
+            "--recurse-submodules=no",
+            name,
+            f"HEAD:refs/heads/{TRIAL_BRANCH}",
+            cwd=checkout.folder,
+            accept=range(256),
+            timeout=SECONDS,
+        )
+    except PipelineError as fault:
+        yield fail("SOURCE_REMOTE", f"{shown} did not answer ({fault})", "see that this machine reaches it")
+        return
+    if answer.status:
+        yield fail(
+            "SOURCE_REMOTE",
+            f"a push to {shown} would fail ({last_words(answer.words)})",
+            "store a login that may push and needs no typing (SSH key, credential helper), or name a fork of yours",
+        )
+    else:
+        yield ok("SOURCE_REMOTE", f"a push to {shown} would go through (tried dry)")
