@@ -25,7 +25,7 @@ class Remote:
     attempts: int = 3
     backoff: float = 1.0  # seconds before the second attempt, doubled before each further one
     timeout: float = 120.0  # seconds of one call
-    known: dict[str, str | None] = field(default_factory=dict, compare=False)  # its address, asked for once
+    known: dict[str, str] = field(default_factory=dict, compare=False)  # its address, asked for once
 
     def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
         """Looks, then pushes; idempotent. Raises RemoteUnreachable after the last attempt, DefiniteError when the

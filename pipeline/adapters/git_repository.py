@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ _COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%s
 class Repository:
     program: GitProgram
     folder: Path  # the work tree
+    known: set[str] = field(default_factory=set, compare=False)  # full hashes of commits that were seen here
 
     @property
     def git_dir(self) -> Path:
@@ -45,10 +46,15 @@ class Repository:
 
     def find_commit(self, revision: str) -> str | None:
         """The full hash, None for what is no commit here, ambiguous, or no name of a commit at all."""
+        if revision in self.known:
+            return revision
         if not _REVISION.fullmatch(revision) or ".." in revision:
             return None
         answer = self.run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", accept=(0, 1, 128))
-        return answer.text or None if answer.status == 0 else None
+        if answer.status != 0 or not answer.text:
+            return None
+        self.known.add(answer.text)
+        return answer.text
 
     def get_commit(self, revision: str) -> str:
         """The full hash. Raises SourceUnusable."""
