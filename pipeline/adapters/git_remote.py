@@ -25,7 +25,7 @@ class Remote:
     attempts: int = 3
     backoff: float = 1.0  # seconds before the second attempt, doubled before each further one
     timeout: float = 120.0  # seconds of one call
-    known: dict[str, str] = field(default_factory=dict, compare=False)  # its address, asked for once
+    known: dict[str, str | None] = field(default_factory=dict, compare=False)  # its address, asked for once
 
     def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
         """Looks, then pushes; idempotent. Raises RemoteUnreachable after the last attempt, DefiniteError when the
@@ -47,7 +47,12 @@ class Remote:
     def url(self) -> str | None:
         """Where it is pushed to, None where the checkout names no such remote or there is no clone yet."""
         key = f"remote.{self.name}.url"
-        return self.repository.run("config", "--local", "--get", key, accept=(0, 1, 128)).text or None
+        if key not in self.known:
+            address = self.repository.run("config", "--local", "--get", key, accept=(0, 1, 128)).text
+            if not address:
+                return None
+            self.known[key] = address
+        return self.known[key]
 
     def head(self, branch: str) -> str | None:
         """Where the branch stands on the remote. Raises RemoteUnreachable."""
