@@ -125,10 +125,12 @@ class GitSource:
     def _set_exactly(self, branch: str, head: str) -> None:
         """Index, work tree and branch stand at head; files that are right already keep their time stamps."""
         run = self._repository.run
+        self._exact = None
         run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
         run("update-index", "-q", "--refresh", accept=(0, 1))  # a touched file would be written anew, and rebuilt
         run("reset", "--quiet", "--hard", head)
         run("clean", "--quiet", "-ffdx")
+        self._exact = (branch, head)
 
     def _current_branch(self) -> str | None:
         return self._repository.run("symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1)).text or None
