@@ -129,7 +129,7 @@ def test_restoring_makes_the_clone_exact_and_leaves_other_branches_alone(bed: Be
     first = add_file(bed, "a.h")
     second = add_file(bed, "b.h", "r2")
     bed.source.begin(SECOND, second.hash)
-    (bed.clone / MAP).write_text("garbage")
+    (bed.source.work_tree() / MAP).write_text("garbage")
     (bed.clone / "src/stray.h").write_text("stray")
     (bed.clone / "build").mkdir()
     (bed.clone / "build/.gitignore").write_text("*")
@@ -140,11 +140,20 @@ def test_restoring_makes_the_clone_exact_and_leaves_other_branches_alone(bed: Be
 
 
 def test_restoring_leaves_the_times_of_unchanged_files_so_that_builds_stay_incremental(bed: Bed) -> None:
-    os.utime(bed.clone / MAP, (1_000_000_000, 1_000_000_000))
+    os.utime(bed.source.work_tree() / MAP, (1_000_000_000, 1_000_000_000))
     bed.source.restore(NIGHT, bed.base)
     add_file(bed, "a.h")
     bed.source.restore(NIGHT, bed.base)
     assert (bed.clone / MAP).stat().st_mtime == 1_000_000_000
+
+
+def test_what_a_build_left_goes_even_where_the_clone_stands_right_already(bed: Bed) -> None:
+    good = add_file(bed, "a.h")
+    bed.source.restore(NIGHT, good.hash)
+    (bed.source.work_tree() / "src/leftover.o").write_bytes(b"\0")
+    (bed.clone / MAP).write_text("garbage")
+    bed.source.restore(NIGHT, good.hash)
+    assert bed.in_clone("status", "--porcelain", "--ignored") == ""
 
 
 def test_a_commit_is_found_by_its_run_and_only_above_the_given_head(bed: Bed) -> None:
