@@ -1,0 +1,330 @@
+"""What the doctor makes of what it saw: traps of worldserver.conf, cores, supervisors' files, rights in a channel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import discord
+import pytest
+
+from bot import doctor
+from bot.doctor import channel, configuration, machine
+from bot.doctor.finding import Finding, Level, fail, ok, warn
+from bot.settings import Settings
+
+
+class Given(Settings):
+    """Settings of a test: neither the environment nor a file is read."""
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, *_: Any, **__: Any) -> Any:
+        return (init_settings,)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Given:
+    return make(tmp_path)
+
+
+def make(folder: Path, **others: Any) -> Given:
+    for name in ("source", "server"):
+        (folder / name).mkdir(exist_ok=True)
+    given = {"source_dir": folder / "source", "server_dir": folder / "server", "state_dir": folder / "state"}
+    return Given(**{**given, "server_command": ("./worldserver",), **others})
+
+
+def examine(folder: Path, text: str, platform: str = "linux", **others: Any) -> list[tuple[str, Level]]:
+    """Names and levels of what is said of a worldserver.conf."""
+    given = make(folder, **others)
+    found = configuration.Configuration(configuration.parse(text), given.server_env)
+    return [(each.name, each.level) for each in configuration.examine(found, given, platform)]
+
+
+# --- worldserver.conf ------------------------------------------------------------------------------------------------
+
+
+def test_a_configuration_is_read_with_quotes_comments_and_blanks() -> None:
+    text = """[worldserver]
+# Ra.IP = "1.2.3.4"
+Ra.IP = "127.0.0.1" # here
+  SOAP.Port=7879
+Appender.A=2,2,0,a.log,w
+Motd = ""
+"""
+    assert configuration.parse(text) == {
+        "Ra.IP": "127.0.0.1",
+        "SOAP.Port": "7879",
+        "Appender.A": "2,2,0,a.log,w",
+        "Motd": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [
+        ("Console.Enable", "CONSOLE_ENABLE"),
+        ("WorldServerPort", "WORLD_SERVER_PORT"),
+        ("SOAP.IP", "SOAP_IP"),
+        ("MaxCoreStuckTime", "MAX_CORE_STUCK_TIME"),
+    ],
+)
+def test_a_keys_variable_is_named_as_the_server_names_it(key: str, variable: str) -> None:
+    assert configuration.name_variable(key) == variable
+
+
+def test_nothing_is_said_of_a_configuration_without_traps(tmp_path: Path) -> None:
+    assert examine(tmp_path, "WorldServerPort = 8085\nConsole.Enable = 0\nRa.Enable = 0\nSOAP.Enabled = 0\n") == []
+
+
+def test_a_console_at_standard_input_is_a_trap_on_windows_only(tmp_path: Path) -> None:
+    text = "Console.Enable = 1\n"
+    assert examine(tmp_path, text, "linux") == []
+    assert examine(tmp_path, text, "win32") == [("Console.Enable", Level.WARN)]
+
+
+def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+    assert examine(tmp_path, "Console.Enable = 1\n", "win32", server_env={"TC_CONSOLE_ENABLE": "0"}) == []
+    assert examine(tmp_path, "Console.Enable = 1\n", "win32", server_env={"AC_CONSOLE_ENABLE": "0"}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Ra.Enable = 1\n", ["Ra.IP"]),
+        ('Ra.Enable = 1\nRa.IP = "0.0.0.0"\n', ["Ra.IP"]),
+        ('Ra.Enable = 1\nRa.IP = "127.0.0.1"\n', []),
+        ('Ra.Enable = 0\nRa.IP = "0.0.0.0"\n', []),
+        ("SOAP.Enabled = 1\n", []),
+        ('SOAP.Enabled = 1\nSOAP.IP = "192.168.0.5"\n', ["SOAP.IP"]),
+    ],
+)
+def test_a_console_open_to_the_network_is_a_trap(tmp_path: Path, text: str, names: list[str]) -> None:
+    assert examine(tmp_path, text) == [(name, Level.WARN) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("console", "text", "expected"),
+    [
+        ("soap://127.0.0.1:7878", "SOAP.Enabled = 0\n", [("SERVER_CONSOLE", Level.FAIL)]),
+        ("soap://127.0.0.1:7878", "SOAP.Enabled = 1\n", []),
+        ("soap://127.0.0.1:7878", "SOAP.Enabled = 1\nSOAP.Port = 7000\n", [("SERVER_CONSOLE", Level.FAIL)]),
+        ("ra://127.0.0.1:3443", "SOAP.Enabled = 1\n", [("SERVER_CONSOLE", Level.FAIL)]),
+        ("signal", "SOAP.Enabled = 0\n", []),
+    ],
+)
+def test_the_console_of_the_settings_has_to_be_switched_on(
+    tmp_path: Path, console: str, text: str, expected: list[tuple[str, Level]]
+) -> None:
+    assert examine(tmp_path, text, server_console=console) == expected
+
+
+def test_another_world_port_would_never_be_ready(tmp_path: Path) -> None:
+    assert examine(tmp_path, "WorldServerPort = 8086\n") == [("SERVER_PORT", Level.WARN)]
+    assert examine(tmp_path, "WorldServerPort = 8086\n", server_port=8086) == []
+    assert examine(tmp_path, "WorldServerPort = 8086\n", server_port=0) == []
+
+
+def test_logs_elsewhere_are_named(tmp_path: Path) -> None:
+    assert examine(tmp_path, 'LogsDir = "logs"\n') == [("LogsDir", Level.WARN)]
+    (tmp_path / "server" / "logs").mkdir()
+    assert examine(tmp_path, 'LogsDir = "logs"\n') == [("SERVER_LOGS", Level.WARN)]
+    assert examine(tmp_path, 'LogsDir = "logs"\n', server_logs=(Path("logs/Server.log"),)) == []
+
+
+def test_a_freeze_detector_that_is_off_is_named(tmp_path: Path) -> None:
+    assert examine(tmp_path, "MaxCoreStuckTime = 0\n") == [("MaxCoreStuckTime", Level.WARN)]
+
+
+@pytest.mark.parametrize(
+    "command", [("./worldserver", "-c", "etc/my.conf"), ("./worldserver", "--config=etc/my.conf"), ("./worldserver",)]
+)
+def test_the_file_is_the_one_of_the_command_or_the_usual_one(tmp_path: Path, command: tuple[str, ...]) -> None:
+    given = make(tmp_path, server_command=command)
+    usual, named = given.server_dir / "worldserver.conf", given.server_dir / "etc" / "my.conf"
+    named.parent.mkdir()
+    for each in (usual, named):
+        each.touch()
+    assert configuration.find_file(given) == (named if len(command) > 1 else usual)
+
+
+# --- cores and debuggers ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hard_limit", "level"),
+    [
+        ("core", -1, Level.OK),
+        ("core.%p", 1 << 30, Level.OK),
+        ("core", 0, Level.WARN),
+        ("|/usr/share/apport/apport %p", -1, Level.WARN),
+        ("|/usr/lib/systemd/systemd-coredump %P", -1, Level.WARN),
+        ("", -1, Level.WARN),
+        ("/nowhere/at/all/core.%p", -1, Level.WARN),
+    ],
+)
+def test_a_core_has_to_become_a_file(tmp_path: Path, pattern: str, hard_limit: int, level: Level) -> None:
+    (found,) = machine.judge_cores(pattern, hard_limit, tmp_path)
+    assert found.level is level
+
+
+def test_the_debugger_is_the_platforms_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(machine, "find_tool", lambda name: tmp_path / name if name in ("lldb-15", "lldb-19") else None)
+    assert machine.judge_debugger("win32") == ok("lldb", str(tmp_path / "lldb-19"))
+    assert machine.judge_debugger("linux").level is Level.WARN
+
+
+# --- supervisors' files ----------------------------------------------------------------------------------------------
+
+
+def list_units(given: Settings, folder: Path, **units: str) -> list[Finding]:
+    folder.mkdir()
+    for name, text in units.items():
+        (folder / f"{name}.service").write_text(text, encoding="utf-8")
+    return list(machine.list_units(given, [folder]))
+
+
+def test_a_unit_that_works_in_the_server_folder_is_named(settings: Given, tmp_path: Path) -> None:
+    here = settings.server_dir
+    found = list_units(
+        settings,
+        tmp_path / "units",
+        realm=f"[Service]\nWorkingDirectory={here}\nExecStart={here}/worldserver\nRestart=always\n",
+        other=f"[Service]\nExecStart={here}2/worldserver\n",
+        ours=f"[Service]\nWorkingDirectory={here}\nExecStart=/opt/venv/bin/spirit-healer keeper\n",
+    )
+    assert [(each.level, each.what) for each in found] == [
+        (Level.WARN, "the systemd unit realm.service works in SERVER_DIR")
+    ]
+
+
+def test_a_process_that_pm2_has_saved_is_named(settings: Given, tmp_path: Path) -> None:
+    dump = tmp_path / "dump.pm2"
+    assert list(machine.list_pm2(settings, dump)) == []
+    dump.write_text(f'[{{"pm_cwd": "{settings.server_dir}"}}]', encoding="utf-8")
+    assert [each.level for each in machine.list_pm2(settings, dump)] == [Level.WARN]
+
+
+# --- rights in a channel ---------------------------------------------------------------------------------------------
+
+GUILD, TEAM, BOT_ROLE, BOT = "1", "2", "3", "9"
+VIEW, SEND = discord.Permissions(view_channel=True).value, discord.Permissions(send_messages=True).value
+ALL_NEEDED = discord.Permissions(**dict.fromkeys(channel.NEEDED, True)).value
+
+
+def guild(everyone: int = 0, bot: int = 0, **others: Any) -> dict[str, Any]:
+    roles = [("@everyone", GUILD, everyone), ("team", TEAM, 0), ("bot", BOT_ROLE, bot)]
+    return {"id": GUILD, "roles": [{"name": n, "id": i, "permissions": str(p)} for n, i, p in roles], **others}
+
+
+def room(*exceptions: tuple[str, int, int], **others: Any) -> dict[str, Any]:
+    overwrites = [{"id": who, "allow": str(allow), "deny": str(deny)} for who, allow, deny in exceptions]
+    return {"id": "5", "type": 0, "name": "night", "guild_id": GUILD, "permission_overwrites": overwrites, **others}
+
+
+@pytest.mark.parametrize(
+    ("where", "there", "roles", "member", "expected"),
+    [
+        (guild(VIEW), room(), [], "", VIEW),
+        (guild(VIEW), room((GUILD, 0, VIEW)), [], "", 0),
+        (guild(VIEW), room((GUILD, 0, VIEW), (TEAM, VIEW, 0)), [TEAM], "", VIEW),
+        (guild(VIEW), room((GUILD, 0, VIEW), (TEAM, VIEW, 0)), [BOT_ROLE], "", 0),
+        (guild(VIEW, SEND), room((BOT, 0, SEND)), [BOT_ROLE], BOT, VIEW),
+        (guild(0, VIEW), room((TEAM, 0, VIEW), (BOT_ROLE, VIEW, 0)), [TEAM, BOT_ROLE], "", VIEW),
+        (guild(0, 8), room((BOT_ROLE, 0, VIEW)), [BOT_ROLE], BOT, discord.Permissions.all().value),
+        (guild(0, owner_id=BOT), room(), [], BOT, discord.Permissions.all().value),
+    ],
+    ids=["role", "denied", "role again", "other role", "member", "allow wins", "administrator", "owner"],
+)
+def test_rights_add_up_as_discord_adds_them(
+    where: Any, there: Any, roles: list[str], member: str, expected: int
+) -> None:
+    assert channel.compute_rights(where, there, roles, member).value == expected
+
+
+def judge(folder: Path, where: Any, there: Any, **others: Any) -> dict[str, Finding]:
+    given = make(folder, **{"discord_guild_id": int(GUILD), "discord_channel_id": 5, **others})
+    member = {"roles": [BOT_ROLE], "user": {"id": BOT}}
+    answers = channel.Answers("healer", guild=where, channel=there, member=member, commands=[])
+    return {each.name: each for each in channel.judge(answers, given)}
+
+
+def test_a_private_channel_with_every_right_is_well(tmp_path: Path) -> None:
+    there = room((GUILD, 0, VIEW), (TEAM, VIEW, 0), (BOT_ROLE, ALL_NEEDED, 0))
+    found = judge(tmp_path, guild(ALL_NEEDED), there, discord_operator_role_ids=(int(TEAM),))
+    assert {each.level for each in found.values()} == {Level.OK}
+    assert found["readers"].what == "#night is read by: bot, team"
+    assert found["operators"].what == "team"
+
+
+def test_missing_rights_are_named_as_discord_shows_them(tmp_path: Path) -> None:
+    found = judge(tmp_path, guild(), room((BOT_ROLE, VIEW | SEND, 0)))
+    assert found["rights"] == fail(
+        "rights",
+        "the bot lacks in #night: Embed Links, Attach Files, Read Message History, Create Public Threads, "
+        "Send Messages in Threads",
+        "give its role these permissions in that channel",
+    )
+
+
+def test_a_channel_that_everybody_reads_is_named(tmp_path: Path) -> None:
+    assert judge(tmp_path, guild(VIEW, ALL_NEEDED), room())["readers"].level is Level.WARN
+
+
+@pytest.mark.parametrize(
+    ("there", "others", "name", "level"),
+    [
+        (room(type=2), {}, "DISCORD_CHANNEL_ID", Level.FAIL),
+        (room(guild_id="7"), {}, "DISCORD_CHANNEL_ID", Level.FAIL),
+        (None, {}, "DISCORD_CHANNEL_ID", Level.FAIL),
+        (room(), {}, "operators", Level.WARN),
+        (room(), {"discord_operator_role_ids": (77,)}, "DISCORD_OPERATOR_ROLE_IDS", Level.FAIL),
+        (room(), {"discord_operator_role_ids": (int(GUILD),)}, "DISCORD_OPERATOR_ROLE_IDS", Level.WARN),
+        (room(), {"discord_ping_role_id": 77}, "DISCORD_PING_ROLE_ID", Level.FAIL),
+        (room(), {"discord_ping_role_id": int(TEAM)}, "DISCORD_PING_ROLE_ID", Level.WARN),
+    ],
+)
+def test_what_would_not_work_in_the_channel_is_named(
+    tmp_path: Path, there: Any, others: Mapping[str, Any], name: str, level: Level
+) -> None:
+    assert judge(tmp_path, guild(ALL_NEEDED), there, **others)[name].level is level
+
+
+def test_a_bot_that_was_not_invited_is_named(tmp_path: Path) -> None:
+    found = list(channel.judge(channel.Answers("healer"), make(tmp_path, discord_guild_id=1)))
+    assert [(each.name, each.level) for each in found] == [("DISCORD_GUILD_ID", Level.FAIL)]
+
+
+# --- the report ------------------------------------------------------------------------------------------------------
+
+
+def test_the_report_has_a_line_for_each_and_its_cure_below() -> None:
+    found = [ok("git", "git version 2.39"), warn("cores", "are forbidden", "raise it"), fail("rights", "no", "ask")]
+    assert doctor.render(found) == (
+        "[  ok  ] git: git version 2.39\n"
+        "[ warn ] cores: are forbidden\n         -> raise it\n"
+        "[ FAIL ] rights: no\n         -> ask\n"
+        "\n1 to mend before the start, 1 to look at."
+    )
+
+
+def test_a_report_without_faults_says_so() -> None:
+    assert doctor.render([ok("git", "git version 2.39")]).endswith("\n\nAll is well.")
+
+
+def test_a_check_that_breaks_is_a_finding_and_hides_no_other(settings: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check_nothing(_: Settings) -> list[Finding]:
+        raise KeyError("unforeseen")
+
+    monkeypatch.setattr(doctor, "CHECKS", (check_nothing, lambda _: [ok("git", "there")]))
+    monkeypatch.setattr(doctor, "WITH_SANDBOX", ())
+    first, second = doctor.check(settings, sandbox=True)
+    assert (first.name, first.level) == ("nothing", Level.FAIL)
+    assert "KeyError" in first.what and first.cure and second.level is Level.OK
+
+
+def test_no_secret_is_in_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = make(tmp_path, discord_token="hunter2-and-more")
+    monkeypatch.setattr(doctor, "CHECKS", (lambda _: [warn("x", "saw hunter2-and-more", "use hunter2-and-more")],))
+    monkeypatch.setattr(doctor, "WITH_SANDBOX", ())
+    (found,) = doctor.check(given, sandbox=True)
+    assert "hunter2" not in found.what + found.cure
