@@ -71,6 +71,8 @@ async def wait_until_up(app: App, seconds: float) -> None:
 async def tell(app: App, world: DemoWorld, say: Callable[[str], None]) -> Healing:
     try:
         await wait_until_up(app, HEALING)
+        say("Building once what runs, as on any realm before its first crash")
+        await until(lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", HEALING)
         return await crash_and_heal(app, world, say)
     except TimeoutError as late:
         say(f"Not healed: {late}")
