@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
-from pipeline.store import Deployment, Fact, NewPost
+from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
 WORSE = "the fix made the server worse and was taken back"
@@ -32,6 +32,8 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     )
     if not back or observed.state not in (ServerState.READY, ServerState.HELD):
         return False
+    if any(crash.judged is None for crash in crashes_of(tools, deployment)):
+        return False  # which run asks about it is known only then
     reason = deployment.reason or "the new server was worse"
     pause(tools, f"rolled back: {reason}")
     runs = tools.store.list_runs_of(deployment.id)
@@ -50,12 +52,16 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
 
 def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], reason: str) -> bool:
     """The crash of the new build has a run of its own: it learns what was tried. Whether there is one."""
-    crashes = tools.store.list_crashes_of_build(deployment.build, deployment.created_at)
+    crashes = crashes_of(tools, deployment)
     begun = {crash.run for crash in crashes if crash.judged == "run" and crash.run is not None}
     for run in begun:
         for fix in fixes:
             tools.store.add_previous(run, attempt_of(fix, WORSE, reason))
     return bool(begun)
+
+
+def crashes_of(tools: Tools, deployment: Deployment) -> list[Crash]:
+    return tools.store.list_crashes_of_build(deployment.build, deployment.created_at)
 
 
 def attempt_of(run: Run, what: str, detail: str) -> dict[str, object]:
