@@ -305,8 +305,15 @@ def response(bug: PlantedBug, request_id: str, which: FixKind = FixKind.GOOD) ->
             },
             "root_cause": {"summary": bug.summary, "technical_details": bug.details},
         },
-        "edits": [asdict(edit) for edit in list_edits(bug, which)],
+        **_change(list_edits(bug, which)),
     }
+
+
+def _change(edits: tuple[Edit, ...]) -> dict[str, object]:
+    """A file that is not there has no place to search for: it is given whole (shape A of the protocol)."""
+    if all(edit.search for edit in edits):
+        return {"edits": [asdict(edit) for edit in edits]}
+    return {"fix": {"files_modified": [{"path": edit.path, "new_code": edit.replace} for edit in edits]}}
 
 
 def _without_last_semicolon(fix: Edit) -> Edit:

@@ -39,8 +39,9 @@ def test_no_two_good_fixes_meet_in_one_file() -> None:
 
 
 def test_a_fix_that_leaves_the_repository_is_prepared_too() -> None:
-    (edit,) = bugs.list_edits(bugs.get_bug("aura"), FixKind.OUTSIDE)
-    assert edit.path == "../outside.txt"
+    answer = bugs.response(bugs.get_bug("aura"), "17", FixKind.OUTSIDE)
+    assert "edits" not in answer, "with nothing to search for it would be refused for that, not for its path"
+    assert answer["fix"] == {"files_modified": [{"path": "../outside.txt", "new_code": "written by a response\n"}]}
 
 
 def test_a_bug_is_known_by_the_innermost_of_its_own_frames() -> None:
