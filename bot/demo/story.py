@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import select
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -108,11 +111,23 @@ class Witness:
         self.pid = observed.pid if observed else None
         self.exited_at: float | None = None  # seconds since the epoch
         if self.pid is not None:
-            threading.Thread(target=self._wait, args=(psutil.Process(self.pid),), daemon=True).start()
+            threading.Thread(target=self._wait, args=(self.pid,), daemon=True).start()
 
-    def _wait(self, process: psutil.Process) -> None:
-        process.wait(HEALING)
+    def _wait(self, pid: int) -> None:
+        wait_for_exit(pid, HEALING)
         self.exited_at = time.time()
+
+
+def wait_for_exit(pid: int, seconds: float) -> None:
+    """As soon as the kernel tells; psutil looks now and then, which is too coarse where this is not offered."""
+    if sys.platform == "linux":
+        handle = os.pidfd_open(pid)
+        try:
+            select.select([handle], [], [], seconds)
+        finally:
+            os.close(handle)
+    else:
+        psutil.Process(pid).wait(seconds)
 
 
 def measure(app: App, run: Run, answered: float, witness: Witness) -> Healing:

@@ -19,6 +19,8 @@ from pipeline.stages import rolling_back, verifying, wish
 from pipeline.store import Deployment, Fact, NewPost, Store
 from pipeline.tools import Tools
 
+LONGEST_BACK_OFF = timedelta(minutes=2)  # between a death and the start that deploys what stood by
+CLOCKS = timedelta(seconds=0.1)  # what two processes' readings of one clock may lie apart
 NOW = "now"  # in `answered`: an operator said Deploy now
 
 
@@ -245,13 +247,13 @@ def fell_back(tools: Tools, deployment: Deployment) -> bool:
 
 
 def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float:
-    """From the stop (or the death that deployed it) to ready, as the keeper saw both."""
-    since = deployment.wished_at or deployment.created_at
-    marks = (EventKind.STOPPING, EventKind.EXITED)
-    ends = [
-        at for at, kind, _ in tools.store.list_events(since - timedelta(seconds=5)) if kind in marks and at <= ready
-    ]
-    return (ready - (min(ends) if ends else since)).total_seconds()
+    """From the stop to ready, as the keeper saw both; from the death, where a crash deployed it."""
+    wished = deployment.wished_at or deployment.created_at
+    events = [each for each in tools.store.list_events(wished - LONGEST_BACK_OFF) if each[0] <= ready]
+    stops = [at for at, kind, _ in events if kind == EventKind.STOPPING and at >= wished - CLOCKS]
+    deaths = [at for at, kind, _ in events if kind == EventKind.EXITED]
+    began = stops[0] if stops else deaths[-1] if deaths else wished
+    return (ready - began).total_seconds()
 
 
 def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
