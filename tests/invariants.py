@@ -1,0 +1,220 @@
+"""What must hold of a realm whatever was done to it, seen from outside only: processes, files, git, the channel.
+
+Knows nothing of how the bot works but what DESIGN.md promises to others: where builds are archived, and that the
+footer of each message ends with its number.
+"""
+
+import hashlib
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+from living_channel import Said
+from realm import EXECUTABLE, git
+
+UNCOMMITTED = "only-on-my-machine"  # stands in what the owner of the checkout did not commit
+_EVERY = 0.15  # seconds between two looks at the processes
+_HOOK = """#!/bin/sh
+cat >> "{book}"
+"""
+# Where the bot, its keeper and the server may write; everything else is compared with what was there before.
+_OURS = ("state", "server", "remote.git")
+_OUTPUT = re.compile(r"bot-\d+\.txt")
+_SERVER_WRITES = re.compile(
+    r"\.spirit-healer(/.*)?|(Server|Playerbot)\.log|core.*|characters\.db\.txt|deferred_login\.txt|worldserver(\.exe)?"
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    root: Path
+    # all of the realm lies in it
+    checkout: Path
+    remote: Path
+    server_dir: Path
+    state: Path
+    commit: str
+    # what the server was built from at first
+    secrets: dict[str, str]
+    # name -> value
+
+
+class Witness:
+    """Looks on from the first moment to the last."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._stop = threading.Event()
+        self._watching = threading.Thread(target=self._watch, daemon=True)
+        self._most_servers: list[psutil.Process] = []
+        self._before = take_stock(site)
+        self._shipped = hash_file(site.server_dir / EXECUTABLE)
+        self._book = site.remote / "pushes.txt"
+
+    def __enter__(self) -> "Witness":
+        hook = self._site.remote / "hooks" / "post-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(_HOOK.format(book=self._book.as_posix()), encoding="utf-8")
+        hook.chmod(0o755)
+        self._watching.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._watching.join(10)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_EVERY):
+            servers = list_servers(self._site.server_dir)
+            if len(servers) > len(self._most_servers):
+                self._most_servers = servers
+
+    # --- while it lives ----------------------------------------------------------------------------------------------
+
+    def check_alive(self, messages: list[Said], revision: str) -> None:
+        """With a server that is up, and a channel that has come to rest."""
+        self._check_running(revision)
+        gaps = self.find_gaps(messages)
+        assert not gaps, f"messages are missing: {gaps}"
+        marks = Counter(f"{each.kind}{each.number}" for each in messages if each.kind)
+        twice = [mark for mark, times in marks.items() if times > 1]
+        assert not twice, f"said twice: {twice}"
+
+    def find_gaps(self, messages: list[Said]) -> list[str]:
+        """Numbers that are missing: whoever counts cards and posts leaves none out."""
+        gaps = []
+        for kind in ("c", "p"):
+            seen = {each.number for each in messages if each.kind == kind}
+            gaps += [f"{kind}{number}" for number in range(1, max(seen, default=0) + 1) if number not in seen]
+        return gaps
+
+    def _check_running(self, revision: str) -> None:
+        """One server, and its program is what was built from the commit that it says it is."""
+        (server,) = list_servers(self._site.server_dir)
+        assert self._site.server_dir / EXECUTABLE == Path(server.exe())
+        assert hash_file(Path(server.exe())) in self._list_builds(revision), f"what runs is no build of {revision}"
+
+    def _list_builds(self, revision: str) -> set[str]:
+        found = {self._shipped} if self._site.commit.startswith(revision) else set()
+        for folder in (self._site.state / "builds").iterdir():
+            if folder.name.startswith(revision):
+                found |= {hash_file(path) for path in folder.rglob(EXECUTABLE)}
+        return found
+
+    # --- afterwards --------------------------------------------------------------------------------------------------
+
+    def check_left(self) -> None:
+        """When nothing of it runs any more."""
+        assert len(self._most_servers) <= 1, f"two servers at once: {self._most_servers}"
+        self._check_untouched()
+        self._check_server_folder()
+        self._check_pushes()
+        self._check_secrets()
+
+    def _check_untouched(self) -> None:
+        after = take_stock(self._site)
+        changed = [name for name in self._before.keys() | after.keys() if self._before.get(name) != after.get(name)]
+        assert not changed, f"written outside of what is ours: {sorted(changed)}"
+
+    def _check_server_folder(self) -> None:
+        strangers = [
+            name
+            for path in self._site.server_dir.rglob("*")
+            if not _SERVER_WRITES.fullmatch(name := path.relative_to(self._site.server_dir).as_posix())
+            and name != "worldserver.conf"
+        ]
+        assert not strangers, f"left in the server's folder: {strangers}"
+
+    def _check_pushes(self) -> None:
+        """The remote's own book: forward only, nothing deleted, and nothing but night branches."""
+        for line in self._book.read_text(encoding="utf-8").splitlines() if self._book.exists() else ():
+            old, new, name = line.split(" ")
+            assert re.fullmatch(r"refs/heads/overnight-\d{8}(-\d+)?", name), f"pushed to {name}"
+            assert set(new) != {"0"}, f"{name} was deleted"
+            if set(old) != {"0"}:
+                git(self._site.remote, "merge-base", "--is-ancestor", old, new)
+        leaked = git(self._site.remote, "log", "--all", "--format=%h %s", f"-S{UNCOMMITTED}")
+        assert not leaked, f"what nobody committed was committed: {leaked}"
+        assert git(self._site.remote, "rev-parse", "main") == git(self._site.checkout, "rev-parse", "origin/main")
+
+    def _check_secrets(self) -> None:
+        for name, value in self._site.secrets.items():
+            found = [str(path) for path in self._list_readable(name) if value.encode() in path.read_bytes()]
+            assert not found, f"{name} stands in {found}"
+
+    def _list_readable(self, name: str) -> Iterator[Path]:
+        """Everything that was written; the server's own core may hold the password that it read itself."""
+        for folder in (self._site.state, self._site.server_dir, self._site.remote):
+            for path in _list_files(folder):
+                if path.name == "worldserver.conf" or (path.name.startswith("core") and "password" in name):
+                    continue
+                yield path
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def list_servers(server_dir: Path) -> list[psutil.Process]:
+    """Living processes whose program lies, or lay, in that folder."""
+    return [each for each in _list_living() if _exe(each).startswith(str(server_dir))]
+
+
+def list_processes(root: Path) -> list[psutil.Process]:
+    """Living processes that have to do with that folder: by program, working folder or command line."""
+    found = []
+    for each in _list_living():
+        try:
+            about = [_exe(each), each.cwd(), *each.cmdline()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        if any(str(root) in text for text in about):
+            found.append(each)
+    return found
+
+
+def _list_living() -> Iterable[psutil.Process]:
+    own = psutil.Process()
+    for each in psutil.process_iter():
+        try:
+            if each != own and each.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                yield each
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+
+
+def _exe(process: psutil.Process) -> str:
+    try:
+        return process.exe() or ""
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+
+
+def take_stock(site: Site) -> dict[str, str]:
+    """Every file that is not ours to write: name -> mode, time and content."""
+    found = {}
+    for path in _list_files(site.root):
+        name = path.relative_to(site.root).as_posix()
+        if name.split("/", 1)[0] not in _OURS and not _OUTPUT.fullmatch(name):
+            about = path.lstat()
+            content = path.readlink() if path.is_symlink() else hash_file(path)
+            found[name] = f"{about.st_mode:o} {about.st_mtime_ns} {content}"
+    conf = site.server_dir / "worldserver.conf"
+    return {**found, "server/worldserver.conf": hash_file(conf)}
+
+
+def hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _list_files(folder: Path) -> Iterator[Path]:
+    """Links and files, not what links lead to."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or path.is_file():
+            yield path
