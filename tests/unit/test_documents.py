@@ -1,0 +1,181 @@
+"""What the pages say of commands, settings, states and files is what the code has."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import discord
+import pytest
+from discord import app_commands
+
+import pipeline
+from bot.__main__ import main
+from bot.client import COMMANDS
+from bot.permissions import TABLE, Need
+from bot.settings import NAMES
+from pipeline.model import TRANSITIONS, RunState
+
+ROOT = Path(__file__).parents[2]
+README, ARCHITECTURE, CONTRIBUTING = (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"))
+PAGES = (README, ARCHITECTURE, CONTRIBUTING, *sorted((ROOT / "docs").glob("*.md")))
+EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def list_rows(page: Path, begin: str) -> list[list[str]]:
+    """The cells of table rows whose first cell begins with this."""
+    lines = [line for line in read(page).splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split(" |")] for line in lines]
+    return [row for row in rows if row[0].startswith(begin)]
+
+
+def list_spans(text: str) -> list[str]:
+    """Code spans outside of fenced blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def list_blocks(page: Path) -> list[str]:
+    return re.findall(r"^ *```\w*\n(.*?)^ *```", read(page), flags=re.DOTALL | re.MULTILINE)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def list_words(command: click.Command) -> set[str]:
+    """Options and arguments as a usage line has them."""
+    options = {opt for each in command.params if isinstance(each, click.Option) for opt in each.opts}
+    return options | {"FILE" for each in command.params if isinstance(each, click.Argument)}
+
+
+def test_the_readme_has_the_commands_of_the_command_line_with_their_options() -> None:
+    shown: dict[str, set[str]] = {}
+    for row in list_rows(README, "`spirit-healer "):
+        name, *options = row[0].strip("`").split()[1:]
+        shown[name] = {re.sub(r"[\[\].]", "", each) for each in options}
+    code = {name: list_words(command) for name, command in main.commands.items()}
+    assert set(shown) == set(code)
+    for name, words in shown.items():
+        assert words <= code[name], f"spirit-healer {name} does not know {words - code[name]}"
+
+
+def test_every_command_line_says_what_it_does() -> None:
+    assert all((command.help or "").strip() for command in main.commands.values())
+
+
+def build_tree() -> dict[str, app_commands.Command[Any, ..., Any]]:
+    client = discord.Client(intents=discord.Intents.none())
+    tree, guild = app_commands.CommandTree(client), discord.Object(1)
+    for each in COMMANDS:
+        each.register(tree, cast(Any, None), guild)
+    return {each.name: each for each in tree.get_commands(guild=guild) if isinstance(each, app_commands.Command)}
+
+
+def test_the_readme_has_the_commands_of_discord_with_their_options_and_who_may() -> None:
+    shown: dict[str, tuple[set[str], str]] = {}
+    for row in list_rows(README, "`/"):
+        for span in list_spans(row[0]):
+            name, *words = span.removeprefix("/").split()
+            shown[name] = ({word.strip("[]<>") for word in words}, row[2])
+    tree = build_tree()
+    assert {name: words for name, (words, _) in shown.items()} == {
+        name: {option.name for option in command.parameters} for name, command in tree.items()
+    }
+    who = {Need.MEMBER: "everyone", Need.OPERATOR: "operators"}
+    assert {name: each for name, (_, each) in shown.items()} == {name: who[TABLE[name]] for name in tree}
+
+
+def test_required_options_stand_in_other_brackets_than_optional_ones() -> None:
+    for row in list_rows(README, "`/"):
+        for span in list_spans(row[0]):
+            name, *words = span.removeprefix("/").split()
+            required = {option.name for option in build_tree()[name].parameters if option.required}
+            assert {word.strip("<>") for word in words if word.startswith("<")} == required, span
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+# What a setting's name begins with; the other words of that form on the pages are states, keys and signals.
+GROUPS = (
+    "DATABASE|DISCORD|SOURCE|BUILD|SERVER|KEEP|ANALYST|APPROVAL|MAX|NO_RESTART|DEPLOY_AT|SUMMARY|SANDBOX|REALM|STATE"
+)
+
+
+def list_settings(text: str) -> Iterator[str]:
+    yield from re.findall(rf"(?<![\w-])(?:{GROUPS})_[A-Z_]*[A-Z](?![\w-])", text)
+
+
+@EVERY_PAGE
+def test_every_setting_that_a_page_names_is_one(page: Path) -> None:
+    assert set(list_settings(read(page))) <= set(NAMES)
+
+
+def test_every_setting_that_a_message_names_is_one() -> None:
+    for folder in ("bot", "pipeline"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            sentences = re.findall(r'"[^"\n]* [^"\n]*"', read(file))
+            said = {word for each in sentences for word in list_settings(re.sub(r"\{[^}]*\}", "", each))}
+            assert said <= set(NAMES), f"{file.relative_to(ROOT)} speaks of {said - set(NAMES)}"
+
+
+# --- states ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [pipeline.__doc__ or "", read(ARCHITECTURE)], ids=["pipeline", "ARCHITECTURE.md"])
+def test_the_diagram_of_states_names_each_one(text: str) -> None:
+    assert [state for state in RunState if not re.search(rf"\b{state}\b", text)] == []
+
+
+@pytest.mark.parametrize("text", [pipeline.__doc__ or "", read(ARCHITECTURE)], ids=["pipeline", "ARCHITECTURE.md"])
+def test_every_arrow_of_the_diagram_is_a_move_that_the_store_allows(text: str) -> None:
+    arrows = re.findall(r"\b([A-Z_]{4,})(?= -> ([A-Z_]{4,}))", text)
+    moves = [(RunState(before), RunState(after)) for before, after in arrows if before in RunState.__members__]
+    assert len(moves) >= 7, "the diagram's main line was found"
+    assert [move for move in moves if move[1] not in TRANSITIONS[move[0]]] == []
+
+
+# --- files and links -------------------------------------------------------------------------------------------------
+
+
+@EVERY_PAGE
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    ours = re.compile(r"(?:bot|pipeline|tests|docs|alembic|\.ci|\.github)/[\w./-]*")
+    named = [span for span in list_spans(read(page)) if ours.fullmatch(span)]
+    assert [each for each in named if not (ROOT / each).exists()] == []
+
+
+@EVERY_PAGE
+def test_every_link_to_a_page_of_ours_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page))
+    assert [each for each in links if not (page.parent / each).exists()] == []
+
+
+def test_every_page_that_the_code_points_to_is_there() -> None:
+    files = [file for folder in ("bot", "pipeline") for file in (ROOT / folder).rglob("*.py")]
+    named = {name for file in files for name in re.findall(r"docs/[\w-]+\.md", read(file))}
+    assert named and [each for each in sorted(named) if not (ROOT / each).is_file()] == []
+
+
+# --- set-up ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_sets_up_with_one_command_each_for_the_demo_and_the_tests() -> None:
+    commands = [block.strip() for block in list_blocks(README) if block.startswith("python3 -m venv")]
+    assert len(commands) == 2 and not any("\n" in each for each in commands)
+    demo, tests = commands
+    assert demo.endswith("spirit-healer demo --once")
+    assert "-c constraints.txt" in tests and "-m pytest" in tests
+
+
+def test_ci_takes_its_test_command_from_the_readme() -> None:
+    first = next(block for block in list_blocks(README) if "pytest" in block)
+    assert "venv" in first, "the first block with the word is what .ci/run plays"
+    assert "readme_command pytest" in read(ROOT / ".ci" / "run")
+
+
+def test_the_workflow_plays_the_same_script() -> None:
+    assert "bash .ci/run" in read(ROOT / ".github" / "workflows" / "ci.yml")
