@@ -62,7 +62,7 @@ class Utc(TypeDecorator[datetime]):
 
 
 def one_of(column: str, words: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:
-    """The CHECK of a column that holds a word."""
+    """The CHECK of a column that holds a word. It stands in the table: migrations are blind to a column's own."""
     return CheckConstraint(f"{column} IN ({_quoted(words)})", name=column)
 
 
@@ -97,8 +97,10 @@ runs = Table(
     "runs",
     metadata,
     Column("id", String(32), primary_key=True),
-    Column("kind", Text, one_of("kind", RunKind), nullable=False),
-    Column("state", Text, one_of("state", RunState), nullable=False),
+    Column("kind", Text, nullable=False),
+    one_of("kind", RunKind),
+    Column("state", Text, nullable=False),
+    one_of("state", RunState),
     Column("lane", Integer, nullable=False, default=1),  # always 1: gives the partial unique index something to hold
     Column("card", ForeignKey("cards.id"), nullable=False),
     Column("night", Date, nullable=False),
@@ -116,7 +118,8 @@ runs = Table(
     Column("changes", JSON, nullable=False, default=list),
     Column("prose", Text),
     Column("previous", JSON),  # what earlier attempts of this run brought, for the next request
-    Column("question", Text, one_of("question", Question)),
+    Column("question", Text),
+    one_of("question", Question),
     Column("answered", JSON, nullable=False, default=list),
     Column("branch", Text),
     Column("base", Text),
@@ -126,8 +129,10 @@ runs = Table(
     Column("reason", Text),
     Column("asked_by", Text),
     Column("reverts", Text),
-    Column("fix_state", Text, one_of("fix_state", FixState)),
-    Column("verdict", Text, one_of("verdict", Verdict)),
+    Column("fix_state", Text),
+    one_of("fix_state", FixState),
+    Column("verdict", Text),
+    one_of("verdict", Verdict),
     Column("not_before", Utc),
     Column("retry_of", Text),
     Column("done", Integer),  # build progress
@@ -192,7 +197,8 @@ builds = Table(
     Column("build", Text, primary_key=True),  # a commit, or `found-…`
     Column("commit", Text),  # the commit it was built from, None = not known
     Column("tree", Text),
-    Column("state", Text, one_of("state", BUILD_STATES), nullable=False),
+    Column("state", Text, nullable=False),
+    one_of("state", BUILD_STATES),
     Column("started_at", Utc, nullable=False),
     Column("seconds", Float),
     Column("log", Text),
@@ -208,7 +214,8 @@ deployments = Table(
     Column("id", String(32), primary_key=True),
     Column("build", Text, nullable=False),
     Column("previous", Text),  # build that ran before
-    Column("state", Text, one_of("state", DEPLOYMENT_STATES), nullable=False),
+    Column("state", Text, nullable=False),
+    one_of("state", DEPLOYMENT_STATES),
     Column("lane", Integer, nullable=False, default=1),
     Column("by", Text),  # operator, None = the pipeline
     Column("rollback_of", Text),  # deployment that this one takes back by an operator's order
@@ -218,7 +225,8 @@ deployments = Table(
     Column("ready_at", Utc),
     Column("over_at", Utc),
     Column("down_seconds", Float),
-    Column("verdict", Text, one_of("verdict", Verdict)),
+    Column("verdict", Text),
+    one_of("verdict", Verdict),
     Column("reason", Text),
     Index("one_deployment_at_a_time", "lane", unique=True, sqlite_where=_deploy_lane, postgresql_where=_deploy_lane),
 )
@@ -261,7 +269,8 @@ posts = Table(
     "posts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("kind", Text, one_of("kind", PostKind), nullable=False),
+    Column("kind", Text, nullable=False),
+    one_of("kind", PostKind),
     Column("card", ForeignKey("cards.id")),
     Column("data", JSON, nullable=False),
     Column("created_at", Utc, nullable=False),
@@ -281,7 +290,8 @@ orders = Table(
     Column("by", Text, nullable=False),
     Column("reason", Text, nullable=False, default=""),
     Column("due", Utc, nullable=False),
-    Column("state", Text, one_of("state", ORDER_STATES), nullable=False),
+    Column("state", Text, nullable=False),
+    one_of("state", ORDER_STATES),
     Column("told_at", Utc),  # players were told
     Column("created_at", Utc, nullable=False),
 )

@@ -61,6 +61,7 @@ def upgrade() -> None:
         sa.Column("diagnostics", sa.JSON(), nullable=False),
         sa.Column("healthy_at", sa.DateTime(), nullable=True),
         sa.Column("bad", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("state IN ('building', 'built', 'failed')", name=op.f("ck_builds_state")),
         sa.PrimaryKeyConstraint("build", name=op.f("pk_builds")),
     )
     op.create_table(
@@ -104,6 +105,13 @@ def upgrade() -> None:
         sa.Column("down_seconds", sa.Float(), nullable=True),
         sa.Column("verdict", sa.Text(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('standby', 'announcing', 'stopping', 'verifying', 'rolling back', 'over')",
+            name=op.f("ck_deployments_state"),
+        ),
+        sa.CheckConstraint(
+            "verdict IN ('healthy', 'unhealthy', 'not cured', 'inconclusive')", name=op.f("ck_deployments_verdict")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deployments")),
     )
     with op.batch_alter_table("deployments", schema=None) as batch_op:
@@ -142,6 +150,9 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("told_at", sa.DateTime(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('waiting', 'done', 'cancelled', 'lapsed', 'failed')", name=op.f("ck_orders_state")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
     )
     op.create_table(
@@ -180,6 +191,10 @@ def upgrade() -> None:
         sa.Column("why", sa.Text(), nullable=True),
         sa.Column("message", sa.Text(), nullable=True),
         sa.Column("delivered_at", sa.DateTime(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('analysis', 'patch', 'backtrace', 'build_failed', 'built', 'refused', 'deployed', 'verdict', 'server', 'pipeline', 'rejected_response', 'order', 'summary')",
+            name=op.f("ck_posts_kind"),
+        ),
         sa.ForeignKeyConstraint(["card"], ["cards.id"], name=op.f("fk_posts_card_cards")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
     )
@@ -227,6 +242,18 @@ def upgrade() -> None:
         sa.Column("eta", sa.Float(), nullable=True),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("updated_at", sa.DateTime(), nullable=False),
+        sa.CheckConstraint(
+            "fix_state IN ('watching', 'verified', 'recurred', 'reverted')", name=op.f("ck_runs_fix_state")
+        ),
+        sa.CheckConstraint("kind IN ('fix', 'revert', 'update')", name=op.f("ck_runs_kind")),
+        sa.CheckConstraint("question IN ('patch', 'deploy', 'base')", name=op.f("ck_runs_question")),
+        sa.CheckConstraint(
+            "state IN ('ANALYZING', 'PROPOSED', 'READY', 'AWAITING_APPROVAL', 'PATCHING', 'BUILDING', 'PUBLISHING', 'AWAITING_DEPLOYMENT', 'DEPLOYING', 'VERIFYING', 'ROLLING_BACK', 'SUCCEEDED', 'ROLLED_BACK', 'FAILED', 'CANCELLED')",
+            name=op.f("ck_runs_state"),
+        ),
+        sa.CheckConstraint(
+            "verdict IN ('healthy', 'unhealthy', 'not cured', 'inconclusive')", name=op.f("ck_runs_verdict")
+        ),
         sa.ForeignKeyConstraint(["card"], ["cards.id"], name=op.f("fk_runs_card_cards")),
         sa.ForeignKeyConstraint(["deployment"], ["deployments.id"], name=op.f("fk_runs_deployment_deployments")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_runs")),
