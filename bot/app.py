@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
 LOOK_AROUND = 5.0  # seconds between two ticks where watching for changes does not work
 AGAIN = 30.0  # seconds between two tries of what does not work
+SCRATCH = "scratch"  # in the state folder: what analysts and debuggers leave there is removed at the next start
 SANDBOX_READY = 0.2  # seconds discord.py waits for guilds beside a sandbox
 
 
@@ -138,7 +139,8 @@ def build_reader(realm: Realm, store: Store) -> LinuxCrashReader:
     def record(pid: int, create_time: float, what: str) -> None:
         store.note_child(pid, create_time, what, SystemClock().now())
 
-    return LinuxCrashReader(on_started=record, what=mark_for(realm.state_dir, "gdb"))
+    what = mark_for(realm.state_dir, "gdb")
+    return LinuxCrashReader(on_started=record, what=what, scratch=realm.state_dir / SCRATCH)
 
 
 def build_redactor(settings: Settings) -> Callable[[str], str]:

@@ -36,12 +36,21 @@ def _forget(pid: int, create_time: float, what: str) -> None:
 
 
 class LinuxCrashReader:
-    """`ports.CrashReader`. gdb is used where it is installed; `on_started` records it, `what` marks it."""
+    """`ports.CrashReader`. gdb is used where it is installed; `on_started` records it, `what` marks it, `scratch` is
+    where it works (None = the folder for temporary files)."""
 
-    def __init__(self, *, timeout: float = TIMEOUT, on_started: OnStarted = _forget, what: str = "gdb") -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float = TIMEOUT,
+        on_started: OnStarted = _forget,
+        what: str = "gdb",
+        scratch: Path | None = None,
+    ) -> None:
         self._timeout = timeout
         self._on_started = on_started
         self._what = what
+        self._scratch = scratch
 
     def read(self, evidence: ExitEvidence) -> CrashReport:
         """One report; never raises on any content."""
@@ -70,8 +79,9 @@ class LinuxCrashReader:
         if evidence.core is None:
             return None
         found: dict[str, Any] | None = read_core(
-            evidence.executable, evidence.core, self._timeout, on_started=self._on_started, what=self._what
-        )
+            evidence.executable, evidence.core, self._timeout, on_started=self._on_started, what=self._what,
+            scratch=self._scratch,
+        )  # fmt: skip
         if found is not None:
             return read_gdb_json(found)
         why = "gdb is not installed" if find_gdb() is None else "gdb could not read it"

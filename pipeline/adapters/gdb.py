@@ -38,13 +38,17 @@ def read_core(
     *,
     on_started: OnStarted = lambda pid, create_time, what: None,
     what: str = "gdb",
+    scratch: Path | None = None,
 ) -> dict[str, Any] | None:
     """What the core shows (shape: `pipeline/crash/gdb_json.py`), None where gdb cannot tell: not installed, too slow,
-    not a core. `executable` must be the one that crashed: another build's gives a wrong stack without a word."""
+    not a core. `executable` must be the one that crashed: another build's gives a wrong stack without a word.
+    `scratch` = where it may leave something when we are killed; None = the folder for temporary files."""
     program = find_gdb()
     if program is None or not core.is_file():
         return None
-    with tempfile.TemporaryDirectory(prefix="spirit-healer-gdb-") as folder:
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="spirit-healer-gdb-", dir=scratch) as folder:
         output = Path(folder) / "output"
         try:
             _run(_command(program, executable, core), Path(folder), output, timeout, on_started, what)
