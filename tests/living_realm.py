@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ import bot
 from bot.demo.bugs import FixKind, PlantedBug, response
 
 T = TypeVar("T")
+COMMAND = [sys.executable, "-m", "bot", "run", "--sandbox"]
 PATIENCE = 60.0  # seconds for anything to happen
 WARM_BUILD = 300.0  # seconds
 ENDING = 30.0  # seconds for the bot, or keeper and server, to end in order
@@ -70,7 +71,7 @@ class LivingRealm:
             (self.root / name).mkdir()
 
     def work_in_the_checkout(self) -> None:
-        """What its owner has there tonight: changes staged and not, a file of secrets, git in the midst of something."""
+        """What its owner has there tonight: changes staged and not, a file of secrets, git in the midst of work."""
         for name in ("README.md", "src/server/game/Maps/Map.h"):
             with (self.checkout / name).open("a", encoding="utf-8") as file:
                 file.write(f"// {UNCOMMITTED}\n")
@@ -109,8 +110,8 @@ class LivingRealm:
         self._channel = None
         with (self.root / f"bot-{self._lives}.txt").open("wb") as output:
             self._bot = subprocess.Popen(
-                [sys.executable, "-m", "bot", "run", "--sandbox"], cwd=self.root / "cwd", env=self.environment,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+                COMMAND, cwd=self.root / "cwd", env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         return self._bot
 
@@ -206,10 +207,8 @@ class LivingRealm:
     def set_off(self, bug: PlantedBug) -> None:
         """The server crashes of it, and is up again."""
         before = self.wait(lambda: self.server_pid, "a server to crash")
-        try:
+        with suppress(OSError):  # it may die before it answers
             ask_soap(self.soap_port, bug.command, USER, self.password)
-        except OSError:
-            pass  # it died before it answered
         self.wait(lambda: self.server_pid not in (None, before), f"the server to be back after {bug.name}")
 
     def crash(self, bug: PlantedBug) -> str:

@@ -127,7 +127,7 @@ def test_an_answer_in_prose_is_a_proposal_and_never_applied(ground: Ground) -> N
         request = realm.crash(AURA)
         plain = response(AURA, request)
         del plain["edits"]
-        prose = "Delete the aura only after the loop has passed it.\n```cpp\nsystem(\"rm -rf /\");\n```"
+        prose = 'Delete the aura only after the loop has passed it.\n```cpp\nsystem("rm -rf /");\n```'
         realm.respond(request, {**plain, "fix_strategy": "minimal", "fix_content": prose})
         card = realm.wait_card("Needs a look: ", of=AURA)
         analysis = realm.wait_thread(card, "Analysis")[-1]
