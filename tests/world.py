@@ -417,6 +417,7 @@ class World:
 
     folder: Path
     realm_changes: dict[str, Any] = field(default_factory=dict)
+    database: str | None = None  # an empty one; None = SQLite in `folder`
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -426,7 +427,7 @@ class World:
         self.analyst = FakeAnalyst()
         self.console = FakeConsole()
         self.players = FakePlayers()
-        self.engine = open_engine(f"sqlite:///{self.folder / 'world.sqlite'}")
+        self.engine = open_engine(self.database or f"sqlite:///{self.folder / 'world.sqlite'}")
         metadata.create_all(self.engine)
         realm = Realm(
             "Test realm",

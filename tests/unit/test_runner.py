@@ -1,8 +1,10 @@
 """What the runner decides, told over a fake world with a real database."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import postgres
 import pytest
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
@@ -31,9 +33,15 @@ from pipeline.tools import Passage
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> World:
-    return await World(tmp_path).start()
+DATABASES = ("sqlite", "postgresql") if postgres.is_expected() else ("sqlite",)
+
+
+@pytest.fixture(params=DATABASES)
+async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
+    cluster = request.getfixturevalue("cluster") if request.param == "postgresql" else None
+    world = World(tmp_path, database=cluster and cluster.make_database())
+    yield await world.start()
+    world.engine.dispose()
 
 
 async def test_a_crash_is_healed(world: World) -> None:
