@@ -98,7 +98,7 @@ def make_revision(build: str) -> str:
     return build.encode().hex().ljust(12, "0")
 
 
-def until(look: Callable[[], T], what: str) -> T:
+def until(look: Callable[[], T | None], what: str) -> T:
     """Waits until `look` gives something true, and gives it back."""
     deadline = time.monotonic() + DEADLINE
     while time.monotonic() < deadline:
@@ -219,6 +219,10 @@ class KeeperWorld:
 
     def list_events(self, kind: EventKind) -> list[dict[str, Any]]:
         return [dict(event.data) for event in self.events if event.kind == kind]
+
+    def wait_for_births(self, number: int) -> None:
+        """Until that many servers were started in all."""
+        until(lambda: len(self.list_pids()) == number, f"server {number}")
 
     def wait_for_event(self, kind: EventKind, number: int = 1) -> dict[str, Any]:
         """The number-th event of that kind."""

@@ -268,12 +268,12 @@ class FakeKeeper:
         before, self.wished = self.wished, desired
         self.wishes.append(desired)
         if before is None or self.now is None:
-            self.start(desired.build and desired.build.build, None)
+            self.start(desired.build.build if desired.build else None, None)
         elif desired.want is Want.STOPPED:
             self.end(ExitVerdict.ASKED)
         elif self._differs(desired, before):
             self.end(ExitVerdict.ASKED)
-            self.start(desired.build and desired.build.build, desired.probation)
+            self.start(desired.build.build if desired.build else None, desired.probation)
 
     def _differs(self, desired: Desired, before: Desired) -> bool:
         runs = self.now.build if self.now else None
@@ -332,7 +332,7 @@ class FakeKeeper:
         if standby is not None and self.wished is not None:
             self.start(standby.build, self.wished.next_deployment)
         else:
-            self.start(runs and runs.build, runs and runs.deployment)
+            self.start(runs.build if runs else None, runs.deployment if runs else None)
 
     def hold(self, why: Hold) -> None:
         assert self.now is not None

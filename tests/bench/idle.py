@@ -18,6 +18,7 @@ import psutil
 
 from bot.demo import play, story
 from bot.demo.world import make_world
+from pipeline.store import Fact
 
 
 def cost(process: psutil.Process, seconds: float) -> tuple[float, float]:
@@ -39,7 +40,7 @@ async def measure(seconds: float) -> dict[str, dict[str, float]]:
         world = await asyncio.to_thread(make_world, Path(folder))
         async with play.bot_in(world, timedelta(seconds=3), lambda text: None) as app:
             await story.wait_until_up(app, 120)
-            await story.until(lambda: app.tools.store.get_fact(story.Fact.WARM), "the warm build", 300)
+            await story.until(lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", 300)
             await asyncio.sleep(5)
             observed = app.tools.keeper.observed()
             assert observed is not None

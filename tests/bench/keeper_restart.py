@@ -30,6 +30,9 @@ from keeper_world import KeeperWorld  # noqa: E402
 
 from pipeline.keeper.protocol import ReadyRule, RestartLimits  # noqa: E402
 
+if sys.platform == "win32":
+    raise SystemExit("pidfds, named pipes and SIGKILL are POSIX")
+
 SERVER = """#!/bin/sh
 echo $$ > births
 echo '(worldserver-daemon) ready...'

@@ -53,7 +53,7 @@ class Family:
         self.folder.mkdir()
         self.state = folder / "state"
 
-    def start(self, last: str = "time.sleep(600)", **options: bool) -> Child:
+    def start(self, last: str = "time.sleep(600)", *, low_priority: bool = False) -> Child:
         script = textwrap.dedent(FAMILY.format(last=last))
         return Child.start(
             [sys.executable, "-c", script, str(self.folder)],
@@ -61,7 +61,7 @@ class Family:
             output=None,
             what=children.mark_for(self.state, "build"),
             on_started=ignore,
-            **options,
+            low_priority=low_priority,
         )
 
     @property

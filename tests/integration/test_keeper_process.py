@@ -669,7 +669,7 @@ def test_invariant_13_a_full_disk_stops_no_restart(world: KeeperWorld, point: st
     until(lambda: len(world.list_living()) == 1, "the adopted server")
     for number in (2, 3):
         world.order("signal 11")
-        until(lambda number=number: len(world.list_pids()) == number, f"server {number}")  # type: ignore[misc]
+        world.wait_for_births(number)
     until(lambda: len(world.list_living()) == 1, "the restarted server")
 
 
@@ -679,7 +679,7 @@ def test_invariant_13_a_state_folder_that_is_gone_stops_no_restart(world: Keeper
     world.state.write_text("no folder")
     for number in (2, 3):
         world.order("signal 11")
-        until(lambda number=number: len(world.list_pids()) == number, f"server {number}")  # type: ignore[misc]
+        world.wait_for_births(number)
     world.state.unlink()
     world.state.with_name("gone").rename(world.state)
     world.wait_for_event(EventKind.EXITED, 2)

@@ -9,6 +9,7 @@ import re
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,9 +116,13 @@ def test_the_protocols_values_survive_their_file(folders: Folders) -> None:
 def test_unknown_keys_are_ignored_and_wrong_types_are_refused(folders: Folders) -> None:
     plain = json.loads(to_json(make_wish(folders)))
     assert from_json(Desired, json.dumps({**plain, "later": 1})) == make_wish(folders)
-    for broken in ({**plain, "generation": "7"}, {**plain, "want": "sideways"}, [], {}, {**plain, "command": 5}):
+    for broken in _broken(plain):
         with pytest.raises(ProtocolError):
             from_json(Desired, json.dumps(broken))
+
+
+def _broken(plain: dict[str, Any]) -> tuple[Any, ...]:
+    return ({**plain, "generation": "7"}, {**plain, "want": "sideways"}, [], {}, {**plain, "command": 5})
 
 
 def test_a_broken_memory_is_no_memory(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def test_zig_is_made_into_programs_without_the_traps_it_would_add(
 
 
 def test_a_zig_on_path_runs_through_its_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     zig = tmp_path / "zig"
     zig.write_text('#!/bin/sh\necho "zig $@"\n')
     zig.chmod(0o755)
