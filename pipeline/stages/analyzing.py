@@ -12,6 +12,7 @@ from pipeline.store import Crash
 from pipeline.tools import Move, Passage, Stay, Step, Tools
 
 MOST_COMMANDS = 2  # times ANALYST_COMMAND is begun for one request
+NOT_JUDGED = "the deployment it crashed in is still being judged"
 
 
 def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
@@ -30,10 +31,10 @@ def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
 def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
     """A pause, or a deployment that this crash belongs to and that is not judged yet."""
     if run.asked_by is None and tools.store.get_pause() is not None:
-        return Stay("the pipeline is paused")
+        return Stay()  # the card says so by itself, and no longer when it goes on
     active = tools.store.get_active_deployment()
     if active is not None and crash is not None and crash.exit.build == active.build:
-        return Stay("the deployment it crashed in is still being judged")
+        return Stay(NOT_JUDGED)
     return None
 
 
@@ -41,7 +42,8 @@ def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, crash)
     tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
     tools.store.note_asked(run)
-    return command(tools, run, passage)
+    step = command(tools, run, passage)
+    return Stay("") if run.reason == NOT_JUDGED and step == Stay() else step  # it waits for that no more
 
 
 def command(tools: Tools, run: Run, passage: Passage) -> Step:
