@@ -30,7 +30,7 @@ from pipeline.model import (
     RunState,
     StatusView,
 )
-from pipeline.stages import deploying
+from pipeline.stages import deploying, finding
 from pipeline.store import Fact, NewPost, Overtaken
 from pipeline.tools import Tools
 
@@ -71,6 +71,10 @@ class Orders:
 
     async def revert(self, commit: str, by: Actor) -> Outcome:
         return await self._do(self._revert, commit, by)
+
+    async def update(self, by: Actor) -> Outcome:
+        """Brings the base branch's head into the night branch, builds and deploys it."""
+        return await self._do(self._update, by)
 
     async def restart_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
         return await self._do(self._restart, by, delay, reason)
@@ -153,6 +157,25 @@ class Orders:
             patch=Patch(reverts=(fix.commit,)), asked_by=str(by), reverts=fix.commit,
         )  # fmt: skip
         self._store.add_run(run, now, card=self._store.get_card_of_run(fix.id))
+        return Done(run=run.id)
+
+    # --- the base ---------------------------------------------------------------------------------------------------
+
+    def _update(self, by: Actor) -> Outcome:
+        head = self._tools.source.base_head()
+        branch = self._store.get_open_branch()
+        here = branch.head if branch is not None else finding.running_commit(self._tools)
+        if here is not None and self._tools.source.contains(here, head):
+            return Impossible(f"Nothing was changed: `{head[:12]}`, the head of the base branch, is in it already.")
+        if any(run.kind is RunKind.UPDATE for run in self._store.list_open_runs()):
+            return Impossible("Nothing was changed: the base is being moved already; see its card.")
+        now = self._tools.now()
+        subject = f"base branch at {head[:12]}"
+        run = Run(
+            secrets.token_hex(4), RunKind.UPDATE, RunState.READY, self._tools.night(), None, subject, now, now,
+            patch=Patch(merges=head), asked_by=str(by),
+        )  # fmt: skip
+        self._store.add_run(run, now, key="update")
         return Done(run=run.id)
 
     # --- the server --------------------------------------------------------------------------------------------------

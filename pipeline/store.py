@@ -717,6 +717,8 @@ class Store:
         posts: Sequence[NewPost],
         changes: Mapping[str, Any],
     ) -> None:
+        if run.kind is not RunKind.FIX:
+            changes = {name: value for name, value in changes.items() if name != "fix_state"}  # only fixes are watched
         if to is not None and (to is run.state or to in TRANSITIONS[run.state]):
             _move(c, run, to, at, note, {"reason": None, **changes})
         card = _card_of_run(c, run.id)

@@ -110,6 +110,13 @@ class FakeSource:
     def base_head(self) -> str:
         return self.base
 
+    def add_to_base(self, files: dict[str, str]) -> str:
+        """Somebody commits to the base branch."""
+        made = hashlib.sha1(str(files).encode(), usedforsecurity=False).hexdigest()
+        self.commits[made] = FakeCommit(made, self.base, files, "theirs")
+        self.base = made
+        return made
+
     def begin(self, branch: str, base: str) -> None:
         self.branches.setdefault(branch, base)
 
@@ -151,6 +158,8 @@ class FakeSource:
             gone = self.commits[undone]
             before = self.commits[gone.parent or BASE].files
             files.update({path: before[path] for path in files if gone.files[path] != before[path]})
+        if patch.merges is not None:
+            files |= self.commits[patch.merges].files
         if files == self.commits[at].files:
             raise Refused("no change")
         return files

@@ -304,6 +304,9 @@ async def test_revert_takes_a_good_fix_back(world: World) -> None:
     assert world.source.commits[world.running or ""].files["src/Map.cpp"] == "bad"
     assert world.get(run).fix_state is FixState.REVERTED
     assert isinstance(await world.orders.revert(commit, OPERATOR), Impossible)
+    assert revert.fix_state is None
+    again = await world.crash("Map::Update")
+    assert world.expect(again, RunState.ANALYZING).retry_of is None
 
 
 async def test_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
@@ -445,3 +448,26 @@ async def test_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(wo
     await world.pass_time(minutes=7)
     assert world.keeper.starts == starts
     assert [post.data["what"] for post in world.posts() if post.kind is PostKind.ORDER] == ["lapsed"]
+
+
+async def test_the_base_moves_only_by_an_operators_order(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    newer = world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    await world.pass_time(hours=1)
+    assert world.running == world.get(run).commit
+    assert isinstance(await world.orders.update(OPERATOR), Done)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    update = next(each for each in world.runs() if each.kind is RunKind.UPDATE)
+    assert world.expect(update, RunState.SUCCEEDED).commit == world.running
+    files = world.source.commits[world.running or ""].files
+    assert (files["src/Chat.cpp"], files["src/Map.cpp"]) == ("theirs", "good")
+    assert newer not in world.source.remote.values()
+
+
+async def test_a_base_that_has_not_moved_is_no_update(world: World) -> None:
+    outcome = await world.orders.update(OPERATOR)
+    assert isinstance(outcome, Impossible)
+    assert outcome.reason.startswith("Nothing was changed: `bbbbbbbbbbbb`, the head of the base branch")
