@@ -207,7 +207,9 @@ async def serve(
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)
         prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
+        prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
         others: list[Coroutine[Any, Any, Any]] = [
+            until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools), stop),
             Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             *([app.edge.run()] if app.edge is not None else []),
         ]

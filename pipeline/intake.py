@@ -72,6 +72,8 @@ def _what_happened(event: Event) -> str | None:
             return "own build"
         case EventKind.EXITED if event.data.get("verdict") == ExitVerdict.STARTUP_ERROR and event.data.get("first"):
             return "start-up error"
+        case EventKind.READY_TIMEOUT if not event.data.get("trial"):  # a trial's deployment has its own words
+            return "not ready"
         case EventKind.SPAWN_FAILED if event.data.get("first"):
             return "spawn failed"
         case _:
@@ -239,17 +241,27 @@ def within_source(tools: Tools, frame: Frame) -> Frame:
 
 
 def import_history(tools: Tools) -> None:
-    """What lay in the crash folders and the queue before the first start: known, never analysed. Once."""
+    """What lay in the queue before the first start: known, never analysed. Once, before anything is taken in."""
     if tools.store.get_fact(Fact.IMPORTED) is not None:
         return
     began = tools.now()
-    for folder in tools.realm.crash_dirs:
-        for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
-            import_report(tools, path)
     while answers := tools.analyst.answers():
         for answer in answers:
             import_answer(tools, answer, began)
-    tools.store.set_fact(Fact.IMPORTED, began.isoformat())
+    tools.store.set_fact(Fact.IMPORTED, {"at": began.isoformat(), "reports": False})
+
+
+def import_old_reports(tools: Tools) -> None:
+    """The same of the crash folders. Thousands of reports take minutes, in which nothing waits for this."""
+    imported = tools.store.get_fact(Fact.IMPORTED)
+    if imported is None or imported["reports"]:
+        return
+    began = datetime.fromisoformat(imported["at"]).timestamp()
+    for folder in tools.realm.crash_dirs:
+        for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
+            if path.stat().st_mtime < began:
+                import_report(tools, path)
+    tools.store.set_fact(Fact.IMPORTED, {**imported, "reports": True})
 
 
 def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:

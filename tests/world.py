@@ -352,9 +352,12 @@ class FakeKeeper:
 class FakeReader:
     """A crash is what its `output` names; names that begin with `port` are the environment's."""
 
+    def read_name(self, name: str) -> Signature:
+        return Signature(f"access violation | {name}", f"access violation | {name} | main", 1)
+
     def read(self, evidence: ExitEvidence) -> CrashReport:
         name = str(evidence.output)
-        signature = Signature(f"access violation | {name}", f"access violation | {name} | main", 1)
+        signature = self.read_name(name)
         frames = (Frame(name, "src/Map.cpp", 132),)
         environment = name.startswith("port")
         return CrashReport(
@@ -436,6 +439,7 @@ class World:
         self.analyst = FakeAnalyst()
         self.console = FakeConsole()
         self.players = FakePlayers()
+        self.reader = FakeReader()
         self.engine = open_engine(self.database or f"sqlite:///{self.folder / 'world.sqlite'}")
         metadata.create_all(self.engine)
         realm = Realm(
@@ -450,7 +454,7 @@ class World:
         self.store = Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
         self.tools = Tools(
             self.realm, self.store, self.source, self.builder, self.keeper, self.console, self.analyst, self.players,
-            FakeReader(), self.clock, lambda text: text.replace("hunter2", "***"),
+            self.reader, self.clock, lambda text: text.replace("hunter2", "***"),
         )  # fmt: skip
         self.tools.prepared.set()
         self.runner = Runner(self.tools, lambda: None, fatal=True)

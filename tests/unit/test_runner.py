@@ -471,3 +471,22 @@ async def test_a_base_that_has_not_moved_is_no_update(world: World) -> None:
     outcome = await world.orders.update(OPERATOR)
     assert isinstance(outcome, Impossible)
     assert outcome.reason.startswith("Nothing was changed: `bbbbbbbbbbbb`, the head of the base branch")
+
+
+async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed(tmp_path: Path) -> None:
+    crashes = tmp_path / "Crashes"
+    crashes.mkdir()
+    (crashes / "old.txt").write_text("Map::Update")
+    world = World(tmp_path, {"crash_dirs": (crashes,)})
+    world.analyst.lying.append(Answer(Path("r.json"), "d", Response("old", Analysis(), GOOD), None, "old"))
+    world.clock.time += timedelta(days=3650)  # later than the files of the test
+    for _ in range(2):
+        intake.import_history(world.tools)
+        intake.import_old_reports(world.tools)
+    await world.start()
+    assert world.analyst.lying == []
+    assert world.runs() == []
+    assert world.posts() == []
+    known = world.reader.read_name("None")
+    assert world.store.count_crashes(known) == 1
+    assert world.store.signature_is_known(known, "any build")
