@@ -96,8 +96,8 @@ def _examine_input(configuration: Configuration, platform: str) -> Iterator[Find
 
 
 def _examine_port(configuration: Configuration, settings: Settings) -> Iterator[Finding]:
-    port = configuration.get("WorldServerPort", "8085").strip()
-    if settings.server_port and port != str(settings.server_port):
+    port = configuration.get("WorldServerPort", "").strip()
+    if settings.server_port and port and port != str(settings.server_port):
         yield warn(
             "SERVER_PORT",
             f"is {settings.server_port}, but worldserver.conf says WorldServerPort = {port}",

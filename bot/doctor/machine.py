@@ -17,6 +17,7 @@ from pipeline.keeper import foreign
 UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("~/.config/systemd/user"))
 PM2_DUMP = Path("~/.pm2/dump.pm2")
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+_OURS = re.compile(r"^ExecStart=[-@:+!]*(?:\S*/)?spirit-healer\s", re.MULTILINE)
 _CURE = "take the server out of it (stop and disable it there): two of them would start two servers"
 
 
@@ -48,7 +49,7 @@ def list_units(settings: Settings, folders: Iterable[Path] = UNIT_FOLDERS) -> It
         for unit in sorted(folder.expanduser().glob("*.service")):
             lines = [line for line in _read(unit).splitlines() if line.startswith(("ExecStart=", "WorkingDirectory="))]
             text = "\n".join(lines)
-            if _names(text, settings.server_dir) and "spirit-healer" not in text:
+            if _names(text, settings.server_dir) and not _OURS.search(text):
                 yield warn("supervisors", f"the systemd unit {unit.name} works in SERVER_DIR", _CURE)
 
 

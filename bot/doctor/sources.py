@@ -70,8 +70,12 @@ def _check_tree(settings: Settings, program: GitProgram) -> Iterator[Finding]:
             "; ".join(nested[:_SHOWN]) + more,
             "commit their files into the checkout itself (git subtree does it), or build without them",
         )
-    dirty = program.run("diff-index", "--quiet", "HEAD", "--", cwd=settings.source_dir, accept=(0, 1), timeout=SECONDS)
-    if dirty.status:
+    # Not `diff-index`: it calls a file changed that was only touched, and whose index we must not refresh.
+    dirty = program.run(
+        "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty",
+        cwd=settings.source_dir, timeout=SECONDS,
+    )  # fmt: skip
+    if dirty.text:
         yield warn(
             "SOURCE_DIR",
             "has changes that are not committed; the bot leaves them alone and builds without them",
