@@ -19,10 +19,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from filelock import FileLock
 
 SECONDS = 60  # for each call of a tool
 DEBIAN = Path("/usr/lib/postgresql")
+PREFIX = "sh-pg-"  # of the folder
 SUPERUSER = "postgres"  # of the cluster; the system's own user of that name is another matter
 
 
@@ -57,7 +59,9 @@ class Cluster:
 
     @classmethod
     def make(cls) -> Cluster:
-        folder = Path(tempfile.mkdtemp(prefix="sh-pg-"))
+        end_strays()
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        (folder / "owner").write_text(json.dumps(describe_run()))
         if user := find_user():
             shutil.chown(folder, user)
         cluster = cls(folder)
@@ -98,6 +102,25 @@ class Cluster:
             )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"{tool} failed: {(self.folder / f'{tool}.out').read_text(errors='replace')[-2000:]}")
+
+
+def describe_run() -> list[float]:
+    """Process id and create time of the test run, which outlives its workers."""
+    pid = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return [pid, psutil.Process(pid).create_time()]
+
+
+def end_strays() -> None:
+    """Ends clusters of test runs that were killed."""
+    for note in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/owner"):
+        with contextlib.suppress(OSError, ValueError, RuntimeError, psutil.Error):
+            pid, created = json.loads(note.read_text())
+            if psutil.pid_exists(int(pid)) and psutil.Process(int(pid)).create_time() == created:
+                continue
+            stray = Cluster(note.parent)
+            if (note.parent / "data" / "postmaster.pid").exists():
+                stray.stop()
+            stray.remove()
 
 
 @contextlib.contextmanager
