@@ -16,6 +16,11 @@ NOT_JUDGED = "the deployment it crashed in is still being judged"
 
 
 def analyze(tools: Tools, run: Run, passage: Passage) -> Step:
+    step = go_on(tools, run, passage)
+    return Stay("") if run.reason == NOT_JUDGED and step == Stay() else step  # it waits for that no more
+
+
+def go_on(tools: Tools, run: Run, passage: Passage) -> Step:
     crash = tools.store.get_crash_of_run(run.id)
     wait = why_not_yet(tools, run, crash)
     if wait is not None:
@@ -42,8 +47,7 @@ def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, crash)
     tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
     tools.store.note_asked(run)
-    step = command(tools, run, passage)
-    return Stay("") if run.reason == NOT_JUDGED and step == Stay() else step  # it waits for that no more
+    return command(tools, run, passage)
 
 
 def command(tools: Tools, run: Run, passage: Passage) -> Step:
