@@ -25,6 +25,8 @@ class Chores:
     def due(self) -> list[Callable[[Tools], bool]]:
         now = self._tools.clock.monotonic()
         due = [(chore, every) for chore, every in CHORES if self._next.get(chore.__name__, now) <= now]
+        if not self._tools.prepared.is_set():  # it can be done only then, and is not to wait for its next turn
+            due = [(chore, every) for chore, every in due if chore is not push_owed]
         for chore, every in due:
             self._next[chore.__name__] = now + every
         return [chore for chore, _ in due]
@@ -62,7 +64,7 @@ def commit_of_found(tools: Tools, observed: Observed) -> str | None:
 
 def push_owed(tools: Tools) -> bool:
     pushed = False
-    for branch in tools.store.list_owed_branches() if tools.prepared.is_set() else ():
+    for branch in tools.store.list_owed_branches():
         publishing.push(tools, branch)
         after = tools.store.get_branch(branch.name)
         pushed = pushed or (after is not None and after.owed_since is None)
