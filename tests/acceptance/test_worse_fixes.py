@@ -31,6 +31,7 @@ def test_a_fix_that_dies_after_ready_is_rolled_back_and_its_own_crash_waits_behi
         card = realm.wait_card("Rolled back: ", of=DISPATCHER)
         assert CRASH_AFTER_READY_FUNCTION in card.text
         assert realm.list_requests() == [request], "nobody is asked while it is paused"
+        realm.wait_card("Crash in ", saying="pipeline paused, goes on after")
         expect_healed_after_resume(realm, request)
 
 
@@ -49,6 +50,7 @@ def expect_rollback(realm: LivingRealm) -> None:
 def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:
     realm.channel.slash("resume")
     again = realm.wait_request({first})
+    realm.wait_card("Crash in ", saying="asking the analyst")
     (attempt,) = realm.read_request(again)["previous_attempts"]
     assert attempt["commit"] and attempt["patch"]
     realm.answer(DISPATCHER, again)
