@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from bot.markup import count
 from bot.settings import state_folder
 from pipeline.model import CrashReport, StatusView
 
@@ -17,7 +18,7 @@ from pipeline.model import CrashReport, StatusView
 class Where(BaseSettings):
     """The few settings that say where to look; none is required."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True)
 
     state_dir: Path = Field(default_factory=state_folder)
     server_dir: Path | None = None
@@ -71,7 +72,7 @@ def as_text(view: StatusView | None) -> str:
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
-        f"Tonight: {view.crashes_tonight} crashes, {view.restarts_tonight} starts",
+        f"Tonight: {count(view.crashes_tonight, 'crash', 'crashes')}, {count(view.restarts_tonight, 'restart')}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(
             f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")

@@ -83,9 +83,9 @@ def read_pairs(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     pairs = [word.partition("=") for word in split_words(text)]
-    wrong = [name for name, equals, _ in pairs if not equals or not name]
-    if wrong:
-        raise ValueError(f"has {wrong[0]!r}, which is not of the form NAME=value")
+    wrong = [place for place, (name, equals, _) in enumerate(pairs, 1) if not equals or not name]
+    if wrong:  # the word itself may be half of a secret
+        raise ValueError(f"is not a list of NAME=value: look at word {wrong[0]}, and quote what holds a space")
     return {name: value for name, _, value in pairs}
 
 
@@ -166,7 +166,7 @@ class Settings(BaseSettings):
     """Every setting, under its own name in lower case."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
     # Realm
@@ -252,8 +252,10 @@ class Settings(BaseSettings):
     def _hold_together(self) -> Self:
         if not self.server_command:
             raise ValueError("SERVER_COMMAND: is empty: give the server's program and its arguments")
-        if self.state_dir.resolve().is_relative_to(self.source_dir.resolve()):
-            raise ValueError("STATE_DIR: lies inside SOURCE_DIR, which is never written: choose another folder")
+        ours = {"STATE_DIR": self.state_dir, "BUILD_DIR": self.build_dir, "ANALYST_QUEUE_DIR": self.analyst_queue_dir}
+        for name, folder in ours.items():
+            if folder is not None and folder.resolve().is_relative_to(self.source_dir.resolve()):
+                raise ValueError(f"{name}: lies inside SOURCE_DIR, which is never written: choose another folder")
         return self
 
     @property

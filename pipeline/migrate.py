@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def copy_database(engine: Engine, copies: Path, revision: str | None) -> str | N
         return None
     copies.mkdir(parents=True, exist_ok=True)
     target = copies / f"{Path(source).stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite"
-    with sqlite3.connect(source, timeout=30) as before, sqlite3.connect(target) as after:
+    with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(target)) as after:
         before.backup(after)
     for old in sorted(copies.glob("*.sqlite"), key=lambda path: path.stat().st_mtime)[:-KEEP_COPIES]:
         old.unlink()

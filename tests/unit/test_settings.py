@@ -255,10 +255,18 @@ def test_pairs_keep_further_equals_signs_and_empty_values() -> None:
     assert module.read_pairs("A=1 'B=two words' C=x=y D=") == {"A": "1", "B": "two words", "C": "x=y", "D": ""}
 
 
-@pytest.mark.parametrize("text", ["A", "=1", "A=1 B"])
-def test_a_pair_without_name_or_equals_sign_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not of the form NAME=value"):
+@pytest.mark.parametrize(("text", "place"), [("A", 1), ("=1", 1), ("A=1 hunter2", 2)])
+def test_a_pair_without_name_or_equals_sign_is_refused_by_its_place_alone(text: str, place: int) -> None:
+    with pytest.raises(ValueError, match=f"look at word {place}") as refused:
         module.read_pairs(text)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_byte_order_mark_does_not_hide_the_first_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("REALM_NAME=Old Realm\n", encoding="utf-8-sig")
+    monkeypatch.chdir(tmp_path)
+    given = {"source_dir": tmp_path, "server_dir": tmp_path, "server_command": ("worldserver",)}
+    assert module.load(sandbox=True, state_dir=tmp_path.parent / "state", **given).realm_name == "Old Realm"
 
 
 def test_hours_are_spans_over_midnight_too() -> None:
