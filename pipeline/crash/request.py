@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,16 +42,21 @@ def build_request(
     similar: Sequence[Mapping[str, Any]] = (),
     previous_attempts: Sequence[Mapping[str, Any]] = (),
     redact: Callable[[str], str] = lambda text: text,
+    built_in: Sequence[Path | str] = (),
 ) -> dict[str, object]:
-    """A JSON object. `logs` = paths of the dead server's logs, those of bots known by their name."""
-    known = report or CrashReport(ReportKind.UNKNOWN)
+    """A JSON object. `logs` = paths of the dead server's logs, those of bots known by their name.
+
+    Files are named as the repository names them, whether they were compiled in `source_dir` or in one of `built_in`: an
+    analyst that reads a path of the user's own checkout would edit it there.
+    """
+    known = _within(report or CrashReport(ReportKind.UNKNOWN), (str(source_dir), *map(str, built_in)))
     request: dict[str, object] = {
         "request_id": request_id,
         "timestamp": at.isoformat(),
         "status": "pending",
         "priority": "high",
         "request_type": "comprehensive_analysis",
-        "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at, str(source_dir)),
+        "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at),
         "context": _context(logs),
         "signature": signature.exact if signature else None,
         "occurrences": occurrences,
@@ -63,7 +69,7 @@ def build_request(
     return {**{name: _clean(value, redact) for name, value in request.items()}, **ours, "request_id": request_id}
 
 
-def _crash(crash_id: str, report: CrashReport, crashed_at: datetime, source_dir: str) -> dict[str, object]:
+def _crash(crash_id: str, report: CrashReport, crashed_at: datetime) -> dict[str, object]:
     analysis = first_analysis(report)
     frame = report.frame
     return {
@@ -73,7 +79,7 @@ def _crash(crash_id: str, report: CrashReport, crashed_at: datetime, source_dir:
         "crash_location": _location(frame),
         "crash_function": frame.function if frame else None,
         "error_message": _message(report),
-        "call_stack": [spell_frame(_within(each, source_dir)) for each in report.frames[:FRAMES]],
+        "call_stack": [spell_frame(each) for each in report.frames[:FRAMES]],
         "crash_category": (report.category or "unknown").upper().replace(" ", "_"),
         "severity": rate_severity(report),
         "is_bot_related": is_bot_related(report),
@@ -101,12 +107,15 @@ def _location(frame: Frame | None) -> str | None:
     return f"{name}:{frame.line}" if frame.line else name
 
 
-def _within(frame: Frame, source_dir: str) -> Frame:
-    """The file as a path in the repository, where it lies in it."""
-    if frame.file is None or not frame.file.startswith(source_dir.rstrip("/\\") + os.sep):
-        return frame
-    inside = os.path.relpath(frame.file, source_dir).replace(os.sep, "/")
-    return Frame(frame.function, inside, frame.line, frame.module, frame.offset, frame.inlined)
+def _within(report: CrashReport, folders: Sequence[str]) -> CrashReport:
+    """Its files as paths in the repository, where they lie in one of the folders."""
+    return replace(report, frames=tuple(_frame_within(each, folders) for each in report.frames))
+
+
+def _frame_within(frame: Frame, folders: Sequence[str]) -> Frame:
+    file = frame.file or ""
+    folder = next((each for each in folders if file.startswith(each.rstrip("/\\") + os.sep)), None)
+    return frame if folder is None else replace(frame, file=os.path.relpath(file, folder).replace(os.sep, "/"))
 
 
 def _message(report: CrashReport) -> str | None:

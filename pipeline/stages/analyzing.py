@@ -88,6 +88,7 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
         logs=_logs_of(tools, crash),
         crashed_at=None if crash is None else crash.at,
         source_dir=tools.source.work_tree(),
+        built_in=(tools.realm.source_dir,),
         base_commit=base,
         similar=similar_fixes(tools, run),
         previous_attempts=tools.store.get_previous(run.id),
@@ -96,7 +97,9 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
 
 
 def _logs_of(tools: Tools, crash: Crash | None) -> tuple[str, ...]:
-    moved = () if crash is None or crash.exit.log is None else (crash.exit.log,)
+    """The log of the life that ended, where there is none what it printed; and those of its bots."""
+    own = None if crash is None else crash.exit.log or crash.exit.output
+    moved = () if own is None else (own,)
     others = [str(path) for path in tools.realm.server_logs if path.name.lower().startswith("playerbot")]
     return (*moved, *others)
 

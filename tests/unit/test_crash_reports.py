@@ -204,7 +204,7 @@ def test_a_request_has_the_protocols_shape_and_no_secret(tmp_path: Path) -> None
         "crash_category": "ASSERTION",
         "severity": "HIGH",
         "is_bot_related": True,
-        "root_cause_hypothesis": first_analysis(FULL).summary,
+        "root_cause_hypothesis": "The assertion `m_caster` did not hold in Playerbot::Aura::Apply at src/Aura.cpp:12.",
         "fix_suggestions": [],
     }
     assert context["errors_before_crash"] == ["ERROR[sql] 127.0.0.1;3306;trinity;***;auth"]
@@ -219,6 +219,20 @@ def test_a_request_has_the_protocols_shape_and_no_secret(tmp_path: Path) -> None
     )  # fmt: skip
     assert (request["source_dir"], request["base_commit"]) == (str(Path("/clone")), "a" * 40)
     assert request["previous_attempts"] == [{"what": "VERIFYING"}]
+
+
+def test_a_request_names_no_file_of_the_users_own_checkout() -> None:
+    checkout, clone, lib = Path("/home/realm/core"), Path("/clone"), Path("/lib")
+    places = (("A", checkout / "src" / "A.cpp"), ("B", clone / "src" / "B.cpp"), ("abort", lib / "c.c"))
+    frames = tuple(Frame(function, str(file), 3) for function, file in places)
+    report = CrashReport(ReportKind.CORE, category="access violation", frames=frames, crashing_frame=0)
+    request = build_request(
+        request_id="r", at=datetime(2025, 1, 1, tzinfo=UTC), crash_id="r", report=report, signature=None, occurrences=0,
+        logs=(), crashed_at=None, source_dir=clone, base_commit=None, built_in=(checkout,),
+    )  # fmt: skip
+    crash = json.loads(json.dumps(request))["crash"]
+    assert crash["call_stack"] == ["A at src/A.cpp:3", "B at src/B.cpp:3", f"abort at {lib / 'c.c'}:3"]
+    assert "A at src/A.cpp:3" in crash["root_cause_hypothesis"]
 
 
 def test_a_request_without_a_report_is_still_a_request() -> None:
