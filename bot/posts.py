@@ -31,6 +31,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("foreign", "Somebody else looks after the server too", Colour.AMBER, False),
     ("own build", "A build that is not ours runs", Colour.AMBER, False),
     ("start-up error", "Server does not start: not a crash", Colour.AMBER, False),
+    ("not ready", "Server does not say that it is ready", Colour.AMBER, False),
     ("spawn failed", "Server cannot be started", Colour.RED, False),
     ("released", "Server no longer held", Colour.BLUE, False),
     ("paused", "Pipeline paused", Colour.AMBER, False),

@@ -59,7 +59,7 @@ class EventKind(StrEnum):
     SPAWNED = "spawned"  # pid, create_time, build, generation, reason
     SPAWN_FAILED = "spawn_failed"  # error, build, generation
     READY = "ready"  # pid, seconds, build, revision, generation
-    READY_TIMEOUT = "ready_timeout"  # pid, seconds, build
+    READY_TIMEOUT = "ready_timeout"  # pid, seconds, build, trial (on probation), detail (what it still waits for)
     EXITED = "exited"  # see `Exit` (its fields are the data), judged as `Exit.verdict`
     STOPPING = "stopping"  # pid, why, rung: "signal" | "stacks" | "kill"
     HELD = "held"  # why: Hold, detail

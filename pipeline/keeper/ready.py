@@ -103,6 +103,18 @@ class ReadyWatch:
             return accepts(self._rule.port) or listens(pid, self._rule.port)
         return self._pattern is not None or now - self._started >= _ALIVE
 
+    def explain(self, pid: int) -> str:
+        """For people: what the start still waits for."""
+        port = self._rule.port
+        if self._seen:
+            return f"it said that it is ready, but nothing accepts connections on SERVER_PORT {port}"
+        open_ = bool(port) and (accepts(port) or listens(pid, port))
+        known = f"port {port} accepts connections, but " if open_ else ""
+        return (
+            f"{known}no line of SERVER_LOGS or of its output matches SERVER_READY_PATTERN; a server that does not "
+            "flush its output has to write a log, and SERVER_LOGS to name it"
+        )
+
     def _read(self) -> None:
         for path in list_logs(self._rule.logs, self._server):
             if path not in self._tails and _was_written_since(path, self._started):

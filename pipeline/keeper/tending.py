@@ -133,10 +133,18 @@ class Tending:
 
     def _note_late(self, staged: dict[str, Staged]) -> None:
         life = self._book.change_life(timed_out=True)
-        self._book.tell(EventKind.READY_TIMEOUT, pid=life.pid, seconds=self.age, build=life.shown_build)
         wish = self._book.wish
+        trial = find_life_trial(wish, life) is not None
+        self._book.tell(
+            EventKind.READY_TIMEOUT,
+            pid=life.pid,
+            seconds=self.age,
+            build=life.shown_build,
+            trial=trial,
+            detail=self._watch.explain(life.pid) if self._watch else "",
+        )
         # Without probation it is only told: a wrong pattern must not end a server that people play on.
-        if wish and find_life_trial(wish, life) and find_fallback(wish, life.build, staged):
+        if wish and trial and find_fallback(wish, life.build, staged):
             self.stop(StopWhy.NOT_READY, f"not ready after {self.age:.0f} s")
 
     def stop(self, why: StopWhy, text: str) -> None:
