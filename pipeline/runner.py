@@ -48,7 +48,7 @@ class Runner:
         self._passages: dict[str, Passage] = {}
         self._woken = asyncio.Event()
         self._bugs: list[BaseException] = []
-        self._due: float | None = None  # monotonic seconds at which a deployment may go on
+        self._due: float | None = None  # monotonic seconds at which an order or a deployment may go on
         self._moves = 0  # how often something changed
 
     # --- from outside ------------------------------------------------------------------------------------------------

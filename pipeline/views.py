@@ -66,7 +66,7 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         revision=seen.revision if seen else None,
         build=seen.build if seen else None,
         players=None,
-        restarts_tonight=_count_starts(store, now - timedelta(hours=24), night),
+        restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
         crashes_tonight=store.count_tonight(night),
         paused=store.get_pause(),
         branch=branch.name if branch else None,
@@ -106,8 +106,11 @@ def _disk_free(state_dir: Path) -> int | None:
         return None
 
 
-def _count_starts(store: Store, since: datetime, night: date) -> int:
-    starts = [at for at, kind, _ in store.list_events(since) if kind == EventKind.SPAWNED]
+def _count_restarts(store: Store, since: datetime, night: date) -> int:
+    """Starts of this night that an end came before: the very first start is none."""
+    events = [(at, kind) for at, kind, _ in store.list_events(since)]
+    ended = next((at for at, kind in events if kind == EventKind.EXITED), None)
+    starts = [at for at, kind in events if kind == EventKind.SPAWNED and ended is not None and at >= ended]
     return sum(store.night_of(at) == night for at in starts)
 
 

@@ -182,14 +182,14 @@ def step(tools: Tools) -> bool:
 
 
 def seconds_to_next(tools: Tools) -> float | None:
-    """Until the clock alone lets the deployment go on; None = only an event will, or there is none."""
+    """Until the clock alone lets an order or the deployment go on; None = only an event will, or there is none."""
     deployment = tools.store.get_active_deployment()
-    due = None
-    if deployment is not None and deployment.state == "announcing":
-        due = deployment.stop_at
+    due = [order.due for order in tools.store.list_waiting_orders()]
+    if deployment is not None and deployment.state == "announcing" and deployment.stop_at is not None:
+        due.append(deployment.stop_at)
     if deployment is not None and deployment.state == "verifying" and deployment.ready_at is not None:
-        due = deployment.ready_at + tools.realm.soak
-    return None if due is None else max(0.0, (due - tools.now()).total_seconds())
+        due.append(deployment.ready_at + tools.realm.soak)
+    return None if not due else max(0.0, (min(due) - tools.now()).total_seconds())
 
 
 def adopt_standby(tools: Tools, observed: Observed) -> bool:
