@@ -41,8 +41,14 @@ def set_up(folder: Path, redact: Callable[[str], str], *, console: bool = True) 
         handler.setFormatter(RedactedFormatter(redact))
         root.addHandler(handler)
     root.setLevel(logging.INFO)
+    logging.getLogger("discord.client").addFilter(is_no_voice)
     for chatty in ("discord.gateway", "discord.client", "discord.http", "alembic", "aiohttp.access", "watchfiles"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def is_no_voice(record: logging.LogRecord) -> bool:
+    """Whether a line is of any use here: at each start discord.py names the libraries that voice would need."""
+    return "voice will NOT be supported" not in record.getMessage()
 
 
 def forgive_code_pages() -> None:

@@ -61,6 +61,9 @@ class Session:
         return oldest - 1 <= sequence <= self.sequence
 
 
+ACK_AFTER = 0.02  # seconds
+
+
 class Connection:
     """One WebSocket. Sending never waits: a task writes what was queued, in order."""
 
@@ -171,7 +174,8 @@ class Gateway:
             connection.close(DECODE_ERROR)
             return
         if op == Op.HEARTBEAT and self.answers_heartbeats:
-            connection.send(_control(Op.HEARTBEAT_ACK))
+            # As from afar: answered at once, discord.py takes it for a late answer to the heartbeat before, and warns.
+            asyncio.get_running_loop().call_later(ACK_AFTER, connection.send, _control(Op.HEARTBEAT_ACK))
         elif op == Op.IDENTIFY:
             self._identify(connection, data)
         elif op == Op.RESUME:

@@ -111,3 +111,11 @@ def test_streams_that_are_no_console_are_left_alone(monkeypatch: pytest.MonkeyPa
     log.forgive_code_pages()
     print("→")
     assert stream.getvalue() == "→\n"
+
+
+def test_that_there_is_no_voice_is_not_said_at_each_start(tmp_path: Path) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("discord.client").warning("%s is not installed, voice will NOT be supported", "PyNaCl")
+    logging.getLogger("discord.client").warning("something else")
+    assert "voice" not in read_log(tmp_path)
+    assert "something else" in read_log(tmp_path)
