@@ -140,6 +140,13 @@ def test_repositories_inside_the_source_are_said_in_words(place: Place) -> None:
     assert "`modules/mod-eluna` is a repository of its own inside SOURCE_DIR" in found.what
 
 
+def test_a_file_that_was_only_touched_is_no_change(place: Place) -> None:
+    os.utime(place.source / "main.cpp", (1, 1))
+    index = (place.source / ".git" / "index").read_bytes()
+    assert place.levels("SOURCE_DIR") == []
+    assert (place.source / ".git" / "index").read_bytes() == index
+
+
 def test_changes_that_are_not_committed_are_said(place: Place) -> None:
     (place.source / "main.cpp").write_text("int main() { return 1; }\n", encoding="utf-8")
     assert place.levels("SOURCE_DIR") == [Level.WARN]

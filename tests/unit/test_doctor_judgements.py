@@ -124,6 +124,10 @@ def test_another_world_port_would_never_be_ready(tmp_path: Path) -> None:
     assert examine(tmp_path, "WorldServerPort = 8086\n", server_port=0) == []
 
 
+def test_a_configuration_that_names_no_world_port_says_nothing_of_it(tmp_path: Path) -> None:
+    assert examine(tmp_path, "listener 18883 127.0.0.1\n", server_port=18883) == []
+
+
 def test_logs_elsewhere_are_named(tmp_path: Path) -> None:
     assert examine(tmp_path, 'LogsDir = "logs"\n') == [("LogsDir", Level.WARN)]
     (tmp_path / "server" / "logs").mkdir()
