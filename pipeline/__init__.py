@@ -4,7 +4,7 @@
     keeper/                         the server's parent, a process of its own
     crash/                          reports -> CrashReport, signatures, context (pure)
     policy.py                       may this patch or restart proceed? (pure)
-    tables.py store.py migrate.py   the database, as sentences
+    tables.py store/ migrate.py     the database, as sentences
     adapters/                       git, builder, keeper client, consoles, watcher, analyst
     tools.py                        what a stage may use, and what it may answer
     stages/                         one state, one module: observe, then act

@@ -1,0 +1,128 @@
+"""Crashes: read, grouped, judged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, select, update
+
+from pipeline import tables as t
+from pipeline.keeper.protocol import Exit, from_plain
+from pipeline.model import (
+    CrashReport,
+    FixState,
+    Run,
+    Signature,
+)
+from pipeline.store.base import Base
+from pipeline.store.rows import (
+    Crash,
+    NewPost,
+)
+from pipeline.store.writes import (
+    card_key,
+    get_card,
+    insert_posts,
+    insert_run,
+    is_same,
+    refuse_second_judgement,
+    touch,
+)
+
+
+class Crashes(Base):
+    """One row for each end of the server that nobody asked for."""
+
+    def list_unjudged_crashes(self) -> list[Crash]:
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.crashes).where(t.crashes.c.judged.is_(None)).order_by(t.crashes.c.id)).all()
+        return [self._crash(row) for row in rows]
+
+    def get_crash_of_run(self, run: str) -> Crash | None:
+        """The newest crash that belongs to a run."""
+        with self.engine.begin() as c:
+            query = select(t.crashes).where(t.crashes.c.run == run).order_by(t.crashes.c.id.desc()).limit(1)
+            row = c.execute(query).first()
+        return None if row is None else self._crash(row)
+
+    def list_crashes_of_build(self, build: str | None, since: datetime) -> list[Crash]:
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.crashes).where(t.crashes.c.at >= since).order_by(t.crashes.c.id)).all()
+        return [each for each in map(self._crash, rows) if each.exit.build == build]
+
+    def count_crashes(self, signature: Signature) -> int:
+        """Of this signature, ever."""
+        with self.engine.begin() as c:
+            return c.execute(
+                select(func.count()).select_from(t.crashes).where(is_same(t.crashes, signature))
+            ).scalar_one()
+
+    def signature_is_known(self, signature: Signature, build: str) -> bool:
+        """Whether this crash was seen with another build (imported history included)."""
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.crashes.c.exit).where(is_same(t.crashes, signature)))
+            return any(row.exit.get("build") != build for row in rows)
+
+    def import_history(self, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
+        """A report that lay there before the first start: counted as known, never analysed. Idempotent."""
+        signature = report.signature
+        values = {
+            "keeper": "file", "number": number, "at": at, "night": self.night_of(at), "exit": dataclasses.asdict(end),
+            "report": self._codec.to_plain(report), "judged": "history", "back_after": 0.0,
+            "family": signature and signature.family, "exact": signature and signature.exact,
+            "version": signature and signature.version,
+        }  # fmt: skip
+        same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
+        with self.engine.begin() as c:
+            if c.execute(select(t.crashes.c.id).where(same)).first() is None:
+                c.execute(insert(t.crashes).values(**values))
+
+    def count_tonight(self, night: date) -> int:
+        with self.engine.begin() as c:
+            query = select(func.count()).select_from(t.crashes).where(t.crashes.c.night == night)
+            return c.execute(query).scalar_one()
+
+    def judge_crash(
+        self,
+        crash: Crash,
+        report: CrashReport,
+        judged: str,
+        at: datetime,
+        *,
+        new_run: Run | None = None,
+        previous: Sequence[Mapping[str, Any]] = (),
+        run: str | None = None,
+        recurred: str | None = None,
+        posts: Sequence[NewPost] = (),
+    ) -> int:
+        """Stores what a crash is and what becomes of it, on its card; begins `new_run` where one is given. The card."""
+        signature = report.signature
+        if signature is None:
+            raise ValueError("a crash is judged by its signature")
+        with self.engine.begin() as c:
+            refuse_second_judgement(c, crash.id)
+            title = (new_run and new_run.subject) or signature.title
+            card = get_card(c, card_key(signature), crash.night, title, at)
+            if new_run is not None:
+                insert_run(c, new_run, card, at, previous)
+            values = {
+                "report": self._codec.to_plain(report), "family": signature.family, "exact": signature.exact,
+                "version": signature.version, "judged": judged, "card": card, "run": new_run.id if new_run else run,
+            }  # fmt: skip
+            c.execute(update(t.crashes).where(t.crashes.c.id == crash.id).values(**values))
+            if recurred is not None:
+                c.execute(update(t.runs).where(t.runs.c.id == recurred).values(fix_state=FixState.RECURRED))
+            insert_posts(c, card, posts, at)
+            touch(c, card, at)
+        return card
+
+    def _crash(self, row: Row[Any]) -> Crash:
+        report = None if row.report is None else self._codec.from_plain(row.report)
+        signature = None if row.exact is None else Signature(row.family, row.exact, row.version)
+        return Crash(
+            row.id, row.at, row.night, from_plain(Exit, row.exit), report, signature, row.judged, row.card, row.run,
+            row.back_after,
+        )  # fmt: skip

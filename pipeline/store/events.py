@@ -1,0 +1,74 @@
+"""The events of the keeper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pipeline import tables as t
+from pipeline.keeper.protocol import Event, EventKind, ExitVerdict
+from pipeline.store.base import Base
+from pipeline.store.rows import (
+    NewPost,
+)
+from pipeline.store.writes import (
+    insert_posts,
+    touch,
+)
+
+CRASHES = (ExitVerdict.CRASH, ExitVerdict.HANG_AT_STOP, ExitVerdict.WITH_MACHINE)
+
+
+class Events(Base):
+    """Imported once, with all they cause."""
+
+    def last_event(self) -> tuple[str, int] | None:
+        """Where the import stands."""
+        with self.engine.begin() as c:
+            row = c.execute(
+                select(t.events.c.keeper, t.events.c.number).order_by(t.events.c.id.desc()).limit(1)
+            ).first()
+        return None if row is None else (row.keeper, row.number)
+
+    def import_event(self, each: Event, at: datetime, posts: Sequence[NewPost]) -> bool:
+        """Takes in one event with all it causes; False where it was there already."""
+        try:
+            with self.engine.begin() as c:
+                c.execute(
+                    insert(t.events).values(
+                        keeper=each.keeper, number=each.number, at=at, kind=each.kind, data=dict(each.data)
+                    )
+                )
+                self._take_consequences(c, each, at)
+                insert_posts(c, None, posts, at)
+        except IntegrityError:
+            return False
+        return True
+
+    def _take_consequences(self, c: Connection, each: Event, at: datetime) -> None:
+        if each.kind == EventKind.EXITED and each.data.get("verdict") in CRASHES:
+            c.execute(
+                insert(t.crashes).values(
+                    keeper=each.keeper, number=each.number, at=at, night=self.night_of(at), exit=dict(each.data)
+                )
+            )
+        if each.kind == EventKind.READY:
+            self._note_recovery(c, at)
+
+    def _note_recovery(self, c: Connection, at: datetime) -> None:
+        waiting = select(t.crashes.c.id, t.crashes.c.at, t.crashes.c.card).where(
+            t.crashes.c.back_after.is_(None), t.crashes.c.at <= at, t.crashes.c.keeper != "file"
+        )
+        for row in c.execute(waiting).all():
+            seconds = (at - row.at).total_seconds()
+            c.execute(update(t.crashes).where(t.crashes.c.id == row.id).values(back_after=seconds))
+            touch(c, row.card, at)
+
+    def list_events(self, since: datetime) -> list[tuple[datetime, str, dict[str, Any]]]:
+        with self.engine.begin() as c:
+            query = select(t.events.c.at, t.events.c.kind, t.events.c.data).where(t.events.c.at >= since)
+            return [(row.at, row.kind, row.data) for row in c.execute(query.order_by(t.events.c.id))]

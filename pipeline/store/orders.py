@@ -1,0 +1,79 @@
+"""Orders that wait, the audit, and children that were started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, insert, select, update
+
+from pipeline import tables as t
+from pipeline.model import (
+    CrashReport,
+)
+from pipeline.store.base import Base
+from pipeline.store.rows import (
+    NewPost,
+    Order,
+    read_order,
+)
+from pipeline.store.writes import (
+    insert_posts,
+)
+
+
+class Orders(Base):
+    """What people asked for, and what we began."""
+
+    def add_order(self, kind: str, by: str, reason: str, due: datetime, at: datetime) -> int:
+        with self.engine.begin() as c:
+            values = {"kind": kind, "by": by, "reason": reason, "due": due, "state": "waiting", "created_at": at}
+            return int(c.execute(insert(t.orders).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+
+    def list_waiting_orders(self) -> list[Order]:
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)).all()
+        return [read_order(row) for row in rows]
+
+    def note_order_told(self, order: int, at: datetime) -> None:
+        with self.engine.begin() as c:
+            c.execute(update(t.orders).where(t.orders.c.id == order).values(told_at=at))
+
+    def end_order(self, order: int, state: str, at: datetime, posts: Sequence[NewPost] = ()) -> bool:
+        """Whether it still waited."""
+        with self.engine.begin() as c:
+            waiting = and_(t.orders.c.id == order, t.orders.c.state == "waiting")
+            done = c.execute(update(t.orders).where(waiting).values(state=state)).rowcount == 1
+            if done:
+                insert_posts(c, None, posts, at)
+        return done
+
+    def append_audit(
+        self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
+    ) -> None:
+        values = {
+            "at": at, "actor_id": actor_id, "actor_name": actor_name, "place": where, "command": command,
+            "arguments": arguments, "outcome": outcome,
+        }  # fmt: skip
+        with self.engine.begin() as c:
+            c.execute(insert(t.audit).values(**values))
+
+    def note_child(self, pid: int, create_time: float, what: str, at: datetime) -> None:
+        with self.engine.begin() as c:
+            values = {"pid": pid, "create_time": create_time, "what": what, "started_at": at}
+            c.execute(insert(t.children).values(**values))
+
+    def take_children(self) -> list[tuple[int, float]]:
+        """What an earlier life of the bot started; forgotten with this call's successor `forget_children`."""
+        with self.engine.begin() as c:
+            return [(row.pid, row.create_time) for row in c.execute(select(t.children))]
+
+    def forget_children(self, known: Iterable[tuple[int, float]]) -> None:
+        with self.engine.begin() as c:
+            for pid, create_time in known:
+                same = and_(t.children.c.pid == pid, t.children.c.create_time == create_time)
+                c.execute(delete(t.children).where(same))
+
+    def read_report(self, plain: dict[str, Any]) -> CrashReport:
+        return self._codec.from_plain(plain)

@@ -1,0 +1,93 @@
+"""What people are to be told: cards and posts, and how far they were delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from pipeline import tables as t
+from pipeline.model import (
+    CardState,
+    Post,
+)
+from pipeline.store.base import Base
+from pipeline.store.rows import (
+    NewPost,
+    read_card_state,
+    read_post,
+)
+from pipeline.store.writes import (
+    insert_posts,
+    mark_open_cards,
+)
+
+POSTS_AT_ONCE = 50
+
+
+class Outbox(Base):
+    """Delivered once, in order per card."""
+
+    def add_posts(self, posts: Sequence[NewPost], at: datetime, card: int | None = None) -> None:
+        with self.engine.begin() as c:
+            insert_posts(c, card, posts, at)
+
+    def touch_open_cards(self, at: datetime) -> None:
+        """What all unfinished cards show has changed (players, the pause, the server)."""
+        with self.engine.begin() as c:
+            mark_open_cards(c, at)
+
+    def list_dirty_cards(self) -> list[CardState]:
+        """Cards that show less than they should, oldest change first."""
+        with self.engine.begin() as c:
+            query = select(t.cards).where(t.cards.c.wanted > t.cards.c.delivered).order_by(t.cards.c.touched_at)
+            return [read_card_state(row) for row in c.execute(query)]
+
+    def get_card_state(self, card: int) -> CardState:
+        with self.engine.begin() as c:
+            return read_card_state(c.execute(select(t.cards).where(t.cards.c.id == card)).one())
+
+    def card_delivered(self, card: int, version: int, message: str, thread: str | None) -> None:
+        values: dict[str, Any] = {"delivered": version, "message": message}
+        if thread is not None:
+            values["thread"] = thread
+        with self.engine.begin() as c:
+            c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
+
+    def card_lost(self, card: int) -> None:
+        """Its message was deleted: a new one is sent."""
+        with self.engine.begin() as c:
+            values = {"delivered": 0, "message": None, "thread": None}
+            c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
+
+    def list_pending_posts(self, now: datetime) -> list[Post]:
+        """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred."""
+        with self.engine.begin() as c:
+            query = select(t.posts, t.cards.c.thread).outerjoin(t.cards, t.cards.c.id == t.posts.c.card)
+            rows = c.execute(query.where(t.posts.c.message.is_(None)).order_by(t.posts.c.id).limit(POSTS_AT_ONCE)).all()
+        blocked: set[int | None] = set()
+        ready = []
+        for row in rows:
+            waits = (row.not_before is not None and row.not_before > now) or (row.card is not None and not row.thread)
+            if waits or row.card in blocked:
+                blocked.add(row.card)
+            else:
+                ready.append(read_post(row))
+        return ready
+
+    def post_delivered(self, post: int, message: str) -> None:
+        with self.engine.begin() as c:
+            c.execute(update(t.posts).where(t.posts.c.id == post).values(message=message))
+
+    def post_deferred(self, post: int, why: str, not_before: datetime) -> None:
+        values = {"attempts": t.posts.c.attempts + 1, "why": why, "not_before": not_before}
+        with self.engine.begin() as c:
+            c.execute(update(t.posts).where(t.posts.c.id == post).values(**values))
+
+    def count_undelivered(self) -> int:
+        with self.engine.begin() as c:
+            posts = c.execute(select(func.count()).select_from(t.posts).where(t.posts.c.message.is_(None))).scalar_one()
+            dirty = t.cards.c.wanted > t.cards.c.delivered
+            return posts + c.execute(select(func.count()).select_from(t.cards).where(dirty)).scalar_one()

@@ -1,0 +1,214 @@
+"""Runs, their steps, and the answers of analysts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select, update
+
+from pipeline import tables as t
+from pipeline.model import (
+    CHANGE_LANE,
+    CLOSED,
+    OVER,
+    TRANSITIONS,
+    FixState,
+    Run,
+    RunState,
+    Signature,
+)
+from pipeline.store.base import Base
+from pipeline.store.rows import (
+    NewPost,
+    read_run,
+)
+from pipeline.store.writes import (
+    card_of_run,
+    follow_branch,
+    get_card,
+    insert_answer,
+    insert_posts,
+    insert_run,
+    is_same,
+    move_run,
+    touch,
+)
+
+
+class Runs(Base):
+    """The state machine in rows."""
+
+    def get_run(self, run: str) -> Run | None:
+        with self.engine.begin() as c:
+            row = c.execute(select(t.runs).where(t.runs.c.id == run)).first()
+        return None if row is None else read_run(row)
+
+    def get_run_by_request(self, request_id: str) -> Run | None:
+        with self.engine.begin() as c:
+            query = select(t.runs).where(t.runs.c.request_id == request_id).order_by(t.runs.c.created_at.desc())
+            row = c.execute(query.limit(1)).first()
+        return None if row is None else read_run(row)
+
+    def get_run_by_commit(self, commit: str) -> Run | None:
+        with self.engine.begin() as c:
+            query = select(t.runs).where(t.runs.c.commit.startswith(commit)).order_by(t.runs.c.created_at.desc())
+            row = c.execute(query.limit(1)).first()
+        return None if row is None else read_run(row)
+
+    def list_open_runs(self) -> list[Run]:
+        """Runs that something may still move by itself, oldest first."""
+        return self._list_runs(t.runs.c.state.not_in(CLOSED))
+
+    def list_unfinished_runs(self) -> list[Run]:
+        """Open runs and those that wait for a person, oldest first."""
+        return self._list_runs(t.runs.c.state.not_in(OVER))
+
+    def list_runs_in(self, *states: RunState) -> list[Run]:
+        return self._list_runs(t.runs.c.state.in_(states))
+
+    def list_runs_of(self, deployment: str) -> list[Run]:
+        return self._list_runs(t.runs.c.deployment == deployment)
+
+    def list_runs_of_signature(self, signature: Signature) -> list[Run]:
+        """Oldest first."""
+        return self._list_runs(is_same(t.runs, signature))
+
+    def list_committed_runs(self, since: date) -> list[Run]:
+        """Runs that made a commit which has built, oldest first."""
+        return self._list_runs(
+            and_(t.runs.c.night >= since, t.runs.c.commit.is_not(None), t.runs.c.state.not_in(CHANGE_LANE[:2]))
+        )
+
+    def list_watched_fixes(self) -> list[Run]:
+        return self._list_runs(t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED]))
+
+    def count_requests(self, night: date) -> int:
+        with self.engine.begin() as c:
+            query = select(func.count()).select_from(t.runs).where(t.runs.c.night == night, t.runs.c.asked >= 0)
+            return c.execute(query).scalar_one()
+
+    def _list_runs(self, which: Any) -> list[Run]:
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.runs).where(which).order_by(t.runs.c.created_at, t.runs.c.id)).all()
+        return [read_run(row) for row in rows]
+
+    def add_run(
+        self,
+        run: Run,
+        at: datetime,
+        *,
+        card: int | None = None,
+        key: str = "",
+        posts: Sequence[NewPost] = (),
+        previous: Sequence[Mapping[str, Any]] = (),
+    ) -> Run:
+        """Begins a run on a card that exists, or on the card of `key`."""
+        with self.engine.begin() as c:
+            card = card or get_card(c, key, run.night, run.subject, at)
+            insert_run(c, run, card, at, previous)
+            insert_posts(c, card, posts, at)
+            touch(c, card, at)
+        return run
+
+    def advance(
+        self, run: Run, to: RunState, at: datetime, *, note: str = "", posts: Sequence[NewPost] = (), **changes: Any
+    ) -> Run:
+        """Moves a run to its next state. Raises Overtaken where it is not in `run.state` any more."""
+        if to is not run.state and to not in TRANSITIONS[run.state]:
+            raise ValueError(f"run {run.id}: {run.state} -> {to} is not in the state diagram")
+        fields = {"attempts": 0, "not_before": None, "reason": None, **changes} if to is not run.state else changes
+        with self.engine.begin() as c:
+            new = move_run(c, run, to, at, note, fields)
+            follow_branch(c, new)
+            card = card_of_run(c, run.id)
+            insert_posts(c, card, posts, at)
+            touch(c, card, at)
+        return new
+
+    def begin_attempt(self, run: Run, at: datetime) -> Run:
+        """Counts a passage before its stage runs."""
+        return self.advance(run, run.state, at, attempts=run.attempts + 1)
+
+    def note_asked(self, run: Run) -> None:
+        """The request for this round is written: the card is this run's from now on."""
+        with self.engine.begin() as c:
+            c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns))
+            card = card_of_run(c, run.id)
+            c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
+
+    def was_asked(self, run: Run) -> bool:
+        with self.engine.begin() as c:
+            asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()
+        return asked >= run.returns
+
+    def list_runs_to_ask(self, by_command: bool) -> list[Run]:
+        """In ANALYZING, without a request for the present round, or with a command that has not ended."""
+        undone = t.runs.c.asked < t.runs.c.returns
+        if by_command:
+            undone = or_(undone, t.runs.c.commanded < t.runs.c.returns)
+        return self._list_runs(and_(t.runs.c.state == RunState.ANALYZING, undone))
+
+    def note_commanded(self, run: Run) -> None:
+        """ANALYST_COMMAND has ended for this round, one way or the other."""
+        with self.engine.begin() as c:
+            c.execute(update(t.runs).where(t.runs.c.id == run.id).values(commanded=run.returns))
+
+    def get_previous(self, run: str) -> list[dict[str, Any]]:
+        with self.engine.begin() as c:
+            return list(c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or [])
+
+    def add_previous(self, run: str, attempt: dict[str, Any]) -> None:
+        """Remembers what an attempt brought, for the next request."""
+        with self.engine.begin() as c:
+            before = c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or []
+            if attempt not in before:
+                c.execute(update(t.runs).where(t.runs.c.id == run).values(previous=[*before, attempt]))
+
+    def note_progress(self, run: str, done: int, total: int, eta: float | None, at: datetime) -> None:
+        with self.engine.begin() as c:
+            c.execute(update(t.runs).where(t.runs.c.id == run).values(done=done, total=total, eta=eta))
+            touch(c, card_of_run(c, run), at)
+
+    def set_fix_state(self, run: str, state: FixState, at: datetime) -> None:
+        with self.engine.begin() as c:
+            c.execute(update(t.runs).where(t.runs.c.id == run).values(fix_state=state))
+            touch(c, card_of_run(c, run), at)
+
+    def get_card_of_run(self, run: str) -> int:
+        with self.engine.begin() as c:
+            return int(c.execute(select(t.runs.c.card).where(t.runs.c.id == run)).scalar_one())
+
+    def history(self, run: str) -> list[tuple[datetime, str | None, str, str]]:
+        """(at, before, after, note) of each step of a run, oldest first."""
+        with self.engine.begin() as c:
+            query = select(t.run_events).where(t.run_events.c.run == run).order_by(t.run_events.c.id)
+            return [(row.at, row.before, row.after, row.note) for row in c.execute(query)]
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def answer_was_taken(self, request_id: str, digest: str) -> bool:
+        with self.engine.begin() as c:
+            query = select(t.answers.c.at).where(t.answers.c.request_id == request_id, t.answers.c.digest == digest)
+            return c.execute(query).first() is not None
+
+    def note_answer(
+        self, request_id: str, digest: str, outcome: str, at: datetime, posts: Sequence[NewPost] = ()
+    ) -> None:
+        """An answer that moves no run."""
+        with self.engine.begin() as c:
+            insert_answer(c, request_id, digest, outcome, at)
+            insert_posts(c, None, posts, at)
+
+    def take_answer(
+        self, run: Run, to: RunState, digest: str, at: datetime, *, note: str, posts: Sequence[NewPost], **changes: Any
+    ) -> Run:
+        """Stores an answer in its run's row: one transaction, before the file is moved."""
+        with self.engine.begin() as c:
+            insert_answer(c, run.request_id or "", digest, to, at)
+            new = move_run(c, run, to, at, note, {"attempts": 0, "not_before": None, **changes})
+            card = card_of_run(c, run.id)
+            insert_posts(c, card, posts, at)
+            touch(c, card, at)
+        return new
