@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from pipeline import views
 from pipeline.errors import PipelineError
@@ -196,7 +197,8 @@ class Orders:
         observed = self._tools.keeper.observed()
         if observed is not None and observed.pid is not None:
             return Impossible("The server runs already.")
-        value = {**server, "want": Want.UP, "by": str(by), "reason": "start", "restart": server.get("restart", 0) + 1}
+        value = {**server, "want": Want.UP, "by": str(by), "reason": "start",
+                 "restart": next_restart(self._tools, server)}  # fmt: skip
         self._store.set_fact(Fact.SERVER, value)
         return Done()
 
@@ -302,13 +304,19 @@ def tell_of(tools: Tools, order: int, left: timedelta, first: bool) -> bool:
     return True
 
 
+def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
+    """With a new database the keeper's own count is ahead: what it has seen already would be no order to it."""
+    previous = tools.keeper.desired()
+    return 1 + max(server.get("restart", 0), previous.restart if previous else 0)
+
+
 def restart(tools: Tools, order: int, by: str, reason: str) -> None:
     """The wish for a restart is derived from the fact; the order is done with it, in this order: twice is a no-op."""
     deploying.console_call(tools, "saveall")
     server = tools.store.get_fact(Fact.SERVER) or {}
     if server.get("order") != order:
         value = {**server, "want": Want.UP, "by": by, "reason": reason or "restart ordered", "order": order,
-                 "restart": server.get("restart", 0) + 1}  # fmt: skip
+                 "restart": next_restart(tools, server)}  # fmt: skip
         tools.store.set_fact(Fact.SERVER, value)
     data = {"what": "restarting", "detail": reason, "by": by}
     tools.store.end_order(order, "done", tools.now(), [NewPost(PostKind.ORDER, data, to_channel=True)])

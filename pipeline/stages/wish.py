@@ -47,7 +47,7 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
         want=Want(server.get("want", Want.UP)),
         by=server.get("by", OURS),
         reason=server.get("reason", ""),
-        restart=server.get("restart", 0),
+        restart=max(server.get("restart", 0), start.restart),  # never fewer than the keeper has seen
         operator_stop=server.get("want") == Want.STOPPED,
         build=_manifest(tools, build),
         fallback=_manifest(tools, fallback_for(tools, build)),

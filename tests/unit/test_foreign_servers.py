@@ -1,5 +1,6 @@
 """What only a server shows that nobody here wrote: it flushes nothing, prints no revision, or has no log of its own."""
 
+import dataclasses
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -62,6 +63,17 @@ async def test_an_order_is_due_by_the_clock(world: World) -> None:
     seconds = deploying.seconds_to_next(world.tools)
     assert seconds is not None
     assert 0 < seconds <= 60
+
+
+async def test_a_restart_is_ordered_though_the_database_is_newer_than_the_server(world: World) -> None:
+    remembered = world.keeper.wished
+    assert remembered is not None
+    world.keeper.wished = dataclasses.replace(remembered, restart=5)
+    starts = world.keeper.starts
+    await world.orders.restart_server(OPERATOR, timedelta(), "")
+    await world.pass_time(seconds=1)
+    assert world.keeper.starts == starts + 1
+    assert [each.restart for each in world.keeper.wishes][-1] == 6
 
 
 async def test_the_first_start_is_no_restart(world: World) -> None:
