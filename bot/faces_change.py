@@ -31,7 +31,7 @@ def question(view: CardView, run: Run) -> str:
         case Question.DEPLOY:
             return join("**May this build go live?**", facts.fix_link(view))
         case Question.BASE:
-            base = code(markup.revision(run.base)) if run.base else "the commit the settings name"
+            base = code(markup.revision(run.base)) if run.base else "the head of the base branch"
             return f"**May the night branch begin at** {base}**?** What runs cannot be told for certain"
         case _:
             assert_never(run.question)
