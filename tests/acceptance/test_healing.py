@@ -121,6 +121,22 @@ def with_arrows(code: str) -> str:
     return "".join([first.rstrip("\n") + "  // <-- the dispatcher goes first\n", *rest])
 
 
+def test_fault_a18_a_whole_file_that_would_undo_another_fix_is_refused(ground: Ground) -> None:
+    with living(ground) as realm:
+        realm.start()
+        first, second = realm.crash(DISPATCHER), realm.crash(AURA)
+        realm.answer(DISPATCHER, first)
+        realm.wait_fixed(DISPATCHER)
+        plain = response(AURA, second)
+        del plain["edits"]
+        as_it_was = (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
+        files = [{"path": DISPATCHER.file, "new_code": f"{as_it_was}// Seen.\n"}]
+        realm.respond(second, {**plain, "fix": {"files_modified": files}})
+        card = realm.wait_card("Needs a look: ", of=AURA)
+        assert "GameSystemsManager.cpp" in card.text
+        assert len(realm.log()) == 1 and DISPATCHER.fix.replace in realm.show(DISPATCHER.file)
+
+
 def test_an_answer_in_prose_is_a_proposal_and_never_applied(ground: Ground) -> None:
     with living(ground) as realm:
         realm.start()

@@ -1,13 +1,18 @@
 """kill -9 of bot, keeper or both, at any moment: once the bot was started again, all is as if nothing had been."""
 
+import json
+import os
 import signal
+import socket
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
 from invariants import list_processes, list_servers
 from living_ground import Ground
 from living_realm import COMMAND, ENDING, living
+from realm import shared_realm, start_server
 
 from bot.demo.bugs import get_bug
 
@@ -134,6 +139,28 @@ def test_a_signal_ends_the_bot_in_order_and_the_server_goes_on(ground: Ground, o
         assert "Traceback" not in realm.bot_output
         assert [each.pid for each in list_servers(realm.server_dir)] == [server]
         realm.start()
+
+
+def test_fault_a9_a_lock_file_that_nobody_holds_blocks_nothing(ground: Ground) -> None:
+    """Nor does a note that names a process which lives, but is somebody else by now."""
+    with living(ground) as realm:
+        realm.state.mkdir(exist_ok=True)
+        (realm.state / "instance.lock").touch()
+        (realm.state / "instance.json").write_text(
+            json.dumps({"pid": os.getpid(), "create_time": 1.0, "host": socket.gethostname()}), encoding="utf-8"
+        )
+        realm.start()
+
+
+def test_fault_a14_another_worldserver_of_the_same_name_is_left_alone(ground: Ground, tmp_path: Path) -> None:
+    with start_server(shared_realm().server, tmp_path) as other, living(ground) as realm:
+        other.wait_ready()
+        realm.start()
+        realm.heal(DISPATCHER)
+        assert realm.end_bot() == 0
+        realm.end_keeper()
+        realm.start()
+        assert other.process.poll() is None
 
 
 def test_a_second_bot_on_the_same_state_folder_is_refused_and_told_who_holds_it(ground: Ground) -> None:

@@ -12,7 +12,7 @@ from bot.demo.bugs import get_bug
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 
 
-def test_without_its_remote_a_fix_goes_live_and_the_push_is_owed_until_it_is_back(ground: Ground) -> None:
+def test_fault_a5_without_its_remote_a_fix_goes_live_and_the_push_is_owed_until_it_is_back(ground: Ground) -> None:
     with living(ground) as realm:
         realm.start()
         request = realm.crash(DISPATCHER)
