@@ -307,7 +307,7 @@ def tell_of(tools: Tools, order: int, left: timedelta, first: bool) -> bool:
 def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
     """With a new database the keeper's own count is ahead: what it has seen already would be no order to it."""
     previous = tools.keeper.desired()
-    return 1 + max(server.get("restart", 0), previous.restart if previous else 0)
+    return 1 + max(int(server.get("restart", 0)), previous.restart if previous else 0)
 
 
 def restart(tools: Tools, order: int, by: str, reason: str) -> None:
