@@ -17,7 +17,8 @@ def publish(tools: Tools, run: Run) -> Step:
     if branch is None:
         return Move(RunState.FAILED, f"the branch {run.branch} is not known any more")
     push(tools, branch)
-    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": run.branch}
+    pushed = tools.store.get_run(run.id) or run  # the night may have gone on under another name
+    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch}
     posts = [NewPost(PostKind.BUILT, data)]
     if runs_already(tools, run.commit):
         return Move(RunState.SUCCEEDED, "the running build has the same content: nothing to deploy", posts)

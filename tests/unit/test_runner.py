@@ -288,6 +288,7 @@ async def test_a_branch_that_diverged_goes_on_under_the_next_name(world: World) 
     await world.answer(run, GOOD)
     assert world.expect(run, RunState.VERIFYING).branch == "overnight-20261122-2"
     assert world.source.remote == {"overnight-20261122-2": world.get(run).commit}
+    assert [each.data["branch"] for each in world.posts() if each.kind is PostKind.BUILT] == ["overnight-20261122-2"]
 
 
 async def test_revert_takes_a_good_fix_back(world: World) -> None:
