@@ -52,7 +52,8 @@ def posts_about(event: Event) -> list[NewPost]:
     if what is None:
         return []
     detail = str(event.data.get("detail") or event.data.get("error") or event.data.get("why") or "")
-    data = {"what": what, "detail": detail, "build": event.data.get("build"), "by": event.data.get("by")}
+    runs = None if event.kind == EventKind.OWN_BUILD else event.data.get("build")  # there it is the one that is gone
+    data = {"what": what, "detail": detail, "build": runs, "by": event.data.get("by")}
     return [NewPost(PostKind.SERVER, data, to_channel=True)]
 
 

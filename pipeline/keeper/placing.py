@@ -181,7 +181,8 @@ class Placing:
         if self._book.life:
             self._book.change_life(own=own)
         if own and own != placed.own:
-            self._book.tell(EventKind.OWN_BUILD, sha256=own, build=placed.manifest.build)
+            detail = f"its executable is no longer that of {placed.manifest.build[:12]}: somebody replaced it"
+            self._book.tell(EventKind.OWN_BUILD, sha256=own, build=placed.manifest.build, detail=detail)
 
     def _find_expected(self, manifest: Manifest) -> str | None:
         server = self._book.folders.server

@@ -39,6 +39,13 @@ def test_a_deployment_that_does_not_get_ready_has_words_of_its_own() -> None:
     assert intake.posts_about(late(trial=True, detail="")) == []
 
 
+def test_an_executable_put_there_by_hand_is_not_told_as_the_build_that_it_replaced() -> None:
+    gone = Event("k", 1, 0.0, EventKind.OWN_BUILD, {"sha256": "1", "build": "b1", "detail": "somebody replaced it"})
+    assert [(each.data["build"], each.data["detail"]) for each in intake.posts_about(gone)] == [
+        (None, "somebody replaced it")
+    ]
+
+
 def test_an_open_port_without_the_ready_line_is_explained(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
