@@ -18,7 +18,9 @@ from pipeline.model import CrashReport, StatusView
 class Where(BaseSettings):
     """The few settings that say where to look; none is required."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True
+    )
 
     state_dir: Path = Field(default_factory=state_folder)
     server_dir: Path | None = None
