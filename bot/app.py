@@ -203,7 +203,7 @@ async def serve(
     if not await until_it_works(tools, "database", lambda: migrate_database(tools), stop):
         return
     await asyncio.to_thread(end_strays, tools)
-    await asyncio.to_thread(intake.import_history, tools)
+    await until_it_works(tools, "the analyst's queue", lambda: open_queue(tools), stop)
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)
         prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
@@ -290,6 +290,12 @@ class Loopback:
 
 def migrate_database(tools: Tools) -> None:
     migrate.bring_to_head(tools.store.engine, tools.realm.state_dir / "copies")
+
+
+def open_queue(tools: Tools) -> None:
+    """The folders are there before the first crash; what lay in them before us is history."""
+    tools.analyst.create()
+    intake.import_history(tools)
 
 
 def prepare_source(tools: Tools) -> None:

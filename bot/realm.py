@@ -8,6 +8,8 @@ from bot.settings import NAMES, Settings
 from pipeline.keeper.protocol import ReadyRule, RestartLimits
 from pipeline.model import Realm
 
+PORT_ALONE = "none"  # as SERVER_READY_PATTERN: the server says nothing, its port is enough
+
 
 def describe(settings: Settings) -> Realm:
     """The realm that decisions are made for."""
@@ -60,7 +62,7 @@ def program_below_server(settings: Settings) -> str:
 
 def ready_rule(settings: Settings) -> ReadyRule:
     return ReadyRule(
-        pattern=settings.server_ready_pattern,
+        pattern="" if settings.server_ready_pattern == PORT_ALONE else settings.server_ready_pattern,
         logs=tuple(str(path) for path in settings.server_logs),
         port=settings.server_port,
         timeout=settings.server_ready_timeout.total_seconds(),

@@ -6,6 +6,7 @@ Names and meanings are the contract with the user; `.env.example` lists them all
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import shlex
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -285,14 +287,34 @@ DISCORD = ("discord_token", "discord_guild_id", "discord_channel_id")
 
 def load(*, sandbox: bool = False, **given: Any) -> Settings:
     """The settings of the environment and `.env`. Raises SettingsError."""
+    faults = _misspelt(Path(".env"))
     try:
         settings = Settings(**given)
     except ValidationError as fault:
-        raise SettingsError([_say(error) for error in fault.errors()]) from None
-    missing = [] if sandbox else [name.upper() for name in DISCORD if getattr(settings, name) is None]
-    if missing:
-        raise SettingsError([f"{name}: is missing: docs/discord.md tells where to find it" for name in missing])
+        faults += [_say(error) for error in fault.errors()]
+        settings = None
+    missing = () if sandbox else DISCORD if settings is None else [n for n in DISCORD if getattr(settings, n) is None]
+    there = {name.upper() for name in (*os.environ, *_names_in(Path(".env")))} if settings is None else set()
+    faults += [
+        f"{name.upper()}: is missing: docs/discord.md tells where to find it"
+        for name in missing
+        if name.upper() not in there
+    ]
+    if faults or settings is None:
+        raise SettingsError(faults)
     return settings
+
+
+def _names_in(file: Path) -> list[str]:
+    """The names that a `.env` sets."""
+    return list(dotenv_values(file, encoding="utf-8-sig")) if file.is_file() else []
+
+
+def _misspelt(file: Path) -> list[str]:
+    """Names that are no setting and nearly one: what they were meant to say would be passed over in silence."""
+    unknown = [name for name in _names_in(file) if name.upper() not in NAMES]
+    near = [(name, difflib.get_close_matches(name.upper(), NAMES, 1, 0.9)) for name in unknown]
+    return [f"{name}: is no setting: was {found[0]} meant? It stands in .env" for name, found in near if found]
 
 
 def _say(error: Any) -> str:

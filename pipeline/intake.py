@@ -6,6 +6,7 @@ Each function can be called again at any moment: what was taken in is known by i
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -31,6 +32,9 @@ from pipeline.ports import Answer, ExitEvidence
 from pipeline.store import Crash, Fact, NewPost, Overtaken
 from pipeline.tools import Tools
 
+log = logging.getLogger(__name__)
+
+SAID = ("pid", "build", "verdict", "status", "why", "detail", "error", "reason", "seconds", "revision")  # in our log
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -42,6 +46,7 @@ def import_events(tools: Tools) -> int:
     taken = 0
     for each in tools.keeper.events(tools.store.last_event()):
         at = datetime.fromtimestamp(each.at, UTC)
+        log.info("keeper: %s %s", each.kind, {name: each.data.get(name) for name in SAID if each.data.get(name)})
         taken += tools.store.import_event(each, at, posts_about(each))
     return taken
 
@@ -205,7 +210,13 @@ def attempt_of(run: Run) -> list[dict[str, Any]]:
     """What an earlier run of the same crash came to."""
     if run.commit is None and run.reason is None:
         return []
-    return [{"run": run.id, "what": run.state, "detail": run.reason, "commit": run.commit, "verdict": run.verdict}]
+    what = "reverted by an operator" if run.fix_state is FixState.REVERTED else run.state
+    return [
+        {
+            "run": run.id, "kind": run.kind, "what": what, "detail": run.reason, "commit": run.commit,
+            "verdict": run.verdict,
+        }
+    ]  # fmt: skip
 
 
 def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:

@@ -222,6 +222,9 @@ class Analyst(Protocol):
     def file_away(self, answer: Answer, used: bool) -> None:
         """Moves the response to `completed/` or `rejected/`; never overwrites."""
 
+    def create(self) -> None:
+        """Makes the queue's folders. Raises TransientError."""
+
     def remove_leftovers(self) -> None:
         """What an earlier life's ANALYST_COMMAND left behind; its children are ended by then."""
 

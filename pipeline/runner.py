@@ -222,6 +222,7 @@ class Runner:
         """Plans and steps until nothing changes, then brings the wish to what the database says."""
         while await self._thread(deploy_once, self._tools):
             self._news()
+            await self._thread(log_deployment, self._tools)
         seconds = await self._thread(deploying.seconds_to_next, self._tools)
         self._due = None if seconds is None else time.monotonic() + seconds
         self._rouse()
@@ -301,6 +302,19 @@ def again_later(tools: Tools, run: Run, fault: str) -> Step:
 def fail(tools: Tools, run: Run, fault: str) -> Move:
     reason = tools.redact(fault)
     return Move(RunState.FAILED, reason, changes={"reason": reason})
+
+
+def log_deployment(tools: Tools) -> None:
+    deployment = tools.store.get_active_deployment() or tools.store.get_last_deployment()
+    if deployment is not None:
+        words = (
+            deployment.id,
+            deployment.build[:12],
+            deployment.state,
+            deployment.verdict or "",
+            deployment.reason or "",
+        )
+        log.info("deployment %s of %s: %s %s %s", *words)
 
 
 def deploy_once(tools: Tools) -> bool:

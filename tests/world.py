@@ -392,6 +392,8 @@ class FakeAnalyst:
         self.lying.remove(answer)
         (self.completed if used else self.rejected).append(answer)
 
+    def create(self) -> None: ...
+
     def remove_leftovers(self) -> None: ...
 
     def run_command(self, work: AnalystWork) -> AnalystFailed | None:

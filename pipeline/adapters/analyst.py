@@ -87,6 +87,9 @@ class FileAnalyst(Analyst):
     def file_away(self, answer: Answer, used: bool) -> None:
         self._queue.file_away(answer, used)
 
+    def create(self) -> None:
+        self._queue.create()
+
     def remove_leftovers(self) -> None:
         """Removes scratch clones of an earlier life; for the start, once its children are ended."""
         if self._scratches.is_dir():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline import policy
+from pipeline.errors import RemoteUnreachable
 from pipeline.model import CHANGE_LANE, DEPLOY_LANE, Question, Run, RunState
 from pipeline.stages import finding
 from pipeline.store import Branch
@@ -57,13 +58,23 @@ def begin(tools: Tools, chosen: Chosen) -> Branch:
 
 
 def free_name(tools: Tools, night: date | None = None) -> str:
-    """`overnight-YYYYMMDD`, or the first of `-2`, `-3`, … that neither we nor our clone have."""
+    """`overnight-YYYYMMDD`, or the first of `-2`, `-3`, … that neither we, nor our clone, nor the remote have."""
     taken = set(tools.store.list_branch_names())
     night = night or tools.night()
     number = 1
-    while (name := policy.branch_name(night, number)) in taken or tools.source.head(name) is not None:
+    while (name := policy.branch_name(night, number)) in taken or is_taken(tools, name):
         number += 1
     return name
+
+
+def is_taken(tools: Tools, name: str) -> bool:
+    """A remote that does not answer says nothing: what it has shows at the push."""
+    if tools.source.head(name) is not None:
+        return True
+    try:
+        return tools.source.remote_head(name) is not None
+    except RemoteUnreachable:
+        return False
 
 
 def seen_by_analyst(tools: Tools, run: Run) -> str | None:

@@ -42,11 +42,14 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
     standby = tools.store.get_standby() if active is None and tools.store.get_pause() is None else None
     watched = active if active is not None and active.state in ("stopping", "verifying") else None
     start = first_wish(tools.realm, previous)
+    who, why = server.get("by", OURS), server.get("reason", "")
+    if watched is not None:
+        who, why = watched.by or OURS, f"deploying {watched.build[:12]}"
     return dataclasses.replace(
         start,
         want=Want(server.get("want", Want.UP)),
-        by=server.get("by", OURS),
-        reason=server.get("reason", ""),
+        by=who,
+        reason=why,
         restart=max(server.get("restart", 0), start.restart),  # never fewer than the keeper has seen
         operator_stop=server.get("want") == Want.STOPPED,
         build=_manifest(tools, build),

@@ -298,11 +298,6 @@ def test_a_state_folder_that_is_a_file_is_said(place: Place) -> None:
     assert place.levels("STATE_DIR") == [Level.FAIL]
 
 
-def test_folders_of_ours_inside_the_source_are_said(place: Place) -> None:
-    assert place.levels("BUILD_DIR", build_dir=place.source / "build") == [Level.FAIL]
-    assert place.levels("ANALYST_QUEUE_DIR", analyst_queue_dir=place.source / "queue") == [Level.FAIL]
-
-
 def test_a_disk_that_is_too_full_is_said(place: Place) -> None:
     assert place.levels("disk", min_free_disk=1 << 60) == [Level.FAIL, Level.FAIL]
 
