@@ -67,7 +67,8 @@ class Signature:
     @property
     def title(self) -> str:
         """What a card names: the function, or the whole family where there is none."""
-        return self.family.split(" | ", 1)[-1]
+        parts = self.family.split(" | ")  # class, function, and an assertion's expression
+        return parts[min(1, len(parts) - 1)]
 
 
 class ReportKind(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.keeper.protocol import Observed, ServerState
+from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.model import RunKind, Verdict
 from pipeline.store import Crash, Deployment
 from pipeline.tools import Tools
@@ -32,7 +32,18 @@ def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement
         return None
     if observed.state is not ServerState.READY or observed.build != deployment.build:
         return None
+    if died_unheard(tools, deployment, observed):
+        return None
     return Judgement(Verdict.HEALTHY, "")
+
+
+def died_unheard(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    """What runs is another life than the one that was deployed, and the end of that one has not been taken in yet."""
+    if deployment.ready_at is None or observed.ready_at is None:
+        return False
+    if observed.ready_at - deployment.ready_at.timestamp() < 0.01:  # the same instant, as two files keep it
+        return False
+    return not any(kind == EventKind.EXITED for _, kind, _ in tools.store.list_events(deployment.ready_at))
 
 
 def wrong_revision(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:

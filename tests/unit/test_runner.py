@@ -491,3 +491,17 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
     known = world.reader.read_name("None")
     assert world.store.count_crashes(known) == 1
     assert world.store.signature_is_known(known, "any build")
+
+
+async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    heard = list(world.keeper.journal)
+    world.clock.time += timedelta(minutes=1)
+    world.keeper.crash("Map::Update")  # and its journal is not read before the soak is over
+    late, world.keeper.journal = world.keeper.journal, heard
+    await world.pass_time(minutes=2)
+    world.expect(run, RunState.VERIFYING)
+    world.keeper.journal = late
+    await world.settle()
+    assert world.expect(run, RunState.FAILED).verdict is Verdict.NOT_CURED
