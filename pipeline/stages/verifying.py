@@ -43,7 +43,8 @@ def died_unheard(tools: Tools, deployment: Deployment, observed: Observed) -> bo
         return False
     if observed.ready_at - deployment.ready_at.timestamp() < 0.01:  # the same instant, as two files keep it
         return False
-    return not any(kind == EventKind.EXITED for _, kind, _ in tools.store.list_events(deployment.ready_at))
+    since = tools.store.list_events(deployment.ready_at)
+    return not any(kind == EventKind.EXITED and at > deployment.ready_at for at, kind, _ in since)
 
 
 def wrong_revision(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:
