@@ -202,7 +202,7 @@ async def serve(
     """Database, clone, runner and Discord, each tried until it works."""
     if not await until_it_works(tools, "database", lambda: migrate_database(tools), stop):
         return
-    await asyncio.to_thread(end_strays, tools)
+    await until_it_works(tools, "children of an earlier life", lambda: end_strays(tools), stop)
     await until_it_works(tools, "the analyst's queue", lambda: open_queue(tools), stop)
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)

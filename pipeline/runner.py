@@ -88,14 +88,18 @@ class Runner:
         """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
         await self._guard("intake", self._take_in)
         self._start("crashes", self._judge_crashes)
-        for run in await self._thread(self._tools.store.list_runs_to_ask, self._tools.analyst.has_command):
-            self._start(f"analysis {run.id}", partial(self._analyze, run))
-        await self._make_room()
+        await self._guard("analyses", self._start_analyses)
+        await self._guard("warm build", self._make_room)
         self._start("change", self._change)
         self._start("deployment", self._deploy)
         self._start("housekeeping", self._keep_house)
         if self._fatal and self._bugs:
             raise self._bugs[0]
+
+    async def _start_analyses(self) -> None:
+        by_command = self._tools.analyst.has_command
+        for run in await self._thread(self._tools.store.list_runs_to_ask, by_command):
+            self._start(f"analysis {run.id}", partial(self._analyze, run))
 
     async def settle(self) -> None:
         """Ticks until a tick changes nothing (tests)."""
@@ -127,6 +131,7 @@ class Runner:
         """The one root handler of bugs."""
         try:
             await work()
+            self._tools.degraded.pop(f"bug in {name}", None)
         except Overtaken as overtaken:
             log.info("%s: %s", name, overtaken)
         except Exception as bug:

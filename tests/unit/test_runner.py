@@ -27,7 +27,7 @@ from pipeline.model import (
     WholeFile,
 )
 from pipeline.ports import Answer
-from pipeline.runner import apply_step, deploy_once, next_change, take_step
+from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
 from pipeline.tools import Passage
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
@@ -505,3 +505,19 @@ async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
     world.keeper.journal = late
     await world.settle()
     assert world.expect(run, RunState.FAILED).verdict is Verdict.NOT_CURED
+
+
+async def test_a_database_that_does_not_answer_degrades_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OSError("database is locked")
+
+    world = await World(tmp_path).start()
+    world.runner = Runner(world.tools, lambda: None)
+    with monkeypatch.context() as outage:
+        outage.setattr(world.store, "list_runs_to_ask", gone)
+        await world.runner.tick()
+    assert world.tools.degraded == {"bug in analyses": "a fault of ours in analyses: OSError; see the log"}
+    await world.runner.settle()
+    assert world.tools.degraded == {}
