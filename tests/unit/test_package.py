@@ -10,7 +10,12 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 # Distributions whose package has another name, and packages that come with a distribution for their own sake.
-IMPORTED_AS = {"discord.py": "discord", "GitPython": "git", "pydantic-settings": "pydantic_settings"}
+IMPORTED_AS = {
+    "discord.py": "discord",
+    "GitPython": "git",
+    "pydantic-settings": "pydantic_settings",
+    "python-dotenv": "dotenv",
+}
 WITH = {
     "yarl": "discord.py",  # an address for discord.py has to be one of its kind
     "jsonschema": "test",  # bot/sandbox/spec.py compares with Discord's specification, in tests only
