@@ -29,7 +29,7 @@ class Orders(Base):
     def add_order(self, kind: str, by: str, reason: str, due: datetime, at: datetime) -> int:
         with self.engine.begin() as c:
             values = {"kind": kind, "by": by, "reason": reason, "due": due, "state": "waiting", "created_at": at}
-            return int(c.execute(insert(t.orders).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+            return int(c.execute(insert(t.orders).values(**values).returning(t.orders.c.id)).scalar_one())
 
     def list_waiting_orders(self) -> list[Order]:
         with self.engine.begin() as c:

@@ -52,7 +52,7 @@ def get_card(c: Connection, key: str, night: date, title: str, at: datetime) -> 
     )
     previous = c.execute(before.limit(1)).scalar_one_or_none()
     values = {"key": key, "night": night, "title": title, "previous_message": previous, "touched_at": at}
-    return int(c.execute(insert(t.cards).values(**values)).inserted_primary_key[0])  # type: ignore[index]
+    return int(c.execute(insert(t.cards).values(**values).returning(t.cards.c.id)).scalar_one())
 
 
 def card_of_run(c: Connection, run: str) -> int | None:
