@@ -37,7 +37,8 @@ class Source(Protocol):
         Raises SourceUnusable, RemoteUnreachable."""
 
     def resolve(self, revision: str) -> str | None:
-        """The full hash of a (short) hash, branch or `HEAD`, None where it is not in the repository."""
+        """The full hash of a (short) hash, branch or `HEAD`, None where it is not in the repository. What our clone
+        lacks is fetched: from the checkout, and from the night branches of the remote."""
 
     def base_head(self) -> str:
         """The head of SOURCE_BASE_BRANCH in the checkout, fetched into our clone."""
@@ -69,7 +70,7 @@ class Source(Protocol):
         Raises RemoteUnreachable."""
 
     def remote_head(self, branch: str) -> str | None:
-        """What the remote has under this name just now. Raises RemoteUnreachable."""
+        """What the remote has under this name just now, None also where there is no remote. Raises RemoteUnreachable."""
 
     def commit(self, hash: str) -> Commit: ...
 

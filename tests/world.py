@@ -173,6 +173,8 @@ class FakeSource:
         return Pushed(head)
 
     def remote_head(self, branch: str) -> str | None:
+        if self.remote_gone:
+            raise RemoteUnreachable("the remote does not answer")
         return self.remote.get(branch)
 
     def commit(self, hash: str) -> Commit:

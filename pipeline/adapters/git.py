@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,7 @@ from pipeline.ports import Diverged, PatchLimits, Pushed, Review
 __all__ = ["GitSource"]
 
 _NOREPLY = "noreply@spirit-healer.invalid"
+_ASK_AGAIN = 60.0  # seconds between two questions to the remote for one revision
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class GitSource:
         self._identity = _identity(author)
         self._writing = threading.RLock()  # one writer of the clone at a time
         self._pushing = threading.RLock()
-        self._sought: set[str] = set()  # revisions that the remote was asked for already
+        self._sought: dict[str, float] = {}  # revision -> when the remote was last asked for it, monotonic seconds
         self._worked_out: _WorkedOut | None = None  # by the last check, for the apply that follows it
         self._exact: tuple[str, str] | None = None  # branch and head that the work tree is known to stand at
         self._read_commit = lru_cache(maxsize=4096)(self._read_commit_of)
@@ -142,7 +144,7 @@ class GitSource:
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def resolve(self, revision: str) -> str | None:
-        """Asks the checkout, then once the remote, for what our clone does not have."""
+        """Asks the checkout, then the remote, for what our clone does not have (any more)."""
         if (found := self._find(revision)) is None:
             with contextlib.suppress(SourceUnusable, TransientError):  # not to be found is an answer, too
                 self._fetch_checkout()
@@ -207,9 +209,10 @@ class GitSource:
 
     def _fetch_nights(self, revision: str) -> None:
         """A state folder that was lost is the reason to look there; a remote that is gone is none to fail."""
-        if revision in self._sought:
+        now = time.monotonic()
+        if now - self._sought.get(revision, -_ASK_AGAIN) < _ASK_AGAIN:
             return
-        self._sought.add(revision)
+        self._sought[revision] = now
         with self._pushing, contextlib.suppress(SourceUnusable, TransientError):
             self._remote.fetch_nights()
 
@@ -268,7 +271,10 @@ class GitSource:
 
     def remote_head(self, branch: str) -> str | None:
         with self._pushing:
-            return self._remote.head(branch)
+            head = None if self._remote.url() is None else self._remote.head(branch)
+            if head is not None and self._repository.find_commit(head) is None:
+                self._sought.clear()  # there is something to fetch
+            return head
 
     def rehearse_push(self, branch: str) -> None:
         """Whether a push would be taken, without one. Raises RemoteUnreachable, DefiniteError."""

@@ -12,6 +12,12 @@ from pipeline.stages import finding
 from pipeline.store import Branch
 from pipeline.tools import Tools
 
+LOST = "night branch"  # in `degraded`
+NOT_KNOWN = (
+    "what the server runs is not known (no revision, or built from uncommitted changes): may fixes begin at the "
+    "head of the base branch? SERVER_COMMIT can name the commit instead"
+)
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -23,25 +29,45 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Nobody knows what the server runs; an operator must accept the base."""
+    """Nobody knows what the server runs, or the branch is lost; an operator must accept the base."""
 
     reason: str
+    base: str | None = None  # where the branch would begin; None = at the head of the base branch
 
 
 def choose(tools: Tools, run: Run) -> Chosen | Unknown:
-    """The branch this run's commit goes on; begins nothing."""
-    open_branch = tools.store.get_open_branch()
-    if open_branch is not None and (open_branch.night == tools.night() or is_in_use(tools, open_branch)):
-        return Chosen(open_branch.head, open_branch)
+    """The branch this run's commit goes on; begins nothing. Raises RemoteUnreachable where only the remote can give
+    back what our clone has lost, and does not answer."""
+    branch = find_branch(tools)
+    lost = None if branch is None else tell_lost(tools, branch)
+    if branch is not None and lost is None:
+        return Chosen(branch.head, branch)
     base = finding.running_commit(tools)
-    if base is not None:
-        return Chosen(base, None)
     if Question.BASE in run.answered:
-        return Chosen(tools.source.base_head(), None)
-    return Unknown(
-        "what the server runs is not known (no revision, or built from uncommitted changes): may fixes begin at the "
-        "head of the base branch? SERVER_COMMIT can name the commit instead"
-    )
+        return Chosen(base or tools.source.base_head(), None)
+    if lost is not None:
+        return Unknown(lost, base)
+    return Unknown(NOT_KNOWN) if base is None else Chosen(base, None)
+
+
+def find_branch(tools: Tools) -> Branch | None:
+    """The night's branch, or an earlier night's that a run still stands on."""
+    branch = tools.store.get_open_branch()
+    return branch if branch is not None and (branch.night == tools.night() or is_in_use(tools, branch)) else None
+
+
+def tell_lost(tools: Tools, branch: Branch) -> str | None:
+    """What to say of a branch whose head is gone with our clone; None = it is there, or was on the remote."""
+    found = tools.source.resolve(branch.head)
+    if found is None:
+        words = f"`{branch.head[:12]}`, the head of `{branch.name}`, is neither in our clone nor on the remote"
+        tools.degraded[LOST] = f"{words}: push that branch to the remote from wherever it still is"
+        there = tools.source.remote_head(branch.name)  # a remote that is gone for now is waited for
+        found = None if there is None else tools.source.resolve(branch.head)
+    if found is None:
+        return f"{words}. Approved, a new branch begins without it; once somebody pushes it there, the old one goes on"
+    tools.degraded.pop(LOST, None)
+    return None
 
 
 def is_in_use(tools: Tools, branch: Branch) -> bool:
@@ -54,6 +80,7 @@ def begin(tools: Tools, chosen: Chosen) -> Branch:
     """The branch, in the database and in our clone."""
     branch = chosen.branch or tools.store.add_branch(free_name(tools), tools.night(), chosen.head, tools.now())
     tools.source.begin(branch.name, branch.base)
+    tools.degraded.pop(LOST, None)
     return branch
 
 

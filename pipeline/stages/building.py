@@ -15,6 +15,8 @@ PROGRESS_EVERY = 1.0  # seconds between two notes of progress
 def build(tools: Tools, run: Run, passage: Passage) -> Step:
     if run.commit is None or run.branch is None or run.base is None:
         return Move(RunState.READY, "the commit is not known any more")
+    if tools.source.resolve(run.commit) is None:
+        return Move(RunState.READY, "the commit is gone with our clone: it is made again", changes={"commit": None})
     tools.source.restore(run.branch, run.commit)
     tools.store.note_build_started(run.commit, run.commit, tools.source.commit(run.commit).tree, tools.now())
     result = tools.builder.build(

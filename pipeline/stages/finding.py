@@ -13,15 +13,20 @@ def running_commit(tools: Tools) -> str | None:
     build = None if observed is None else observed.build
     known = None if build is None else tools.store.get_build(build)
     if known is not None and known.commit is not None:
-        return known.commit
+        return present(tools, known.commit)
     return found_commit(tools, observed)
+
+
+def present(tools: Tools, commit: str) -> str | None:
+    """The commit, None where our clone has lost it and nobody can give it back."""
+    return commit if not tools.prepared.is_set() else tools.source.resolve(commit)
 
 
 def found_commit(tools: Tools, observed: Observed | None) -> str | None:
     """The commit of what lay there before us: its revision string, else SERVER_COMMIT."""
     found = tools.store.get_fact(Fact.FOUND) or {}
     if found.get("commit"):
-        return str(found["commit"])
+        return present(tools, str(found["commit"]))
     revision = None if observed is None else observed.revision
     if revision and not revision.endswith("+"):
         commit = resolve(tools, revision)

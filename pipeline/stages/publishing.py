@@ -64,4 +64,6 @@ def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
 def runs_already(tools: Tools, commit: str) -> bool:
     """Whether the running build was made from the same tree."""
     running = finding.running_commit(tools)
-    return running is not None and tools.source.commit(running).tree == tools.source.commit(commit).tree
+    if running is None or tools.source.resolve(commit) is None:
+        return False
+    return tools.source.commit(running).tree == tools.source.commit(commit).tree

@@ -16,7 +16,8 @@ def admit(tools: Tools, run: Run) -> Step:
         return Stay("the pipeline is paused")
     base = branching.choose(tools, run)
     if isinstance(base, branching.Unknown):
-        return Move(RunState.AWAITING_APPROVAL, base.reason, changes={"question": Question.BASE, "reason": base.reason})
+        question = {"question": Question.BASE, "reason": base.reason, "base": base.base}
+        return Move(RunState.AWAITING_APPROVAL, base.reason, changes=question)
     try:
         changes, _ = tools.source.check(run.patch, tools.limits(), base.head, branching.seen_by_analyst(tools, run))
     except Refused as refusal:

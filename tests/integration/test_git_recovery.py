@@ -10,17 +10,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from checkouts import MAP_CPP, NIGHT, Bed, git, make_bed, make_source
+from world import START, World
 
 from pipeline.adapters import git_clone, process_tree
 from pipeline.adapters.children import mark_for
 from pipeline.errors import RemoteUnreachable
-from pipeline.model import Commit, Patch, WholeFile
+from pipeline.model import Commit, Patch, Question, Run, RunKind, RunState, Signature, WholeFile
 from pipeline.ports import Pushed
+from pipeline.stages import patching, ready
+from pipeline.tools import Move, Step
 
 MAP = "src/game/Map.cpp"
 ROOT = Path(__file__).parents[2]
@@ -110,6 +114,68 @@ def test_a_clone_that_is_gone_is_made_anew(bed: Bed) -> None:
     assert bed.source.head(NIGHT) is None
     bed.source.begin(NIGHT, bed.base)
     assert (bed.clone / MAP).read_text() == MAP_CPP
+
+
+def delete_the_clone(bed: Bed) -> Bed:
+    """With its night branch, which the checkout does not have."""
+    shutil.rmtree(bed.clone)
+    bed.source = make_source(bed.state.parent, bed.checkout)
+    bed.source.prepare()
+    assert bed.source.head(NIGHT) is None
+    return bed
+
+
+class Realm(World):
+    """The fake world over a real clone, its night branch recorded at a head."""
+
+    def over(self, bed: Bed, head: str) -> World:
+        self.tools = replace(self.tools, source=bed.source)
+        self.tools.store.add_branch(NIGHT, self.tools.night(), bed.base, START, head)
+        return self
+
+    def admit(self, change: Patch) -> tuple[Run, Step]:
+        signature = Signature("abort | Map", "abort | Map | main", 1)
+        run = Run(
+            "r2", RunKind.FIX, RunState.READY, self.tools.night(), signature, "Map", START, START, "r2", patch=change
+        )
+        run = self.store.get_run("r2") or self.store.add_run(run, START, key="k")
+        return run, ready.admit(self.tools, run)
+
+
+def test_a_clone_deleted_between_two_runs_gets_its_night_branch_back_from_the_remote(bed: Bed) -> None:
+    first = add_file(bed, "a.h")
+    bed.source.publish(NIGHT, first.hash, None)
+    delete_the_clone(bed)
+    world = Realm(bed.state.parent)
+    world.over(bed, first.hash)
+    run, step = world.admit(Patch(files=(WholeFile("src/b.h", "b\n"),)))
+    assert isinstance(step, Move) and step.to is RunState.PATCHING, step
+    step = patching.patch(world.tools, run)
+    assert isinstance(step, Move) and step.to is RunState.BUILDING, step
+    second = bed.source.commit(str(step.changes["commit"]))
+    assert bed.source.log(bed.base, second.hash) == [second, first]
+    assert bed.source.publish(NIGHT, second.hash, first.hash) == Pushed(second.hash)
+    assert world.tools.degraded == {}
+    world.engine.dispose()
+
+
+def test_a_head_that_nobody_has_any_more_is_asked_about_until_somebody_pushes_it(bed: Bed) -> None:
+    first = add_file(bed, "a.h")
+    git(bed.state.parent, "clone", "-q", "--bare", str(bed.clone), "rescued.git")
+    delete_the_clone(bed)
+    world = Realm(bed.state.parent)
+    world.over(bed, first.hash)
+    for _ in range(2):  # asked again, it is no fault of the second time either
+        _, step = world.admit(Patch(files=(WholeFile("src/b.h", "b\n"),)))
+        assert isinstance(step, Move) and step.to is RunState.AWAITING_APPROVAL, step
+        assert step.changes["question"] is Question.BASE
+        assert first.hash[:12] in str(step.changes["reason"])
+    assert first.hash[:12] in world.tools.degraded["night branch"]
+    git(bed.state.parent / "rescued.git", "push", "-q", str(bed.checkout.remote), NIGHT)
+    _, step = world.admit(Patch(files=(WholeFile("src/b.h", "b\n"),)))
+    assert isinstance(step, Move) and step.to is RunState.PATCHING, step
+    assert world.tools.degraded == {}
+    world.engine.dispose()
 
 
 # --- kills -----------------------------------------------------------------------------------------------------------

@@ -268,6 +268,55 @@ async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
     world.expect(run, RunState.VERIFYING)
 
 
+async def lose_the_clone(world: World, keep: set[str]) -> None:
+    """Our clone is made anew from the checkout: only the base, and what the remote still has, come back."""
+    world.source.commits = {name: each for name, each in world.source.commits.items() if name in keep}
+    world.source.branches = {}
+
+
+async def test_a_branch_lost_with_our_clone_is_asked_about_and_no_run_fails_of_it(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    lost = world.expect(run, RunState.SUCCEEDED).commit or ""
+    await lose_the_clone(world, {BASE})
+    world.source.remote = {}
+    second = await world.crash("Spell::Cast")
+    await world.answer(second, OTHER)
+    asked = world.expect(second, RunState.AWAITING_APPROVAL)
+    assert asked.question is Question.BASE
+    assert asked.attempts == 0
+    words = f"`{lost[:12]}`, the head of `overnight-20261122`, is neither in our clone nor on the remote"
+    assert asked.reason == (
+        f"{words}. Approved, a new branch begins without it; once somebody pushes it there, the old one goes on"
+    )
+    assert world.tools.degraded == {
+        "night branch": f"{words}: push that branch to the remote from wherever it still is"
+    }
+    await world.orders.approve(second.id, OPERATOR)
+    await world.settle()
+    assert world.expect(second, RunState.VERIFYING).branch == "overnight-20261122-2"
+    assert world.tools.degraded == {}
+
+
+async def test_a_lost_branch_is_waited_for_while_the_remote_does_not_answer(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    everything = dict(world.source.commits)
+    await lose_the_clone(world, {BASE})
+    world.source.remote_gone = True
+    second = await world.crash("Spell::Cast")
+    await world.answer(second, OTHER)
+    assert world.expect(second, RunState.READY).reason == "the remote does not answer"
+    assert list(world.tools.degraded) == ["night branch"]
+    world.source.remote_gone = False
+    world.source.commits = everything
+    await world.pass_time(minutes=3)
+    assert world.expect(second, RunState.VERIFYING).branch == "overnight-20261122"
+    assert world.tools.degraded == {}
+
+
 async def test_a_push_that_fails_is_owed_and_does_not_hold_up_the_deployment(world: World) -> None:
     world.source.remote_gone = True
     run = await world.crash("Map::Update")
