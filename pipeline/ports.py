@@ -70,7 +70,8 @@ class Source(Protocol):
         Raises RemoteUnreachable."""
 
     def remote_head(self, branch: str) -> str | None:
-        """What the remote has under this name just now, None also where there is no remote. Raises RemoteUnreachable."""
+        """What the remote has under this name just now, None also where there is no remote.
+        Raises RemoteUnreachable."""
 
     def commit(self, hash: str) -> Commit: ...
 
