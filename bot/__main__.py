@@ -96,11 +96,14 @@ def keeper() -> None:
 
     described = realm.describe(settings)
     client = FileKeeper(described.state_dir, described.server_dir, withhold=described.withhold)
-    described.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     previous = client.desired()
     wished = wish.first_wish(described, previous)
-    if wished != previous:
-        client.wish(wished)
+    try:
+        described.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if wished != previous:
+            client.wish(wished)
+    except OSError as fault:  # a full disk must not keep the server down
+        click.echo(f"desired.json cannot be written, so the last wish stays in force: {fault}", err=True)
     for name in described.withhold:
         os.environ.pop(name, None)
     sys.exit(keep(["--state-dir", str(described.state_dir), "--server-dir", str(described.server_dir)]))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bot import log as logs
 from bot import realm as realms
 from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceLock
@@ -160,40 +161,88 @@ async def run(
 ) -> None:
     """The bot, until `stop` is set. The server goes on. Raises InstanceHeld, SettingsError."""
     realm = realms.describe(settings)
-    realm.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = InstanceLock(realm.state_dir)
-    lock.acquire()
+    tools = build_tools(settings, realm, redact)
+    if not await become_the_bot(lock, tools, stop):
+        return
     try:
-        tools = build_tools(settings, realm, redact)
         await asyncio.to_thread(start_keeper, tools)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(serve(settings, tools, stop, sandbox, ready), name="serve")
-            guard = group.create_task(guard_keeper(tools), name="keeper guard")
+            guard = group.create_task(guard_keeper(tools, lock), name="keeper guard")
             await serving
             guard.cancel()
     finally:
         lock.release()
 
 
+async def become_the_bot(lock: InstanceLock, tools: Tools, stop: asyncio.Event) -> bool:
+    """Takes the lock; False when told to stop meanwhile. Raises InstanceHeld.
+
+    A disk that gives no lock must not leave a dead server down: the keeper has a lock of its own and is started.
+    """
+    while not stop.is_set():
+        try:
+            lock.acquire()
+        except OSError as fault:
+            note_fault(tools, "instance lock", f"{tools.realm.state_dir} cannot be locked: {fault}")
+            await asyncio.to_thread(ensure_keeper, tools)
+            await wait_or_stop(stop, KEEPER_EVERY)
+        else:
+            note_fault(tools, "instance lock", None)
+            return True
+    return False
+
+
 def start_keeper(tools: Tools) -> None:
-    """The server comes up, or is found, before anything else is tried."""
-    previous = tools.keeper.desired()
-    wished = wish.first_wish(tools.realm, previous)
-    if wished != previous:
-        tools.keeper.wish(wished)
-    tools.keeper.ensure()
+    """The server comes up, or is found, before anything else is tried. What does not work is tried again later."""
+    propose_wish(tools)
+    ensure_keeper(tools)
 
 
-async def guard_keeper(tools: Tools) -> None:
-    """Starts the keeper again when it dies."""
+def propose_wish(tools: Tools) -> None:
+    """With a full disk the wish that is there stays in force."""
+    try:
+        with tools.wishing:
+            previous = tools.keeper.desired()
+            wished = wish.first_wish(tools.realm, previous)
+            if wished != previous:
+                tools.keeper.wish(wished)
+        note_fault(tools, "wish", None)
+    except OSError as fault:
+        note_fault(tools, "wish", f"desired.json cannot be written, so the last wish stays in force: {fault}")
+
+
+def ensure_keeper(tools: Tools) -> bool:
+    """Whether one had to be started."""
+    try:
+        started = tools.keeper.ensure()
+    except (OSError, PipelineError) as fault:
+        note_fault(tools, "keeper", f"the keeper cannot be started: {fault}")
+        return False
+    note_fault(tools, "keeper", None)
+    return started
+
+
+def note_fault(tools: Tools, topic: str, words: str | None) -> None:
+    """As `note_degraded`, and logged when it is news."""
+    if words is not None and tools.degraded.get(topic) != words:
+        log.warning("%s", words)
+    note_degraded(tools, topic, words)
+
+
+async def guard_keeper(tools: Tools, lock: InstanceLock) -> None:
+    """Starts the keeper again when it dies, and tries again what a full disk refused at the start."""
     while True:
         await asyncio.sleep(KEEPER_EVERY)
-        try:
-            if await asyncio.to_thread(tools.keeper.ensure):
-                log.warning("the keeper was gone; a new one was started")
-            tools.degraded.pop("keeper", None)
-        except (OSError, PipelineError) as fault:
-            tools.degraded["keeper"] = f"the keeper cannot be started: {fault}"
+        if await asyncio.to_thread(ensure_keeper, tools):
+            log.warning("the keeper was gone; a new one was started")
+        if "wish" in tools.degraded:
+            await asyncio.to_thread(propose_wish, tools)
+        if lock.unwritten is not None:
+            await asyncio.to_thread(lock.write_note)
+        fault = logs.find_fault() or lock.unwritten
+        note_degraded(tools, "state folder", fault and f"the state folder cannot be written: {fault}")
 
 
 async def serve(

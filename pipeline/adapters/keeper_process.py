@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pipeline.adapters.process_tree import MARK
 from pipeline.keeper.protocol import SERVER_MARK
@@ -80,13 +80,22 @@ else:
 def start_keeper(
     python: str, state_dir: Path, server_dir: Path, env: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    """A keeper in its own session, with no handle of ours, its output appended to `log`. Raises OSError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError):
-        if log.stat().st_size > _MOST_LOG:
-            log.replace(log.with_name(f"{log.name}.1"))
+    """A keeper in its own session, with no handle of ours, its output appended to `log` where that can be written.
+    Raises OSError."""
     argv = [python, "-P", "-m", "pipeline.keeper", "--state-dir", str(state_dir), "--server-dir", str(server_dir)]
-    return _spawn(argv, state_dir, env, log)
+    return _spawn(argv, state_dir if state_dir.is_dir() else server_dir, env, log)
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """With a full or read-only disk the null device: what a keeper says is worth less than a keeper."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > _MOST_LOG:
+                path.replace(path.with_name(f"{path.name}.1"))
+        return path.open("ab")
+    except OSError:
+        return Path(os.devnull).open("ab")
 
 
 def keeper_environment(environ: Mapping[str, str], withhold: Iterable[str], platform: str) -> dict[str, str]:
@@ -107,7 +116,7 @@ def _is_installed() -> bool:
 def _open(
     argv: list[str], cwd: Path, env: Mapping[str, str], log: Path, flags: int, startup: Any = None
 ) -> subprocess.Popen[bytes]:
-    with log.open("ab") as output:
+    with _open_log(log) as output:
         return subprocess.Popen(
             argv,
             cwd=cwd,

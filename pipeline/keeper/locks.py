@@ -26,8 +26,17 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+    def _open(path: Path) -> int:
+        """A disk that became read-only has the file of before: flock asks for no more than a descriptor."""
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            if not path.is_file():
+                raise
+            return os.open(path, os.O_RDONLY)
+
     def _acquire(path: Path) -> int | None:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

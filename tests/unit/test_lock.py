@@ -107,6 +107,35 @@ def test_a_holder_without_a_note_is_refused_all_the_same(tmp_path: Path) -> None
             InstanceLock(tmp_path).acquire()
 
 
+def test_a_note_of_a_process_that_is_gone_names_nobody(tmp_path: Path) -> None:
+    with another_bot(tmp_path) as holder:
+        note = json.loads((tmp_path / "instance.json").read_text(encoding="utf-8"))
+        (tmp_path / "instance.json").write_text(json.dumps({**note, "create_time": note["create_time"] - 100.0}))
+        assert InstanceLock(tmp_path).holder() == "it left no note of itself", f"{holder.pid} is another one by now"
+
+
+if sys.platform != "win32":  # Windows locks no folders
+
+    def test_a_bot_that_could_make_no_lock_file_refuses_the_next_one_that_can(tmp_path: Path) -> None:
+        (tmp_path / "instance.lock").mkdir()  # as little to be opened for writing as on a full disk
+        with another_bot(tmp_path):
+            (tmp_path / "instance.lock").rmdir()
+            with pytest.raises(InstanceHeld):
+                InstanceLock(tmp_path).acquire()
+        InstanceLock(tmp_path).acquire()
+
+    def test_a_lock_whose_note_cannot_be_written_is_held_all_the_same(tmp_path: Path) -> None:
+        (tmp_path / "instance.json").mkdir()
+        lock = InstanceLock(tmp_path)
+        lock.acquire()
+        assert lock.unwritten is not None
+        (tmp_path / "instance.json").rmdir()
+        lock.write_note()
+        assert lock.unwritten is None
+        assert lock.holder() == f"process {os.getpid()} on {socket.gethostname()}"
+        lock.release()
+
+
 def test_the_note_says_when_its_process_was_created(tmp_path: Path) -> None:
     with another_bot(tmp_path) as holder:
         note = json.loads((tmp_path / "instance.json").read_text(encoding="utf-8"))

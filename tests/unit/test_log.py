@@ -119,3 +119,86 @@ def test_that_there_is_no_voice_is_not_said_at_each_start(tmp_path: Path) -> Non
     logging.getLogger("discord.client").warning("something else")
     assert "voice" not in read_log(tmp_path)
     assert "something else" in read_log(tmp_path)
+
+
+class FileOfADisk(log.LogFile):
+    """A log whose time is ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.now = 0.0
+        super().__init__(path, clock=lambda: self.now)
+        self.begin()
+
+
+def speak(file: log.LogFile, *lines: str) -> None:
+    for line in lines:
+        file.handle(logging.makeLogRecord({"msg": line, "levelname": "INFO", "name": "bot"}))
+
+
+def test_a_disk_that_is_full_at_the_start_is_said_once_and_the_file_is_begun_when_it_has_room(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "logs").write_text("no folder can be made here")
+    file = FileOfADisk(tmp_path / "logs" / "bot.log")
+    assert file.fault is not None
+    speak(file, "one", "two")
+    (tmp_path / "logs").unlink()
+    speak(file, "three")
+    assert not (tmp_path / "logs").exists(), "it is not tried with each line"
+    file.now += log.AGAIN
+    speak(file, "four", "five")
+    assert file.fault is None
+    assert read_log(tmp_path / "logs") == "(3 lines before this one could not be written) four\nfive\n"
+    said = capsys.readouterr().err
+    assert said.count("cannot be written") == 1
+    assert "Traceback" not in said
+    file.close()
+
+
+if sys.platform != "win32":
+
+    def test_a_disk_that_is_full_for_a_while_costs_lines_and_no_traceback(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = tmp_path / "bot.log"
+        path.symlink_to("/dev/full")
+        file = FileOfADisk(path)
+        speak(file, "one", "two")
+        assert file.fault is not None
+        file.now += log.AGAIN
+        speak(file, "three")
+        path.unlink()
+        file.now += log.AGAIN
+        speak(file, "four")
+        assert path.read_text() == "(3 lines before this one could not be written) four\n"
+        said = capsys.readouterr().err
+        assert said.count("cannot be written") == 1
+        assert "Traceback" not in said
+        speak(file, "five")
+        assert path.read_text().endswith("\nfive\n"), "nothing is said to be lost twice"
+        file.close()
+
+
+class FullConsole(io.StringIO):
+    """Keeps what it could not write, as a file on a full disk does until there is room."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_console_that_is_a_file_on_the_full_disk_gets_no_traceback_per_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console = FullConsole()
+    monkeypatch.setattr(sys, "stderr", console)
+    log.set_up(tmp_path, hide)
+    logging.getLogger("bot").info("one")
+    assert "one" in console.getvalue()
+    assert "Traceback" not in console.getvalue()
+
+
+def test_a_bug_in_a_line_is_still_said_with_its_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log.set_up(tmp_path, hide, console=False)
+    logging.getLogger("bot").info("%d lines", "many")
+    assert "TypeError" in capsys.readouterr().err
+    assert log.find_fault() is None
