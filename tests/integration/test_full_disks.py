@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class Realm:
 
     root: Path
     bots: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    output: str = ""
+    # what the bots said
 
     def __post_init__(self) -> None:
         for each in ("home", "state", "template", "source", "server"):
@@ -59,25 +62,29 @@ class Realm:
             "SERVER_PORT": "0", "SERVER_READY_PATTERN": "none", "SANDBOX_PORT": "0",
         }  # fmt: skip
         argv = [sys.executable, "-m", "bot", "run", "--sandbox"]
-        with (self.root / f"output-{len(self.bots)}").open("wb") as output:
-            bot = subprocess.Popen(
-                put_on(fault, self.root / "state", self.template, argv),
-                cwd=self.root / "home", env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
-            )  # fmt: skip
+        bot = subprocess.Popen(
+            put_on(fault, self.root / "state", self.template, argv),
+            cwd=self.root / "home", env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         self.bots.append(bot)
+        threading.Thread(target=self._listen, args=[bot], daemon=True).start()
         return bot
+
+    def _listen(self, bot: subprocess.Popen[bytes]) -> None:
+        """By a pipe: a file might be the very thing that cannot grow."""
+        assert bot.stdout is not None
+        with bot.stdout:
+            for line in bot.stdout:
+                self.output += line.decode("utf-8", "replace")
 
     def list_servers(self) -> list[int]:
         return [each.who.pid for each in list_marked(make_folder_id(self.server)) if each.leads]
 
-    def read_output(self, number: int = 0) -> str:
-        return (self.root / f"output-{number}").read_text(errors="replace")
-
     def wait(self, look: Callable[[], object], what: str) -> None:
         deadline = time.monotonic() + DEADLINE
         while not look():
-            assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.read_output()}"
+            assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.output}"
             time.sleep(0.02)
 
     def close(self) -> None:
@@ -122,11 +129,11 @@ def test_invariant_13_a_state_folder_that_cannot_be_written_keeps_no_server_down
         (realm.template / "instance.lock").touch()
     bot = realm.start_bot(fault)
     realm.wait(realm.list_servers, "a server")
-    realm.wait(lambda: "cannot be written" in realm.read_output(), "a word about it")
-    assert bot.poll() is None, realm.read_output()
-    assert "Logging error" not in realm.read_output()
+    realm.wait(lambda: "cannot be written" in realm.output, "a word about it")
+    assert bot.poll() is None, realm.output
+    assert "Logging error" not in realm.output
     bot.terminate()
-    assert bot.wait(DEADLINE) == 0, realm.read_output()
+    assert bot.wait(DEADLINE) == 0, realm.output
     assert len(realm.list_servers()) == 1, "the end of the bot leaves the server running"
 
 
