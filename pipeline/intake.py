@@ -10,7 +10,7 @@ import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from pipeline.tools import Tools
 log = logging.getLogger(__name__)
 
 SAID = ("pid", "build", "verdict", "status", "why", "detail", "error", "reason", "seconds", "revision")  # in our log
+TOLD_AGAIN = timedelta(days=1)  # a fault of a swap that comes back
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -47,8 +48,17 @@ def import_events(tools: Tools) -> int:
     for each in tools.keeper.events(tools.store.last_event()):
         at = datetime.fromtimestamp(each.at, UTC)
         log.info("keeper: %s %s", each.kind, {name: each.data.get(name) for name in SAID if each.data.get(name)})
-        taken += tools.store.import_event(each, at, posts_about(each))
+        taken += tools.store.import_event(each, at, [] if was_told(tools, each, at) else posts_about(each))
     return taken
+
+
+def was_told(tools: Tools, event: Event, at: datetime) -> bool:
+    """A build that cannot be put in place is tried again and again, and told once."""
+    if event.kind != EventKind.SWAP_FAILED:
+        return False
+    same = [event.data.get(name) for name in ("build", "error")]
+    earlier = tools.store.list_events(at - TOLD_AGAIN)
+    return any(kind == event.kind and [data.get("build"), data.get("error")] == same for _, kind, data in earlier)
 
 
 def posts_about(event: Event) -> list[NewPost]:

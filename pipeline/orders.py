@@ -230,7 +230,7 @@ class Orders:
         if found.state is not RunState.AWAITING_DEPLOYMENT:
             return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
         answered = (*found.answered, deploying.NOW)
-        self._store.advance(found, found.state, self._tools.now(), answered=answered)
+        self._store.advance(found, found.state, self._tools.now(), answered=answered, not_before=None)
         return Done(run=found.id)
 
     def _reject(self, run: str, by: Actor, reason: str) -> Outcome:

@@ -145,7 +145,7 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
     until DEPLOY_AT_LATEST has passed since it began to wait (`since`; None = since the night began).
     """
     if (end := _quiet_until(now, realm)) is not None:
-        return Wait(f"no restarts before {_clock(end, realm.timezone)} (NO_RESTART_HOURS)", end)
+        return Wait(f"no restarts before {show_time(end, realm.timezone)} (NO_RESTART_HOURS)", end)
     limit = realm.max_players_for_restart
     if limit is None or (players is not None and players <= limit):
         return Go()
@@ -154,7 +154,7 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
     if now >= latest:
         return Go()
     online = "the players cannot be counted" if players is None else f"{players} players online, more than {limit}"
-    return Wait(f"{online}: waits until {_clock(latest, realm.timezone)} at the latest (DEPLOY_AT_LATEST)", latest)
+    return Wait(f"{online}: waits until {show_time(latest, realm.timezone)} at the latest (DEPLOY_AT_LATEST)", latest)
 
 
 def next_time(now: datetime, clock: time, zone: tzinfo | None) -> datetime:
@@ -190,5 +190,6 @@ def _at(day: date, clock: time, zone: tzinfo | None) -> datetime:
     return (local.astimezone() if zone is None else local.replace(tzinfo=zone)).astimezone(UTC)
 
 
-def _clock(at: datetime, zone: tzinfo | None) -> str:
+def show_time(at: datetime, zone: tzinfo | None) -> str:
+    """An instant as clocks of that zone show it."""
     return f"{at.astimezone(zone):%H:%M}"

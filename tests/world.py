@@ -265,6 +265,7 @@ class FakeKeeper:
         self.journal: list[Event] = []
         self.now: Observed | None = None
         self.never_ready: set[str] = set()
+        self.swap_fault: str | None = None  # why no build can be put in place
         self.starts = 0
         self.lives = True
         self.revision = BASE[:12]
@@ -282,6 +283,8 @@ class FakeKeeper:
             self.start(desired.build.build if desired.build else None, None)
         elif desired.want is Want.STOPPED:
             self.end(ExitVerdict.ASKED)
+        elif self._is_unplaceable(desired, before):
+            return
         elif self._differs(desired, before):
             self.end(ExitVerdict.ASKED)
             self.start(desired.build.build if desired.build else None, desired.probation)
@@ -290,6 +293,14 @@ class FakeKeeper:
         runs = self.now.build if self.now else None
         wanted = desired.build and desired.build.build
         return desired.restart != before.restart or (wanted is not None and wanted != (runs or "found-1"))
+
+    def _is_unplaceable(self, desired: Desired, before: Desired) -> bool:
+        """Told once for each wish that names another build; what runs plays on."""
+        for new, old in ((desired.build, before.build), (desired.next_build, before.next_build)):
+            if self.swap_fault is not None and new is not None and new != old:
+                self.note(EventKind.SWAP_FAILED, build=new.build, error=self.swap_fault, rolled="back")
+                return True
+        return False
 
     def observed(self) -> Observed | None:
         return self.now

@@ -15,7 +15,7 @@ from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
-from pipeline.stages import rolling_back, verifying, wish
+from pipeline.stages import postponing, rolling_back, verifying, wish
 from pipeline.store import Deployment, Fact, NewPost, Store
 from pipeline.tools import Tools
 
@@ -68,6 +68,8 @@ def is_ordered(run: Run) -> bool:
 
 
 def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
+    if not any(postponing.is_due(tools, run) for run in runs):
+        return False
     build = newest_commit(tools.store, runs)
     observed = tools.keeper.observed()
     if build is None or observed is None or wish.fallback_for(tools, build) is None:
@@ -195,8 +197,11 @@ def seconds_to_next(tools: Tools) -> float | None:
 def adopt_standby(tools: Tools, observed: Observed) -> bool:
     """A crash has deployed what stood by: it goes through verification like any other."""
     standby = tools.store.get_standby()
-    if standby is None or observed.deployment != standby.id:
+    if standby is None:
         return False
+    if observed.deployment != standby.id:
+        fault = postponing.find_fault(tools, standby, standby.created_at)
+        return fault is not None and postponing.put_off(tools, standby, fault)
     began = datetime.fromtimestamp(observed.started or observed.at, standby.created_at.tzinfo)
     tools.store.move_deployment(
         standby, "stopping", tools.now(), runs=RunState.DEPLOYING, note="deployed by a crash", wished_at=began
@@ -221,6 +226,9 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
     """DEPLOYING until the new build is ready, or is seen not to be."""
     if fell_back(tools, deployment):
         return rolling_back.begin(tools, deployment, "the new build did not become ready")
+    fault = postponing.find_fault(tools, deployment, deployment.wished_at or deployment.created_at)
+    if fault is not None and observed.build != deployment.build:
+        return postponing.put_off(tools, deployment, fault)
     if observed.deployment != deployment.id and observed.build != deployment.build:
         return False
     if observed.state is ServerState.HELD and observed.build == deployment.build:
@@ -239,11 +247,8 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
 
 def fell_back(tools: Tools, deployment: Deployment) -> bool:
     since = deployment.wished_at or deployment.created_at
-    return any(
-        kind in (EventKind.FELL_BACK, EventKind.SWAP_FAILED)
-        and deployment.build in (data.get("bad"), data.get("build"))
-        for _, kind, data in tools.store.list_events(since)
-    )
+    events = tools.store.list_events(since)
+    return any(kind == EventKind.FELL_BACK and data.get("bad") == deployment.build for _, kind, data in events)
 
 
 def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float:

@@ -524,6 +524,28 @@ def test_a_build_whose_files_are_wrong_is_told_and_the_server_plays_on(world: Ke
     assert seen.pid not in world.list_living()
 
 
+def test_a_build_that_cannot_be_staged_costs_no_restart_and_goes_in_once_a_later_wish_names_it(
+    world: KeeperWorld,
+) -> None:
+    begin_with_build(world)
+    b2 = world.make_build("b2")
+    obstacle = world.server / ".spirit-healer" / "staged" / "b2"
+    obstacle.parent.mkdir(exist_ok=True)
+    obstacle.write_text("a file where a folder has to be")
+    b1 = world.wish.build
+    world.ask(build=b2, probation="d2")
+    failed = world.wait_for_event(EventKind.SWAP_FAILED)
+    assert failed["build"] == "b2"
+    assert failed["error"].startswith("[Errno ")
+    obstacle.unlink()
+    world.ask(build=b1, probation=None)
+    world.wait_until_ready(build="b1")
+    assert world.list_builds() == ["b1"], "it was never stopped"
+    world.ask(build=b2, probation="d3")
+    world.wait_until_ready(build="b2", deployment="d3")
+    assert world.list_builds() == ["b1", "b2"]
+
+
 def test_the_operators_own_build_is_started_and_told(world: KeeperWorld) -> None:
     begin_with_build(world)
     world.write_server("own")

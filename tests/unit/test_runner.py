@@ -9,7 +9,7 @@ import pytest
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
 from pipeline import intake
-from pipeline.keeper.protocol import Hold
+from pipeline.keeper.protocol import EventKind, Hold
 from pipeline.model import (
     Analysis,
     Approval,
@@ -266,6 +266,68 @@ async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
     await world.orders.approve(run.id, OPERATOR)
     await world.settle()
     world.expect(run, RunState.VERIFYING)
+
+
+NO_SPACE = "[Errno 28] No space left on device: 'staged/worldserver'"
+
+
+async def test_a_build_that_cannot_be_put_in_place_waits_and_takes_nothing_back(world: World) -> None:
+    world.keeper.swap_fault = NO_SPACE
+    run = await world.crash("Map::Update")
+    starts = world.keeper.starts
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_DEPLOYMENT).reason == (
+        f"the build could not be put in place: {NO_SPACE}. Cure: make room in SERVER_DIR; tried again at 22:01"
+    )
+    await world.pass_time(minutes=1)
+    assert "tried again at 22:03" in (world.expect(run, RunState.AWAITING_DEPLOYMENT).reason or "")
+    assert world.store.get_pause() is None
+    assert world.runs() == [world.get(run)], "nothing is reverted"
+    assert world.keeper.starts == starts
+    assert [post.data["what"] for post in world.posts() if post.kind is PostKind.SERVER] == ["swap failed"]
+    build = world.store.get_build(world.get(run).commit or "")
+    assert build is not None and not build.bad
+    world.keeper.swap_fault = None
+    await world.pass_time(seconds=110)
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+    await world.pass_time(seconds=10)
+    world.expect(run, RunState.VERIFYING)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
+
+
+async def test_deploy_now_does_not_wait_for_the_next_try(world: World) -> None:
+    world.keeper.swap_fault = NO_SPACE
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.keeper.swap_fault = None
+    assert isinstance(await world.orders.deploy_now(run.id, OPERATOR), Done)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_what_cannot_stand_by_waits_the_same_way(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    world.keeper.swap_fault = "[Errno 26] Text file busy: 'worldserver'"
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert "Cure: end the program that holds the file open" in (world.get(run).reason or "")
+    assert world.store.get_standby() is None
+    world.keeper.swap_fault = None
+    await world.pass_time(minutes=1)
+    assert world.store.get_standby() is not None
+    await world.crash("Map::Update")
+    world.expect(run, RunState.VERIFYING)
+    world.engine.dispose()
+
+
+async def test_a_swap_that_a_kill_interrupted_and_the_keeper_ended_is_no_fault(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.keeper.note(EventKind.SWAP_FAILED, build=world.get(run).commit, error="interrupted", rolled="back")
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
 
 
 async def lose_the_clone(world: World, keep: set[str]) -> None:

@@ -1,0 +1,76 @@
+"""A build that could not be put in place: the disk is full, a file is held open. That is the environment, not the fix:
+the old build runs on, and the runs wait in AWAITING_DEPLOYMENT until it is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline import policy
+from pipeline.keeper.protocol import EventKind
+from pipeline.model import Run, RunState
+from pipeline.store import Deployment, Fact
+from pipeline.tools import Tools
+
+SOONEST = timedelta(minutes=1)  # before the second try; doubled each time
+LATEST = timedelta(minutes=30)
+INTERRUPTED = "interrupted"  # the keeper was killed in the midst of it, and goes on by itself
+
+# What the keeper's error holds, in any letters -> how to mend it.
+CURES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("no space left", "errno 28", "disk quota", "winerror 112", "not enough space"), "make room in SERVER_DIR"),
+    (("read-only file system",), "make SERVER_DIR writable again"),
+    (
+        ("text file busy", "being used by another process", "winerror 32", "device or resource busy"),
+        "end the program that holds the file open",
+    ),
+    (("permission denied", "access is denied", "not permitted"), "let our user write to SERVER_DIR"),
+    (("manifest says", "is missing"), "the archived build is damaged: reject it and let it be made again"),
+)
+UNKNOWN_CURE = "mend that in SERVER_DIR"
+
+
+@dataclass(frozen=True)
+class SwapFault:
+    """What the keeper told of a build that it could not put in place."""
+
+    error: str
+    stuck: bool  # the files fit neither build
+
+    @property
+    def cure(self) -> str:
+        words = self.error.lower()
+        return next((cure for signs, cure in CURES if any(sign in words for sign in signs)), UNKNOWN_CURE)
+
+
+def find_fault(tools: Tools, deployment: Deployment, since: datetime) -> SwapFault | None:
+    """Why its build is not in place; None = nothing went wrong, or the keeper tries again by itself."""
+    faults = [
+        SwapFault(str(data.get("error") or "no reason was told"), data.get("rolled") == "stuck")
+        for _, kind, data in tools.store.list_events(since)
+        if kind == EventKind.SWAP_FAILED and data.get("build") == deployment.build
+    ]
+    return faults[-1] if faults and faults[-1].error != INTERRUPTED else None
+
+
+def put_off(tools: Tools, deployment: Deployment, fault: SwapFault) -> bool:
+    """Ends this deployment without a verdict; its runs wait, longer each time."""
+    now = tools.now()
+    tries = 1 + max((run.attempts for run in tools.store.list_runs_of(deployment.id)), default=0)
+    again = now + min(LATEST, SOONEST * 2 ** min(tries - 1, 10))
+    reason = (
+        f"the build could not be put in place: {tools.redact(fault.error)}. Cure: {fault.cure}; tried again at "
+        f"{policy.show_time(again, tools.realm.timezone)}"
+    )
+    if fault.stuck:
+        tools.store.set_fact(Fact.BUILD, deployment.previous)  # whole files of one build lift the keeper's hold
+    tools.store.move_deployment(
+        deployment, "over", now, runs=RunState.AWAITING_DEPLOYMENT, note=reason, over_at=now, reason=reason,
+        run_changes={"reason": reason, "attempts": tries, "not_before": again},
+    )  # fmt: skip
+    return True
+
+
+def is_due(tools: Tools, run: Run) -> bool:
+    return run.not_before is None or run.not_before <= tools.now()
