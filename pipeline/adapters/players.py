@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import psutil
 
 
@@ -18,6 +21,17 @@ class ConnectedPlayers:
             connections = psutil.Process(pid).net_connections(kind="tcp")
         except psutil.Error:  # gone, or another user's
             return None
+        connections += _list_below(pid)
         return sum(
             1 for each in connections if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == self._port
         )
+
+
+def _list_below(pid: int) -> list[Any]:
+    """A SERVER_COMMAND that is a shell script is a shell, and the server is below it."""
+    found: list[Any] = []
+    with contextlib.suppress(psutil.Error):
+        for each in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                found += each.net_connections(kind="tcp")
+    return found

@@ -72,7 +72,7 @@ class Actions:
         draw(self._book, life, exit_, self._placing.staged)
 
     def _adopt(self, life: Life) -> None:
-        server = Server.attach(life.pid, marked=life.marked)
+        server = Server.attach(life.pid, self._book.folders.server, marked=life.marked)
         if server.adopted and not adoption.lives_on(life):  # it ended while it was looked at
             server.close()
             self._bury_unseen(life)

@@ -35,19 +35,23 @@ def bury(book: Book, life: Life, ended: Ended, lived: float) -> Exit:
 
 
 def _take_core(book: Book, life: Life, ended: Ended) -> Path | None:
-    if ended.dumped is False or (ended.status is not None and ended.status >= 0):
+    if not ended.below and (ended.dumped is False or (ended.status is not None and ended.status >= 0)):
         return None
-    return lives.take_core(life.pid, life.started, book.folders.server, book.folders.lives)
+    found = (lives.take_core(each, life.started, book.folders.server, book.folders.lives) for each in
+             (*ended.below, life.pid))  # fmt: skip
+    return next((each for each in found if each), None)
 
 
 def observe_end(book: Book, life: Life, ended: Ended, log: Path | None, core: Path | None) -> End:
     """What is seen of an end, ready to be judged."""
     output = Path(life.output) if life.output else None
-    halted = ended.status is None and lives.was_halted(log, output)
+    # Where there is a core a shell's good word is its own: its last command was not the server.
+    status = None if core and ended.below and (ended.status or 0) >= 0 else ended.status
+    halted = status is None and lives.was_halted(log, output)
     return End(
-        status=ended.status,
+        status=status,
         ready=life.ready_at is not None,
-        asked=life.stopping is not None or _is_overtaken_in_order(book, life, ended.status, halted),
+        asked=life.stopping is not None or _is_overtaken_in_order(book, life, status, halted),
         hung=life.stopping is not None and life.stopping.hung,
         same_boot=is_same_boot(life.boot, book.boot),
         halted=halted,

@@ -22,6 +22,7 @@ class Ended:
 
     status: int | None  # exit code, negative = the signal's number, None = not known (it was not our child)
     dumped: bool | None = None  # the kernel wrote a core; None = not known
+    below: tuple[int, ...] = ()  # a shell ended, and these were the server: their end is known by its word alone
 
 
 @dataclass(frozen=True)

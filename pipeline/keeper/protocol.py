@@ -61,7 +61,7 @@ class EventKind(StrEnum):
     READY = "ready"  # pid, seconds, build, revision, generation
     READY_TIMEOUT = "ready_timeout"  # pid, seconds, build, trial (on probation), detail (what it still waits for)
     EXITED = "exited"  # see `Exit` (its fields are the data), judged as `Exit.verdict`
-    STOPPING = "stopping"  # pid, why, rung: "signal" | "stacks" | "kill"
+    STOPPING = "stopping"  # pid, why, rung: "signal" | "stacks" | "kill", wrapped (who is signalled below a shell)
     HELD = "held"  # why: Hold, detail
     RELEASED = "released"  # why
     SWAP_STARTED = "swap_started"  # build, previous

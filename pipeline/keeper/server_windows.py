@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 
@@ -55,9 +56,9 @@ class Server:
         self._process = None if child else psutil.Process(pid)
 
     @classmethod
-    def attach(cls, pid: int, *, marked: bool) -> Server:
+    def attach(cls, pid: int, folder: Path, *, marked: bool) -> Server:
         """A living process; whether it carries our mark makes no difference here."""
-        del marked
+        del folder, marked
         return cls(pid)
 
     @property
@@ -82,6 +83,13 @@ class Server:
             os.kill(self.pid, signal.CTRL_BREAK_EVENT)
         except OSError:
             return
+
+    def list_wrapped(self) -> list[psutil.Process]:
+        """Who a batch file runs is asked by the same CTRL_BREAK."""
+        return []
+
+    def follow_stop(self) -> None:
+        """See `list_wrapped`."""
 
     leaves_stacks = False  # nothing here makes a process leave them from outside
 

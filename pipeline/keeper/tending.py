@@ -19,6 +19,7 @@ from pipeline.keeper.ready import ReadyWatch, Tail, is_late, measure_progress
 from pipeline.keeper.satisfaction import Staged, find_fallback
 from pipeline.keeper.server import Server
 from pipeline.keeper.wake import Wake
+from pipeline.keeper.wrapping import name_processes
 
 _LEARNED = 5  # starts remembered
 
@@ -168,6 +169,7 @@ class Tending:
         )
         rung = climb(view)
         if rung is None:
+            server.follow_stop()
             return False
         self._climb_to(rung, stopping)
         return True
@@ -183,7 +185,11 @@ class Tending:
     def _tell_rung(self, rung: Rung) -> None:
         life = self._book.life
         if life and life.stopping:
-            self._book.tell(EventKind.STOPPING, pid=life.pid, why=life.stopping.text, rung=rung.value)
+            wrapped = name_processes(self.server.list_wrapped()) if self.server else []
+            self._book.tell(
+                EventKind.STOPPING, pid=life.pid, why=life.stopping.text, rung=rung.value,
+                **({"wrapped": wrapped} if wrapped else {}),
+            )  # fmt: skip
 
     def _step(self, rung: Rung) -> None:
         self._on_rung_since = time.monotonic()
