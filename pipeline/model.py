@@ -519,7 +519,7 @@ class PostKind(StrEnum):
     """A message that is sent once and not edited. `Post.data` holds what is named behind each (all JSON values)."""
 
     ANALYSIS = "analysis"  # thread: analysis (fields of Analysis), prose, attempt
-    PATCH = "patch"  # thread: diff (text), files, added, removed
+    PATCH = "patch"  # thread: diff (text), run
     BACKTRACE = "backtrace"  # thread: frames (rendered text), report file name, notes, log lines
     BUILD_FAILED = "build_failed"  # thread: diagnostics (list of texts), log (path), reason, attempt
     BUILT = "built"  # thread: commit, url, branch, seconds

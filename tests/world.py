@@ -145,8 +145,8 @@ class FakeSource:
         return self.commit(made)
 
     def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
-        self._changed(patch, at)
-        return [], ""
+        changed = self._changed(patch, at)
+        return [], f"diff that makes {sorted(changed.items())}"
 
     def _changed(self, patch: Patch, at: str) -> dict[str, str]:
         if self.refuse:

@@ -26,7 +26,7 @@ def patch(tools: Tools, run: Run) -> Step:
     except Refused as refusal:
         return give_back(run, tools.redact(str(refusal)))
     changes = {"branch": branch.name, "base": branch.head, "commit": commit.hash, "reason": None}
-    return Move(RunState.BUILDING, f"committed {commit.hash[:12]}", _patch_post(tools, commit), changes)
+    return Move(RunState.BUILDING, f"committed {commit.hash[:12]}", (), changes)
 
 
 def find_or_make(tools: Tools, run: Run, change: Patch, branch: Branch) -> Commit:
@@ -71,7 +71,3 @@ def next_round(run: Run, reason: str) -> dict[str, object]:
         "returns": returns, "request_id": f"{run.id}-{returns + 1}", "patch": None, "commit": None, "branch": None,
         "base": None, "reason": reason, "answered": (), "changes": (),
     }  # fmt: skip
-
-
-def _patch_post(tools: Tools, commit: Commit) -> list[NewPost]:
-    return [NewPost(PostKind.PATCH, {"diff": tools.redact(tools.source.diff(commit.hash)), "commit": commit.hash})]

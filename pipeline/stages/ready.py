@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline.errors import Refused
-from pipeline.model import Approval, PostKind, Question, Run, RunKind, RunState
-from pipeline.stages import branching
+from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
+from pipeline.stages import branching, proposal
 from pipeline.store import NewPost
 from pipeline.tools import Move, Stay, Step, Tools
 
@@ -19,13 +19,14 @@ def admit(tools: Tools, run: Run) -> Step:
         question = {"question": Question.BASE, "reason": base.reason, "base": base.base}
         return Move(RunState.AWAITING_APPROVAL, base.reason, changes=question)
     try:
-        changes, _ = tools.source.check(run.patch, tools.limits(), base.head, branching.seen_by_analyst(tools, run))
+        changes, diff = tools.source.check(run.patch, tools.limits(), base.head, branching.seen_by_analyst(tools, run))
     except Refused as refusal:
         return refuse(tools, run, tools.redact(str(refusal)))
+    posts = proposal.show(tools, run, diff)
     if wants_approval(tools, run):
         asked = {"question": Question.PATCH, "changes": tuple(changes)}
-        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", changes=asked)
-    return Move(RunState.PATCHING, changes={"changes": tuple(changes)})
+        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", posts, asked)
+    return Move(RunState.PATCHING, "", posts, {"changes": tuple(changes)})
 
 
 def passes_pause(run: Run) -> bool:
@@ -35,8 +36,10 @@ def passes_pause(run: Run) -> bool:
 
 def refuse(tools: Tools, run: Run, reason: str) -> Move:
     """A patch that may not be applied is a person's turn; a better answer reopens it."""
+    refused = NewPost(PostKind.REFUSED, {"reason": reason})
     if run.kind is RunKind.FIX:
-        return Move(RunState.PROPOSED, reason, [NewPost(PostKind.REFUSED, {"reason": reason})], {"reason": reason})
+        posts = proposal.show(tools, run, proposal.write_out(run.patch or Patch()))
+        return Move(RunState.PROPOSED, reason, [*posts, refused], {"reason": reason})
     if run.kind is RunKind.REVERT and run.asked_by is None:
         reason = end_branch(tools, reason)
     return Move(RunState.FAILED, reason, [NewPost(PostKind.REFUSED, {"reason": reason})], {"reason": reason})

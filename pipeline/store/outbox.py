@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from pipeline import tables as t
 from pipeline.model import (
     CardState,
     Post,
+    PostKind,
 )
 from pipeline.store.base import Base
 from pipeline.store.rows import (
@@ -33,6 +34,12 @@ class Outbox(Base):
     def add_posts(self, posts: Sequence[NewPost], at: datetime, card: int | None = None) -> None:
         with self.engine.begin() as c:
             insert_posts(c, card, posts, at)
+
+    def has_post(self, card: int, kind: PostKind, data: Mapping[str, Any]) -> bool:
+        """Whether the card's thread has exactly this, delivered or not."""
+        with self.engine.begin() as c:
+            query = select(t.posts.c.data).where(t.posts.c.card == card, t.posts.c.kind == kind)
+            return any(found == data for found in c.execute(query).scalars())
 
     def touch_open_cards(self, at: datetime) -> None:
         """What all unfinished cards show has changed (players, the pause, the server)."""

@@ -1,6 +1,7 @@
 """What the runner decides, told over a fake world with a real database."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,12 +16,14 @@ from pipeline.model import (
     Approval,
     Diagnostic,
     Done,
+    Edit,
     FixState,
     Impossible,
     Patch,
     PostKind,
     Question,
     Response,
+    Run,
     RunKind,
     RunState,
     Verdict,
@@ -266,6 +269,51 @@ async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
     await world.orders.approve(run.id, OPERATOR)
     await world.settle()
     world.expect(run, RunState.VERIFYING)
+
+
+def thread_of(world: World, run: Run) -> list[PostKind]:
+    """What the thread of a run's card says, in its order."""
+    card = world.store.get_card_of_run(run.id)
+    return [post.kind for post in world.posts() if post.card == card]
+
+
+async def test_whoever_is_asked_about_a_patch_has_its_diff_before_the_question_and_never_twice(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.PATCH}).start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.PATCH
+    assert thread_of(world, run) == [PostKind.BACKTRACE, PostKind.ANALYSIS, PostKind.PATCH]
+    await world.orders.approve(run.id, OPERATOR)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+    assert thread_of(world, run).count(PostKind.PATCH) == 1
+    world.engine.dispose()
+
+
+async def test_whoever_is_asked_about_a_refused_proposal_sees_what_was_proposed(world: World) -> None:
+    run = await world.crash("Map::Update")
+    world.source.refuse = "sql/ may not be changed"
+    proposed = Patch(edits=(Edit("sql/a.sql", "old hunter2", "new"),))
+    await world.answer(run, proposed)
+    world.expect(run, RunState.PROPOSED)
+    kinds = [PostKind.BACKTRACE, PostKind.ANALYSIS, PostKind.PATCH, PostKind.REFUSED]
+    assert thread_of(world, run) == kinds
+    diff = next(post.data["diff"] for post in world.posts() if post.kind is PostKind.PATCH)
+    assert diff == "--- sql/a.sql\n+++ sql/a.sql\n@@ as proposed @@\n-old ***\n+new\n"
+
+
+async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.pause(OPERATOR, "")
+    await world.answer(run, GOOD)
+    waiting = world.expect(run, RunState.READY)
+    assert apply_step(world.tools, waiting, take_step(world.tools, replace(waiting, asked_by="Ann"), Passage()))
+    assert next_change(world.tools) is None
+    world.expect(run, RunState.READY)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+    assert thread_of(world, run).count(PostKind.PATCH) == 1
 
 
 NO_SPACE = "[Errno 28] No space left on device: 'staged/worldserver'"
