@@ -262,4 +262,5 @@ class Actions:
 
     def _prune(self) -> None:
         folders, wish = self._book.folders, self._book.wish
-        lives.prune(folders.lives, folders.server, wish.keep_cores if wish else 0)
+        if wish:
+            lives.prune(folders.lives, folders.server, wish.keep_cores, wish.ready.logs)

@@ -177,9 +177,9 @@ def _read_setting(path: Path) -> str:
         return ""
 
 
-def prune(lives: Path, server: Path, keep_cores: int) -> None:
-    """Removes what the oldest lives left, and all but the newest cores."""
-    files = _list_files(lives)
+def prune(lives: Path, server: Path, keep_cores: int, logs: Iterable[str] = ()) -> None:
+    """Removes what the oldest lives left, and all but the newest cores. `logs` = the patterns of `move_logs`."""
+    files = _list_files(lives) + _list_left_beside(logs, server)
     stamps = sorted({match[1] for path in files if (match := _LIFE_FILE.match(path.name))})
     old = set(stamps[:-KEPT_LIVES])
     _remove(path for path in files if (match := _LIFE_FILE.match(path.name)) and match[1] in old)
@@ -187,6 +187,15 @@ def prune(lives: Path, server: Path, keep_cores: int) -> None:
         (each for each in files + _list_files(server) if _CORE_FILE.fullmatch(each.name)), key=lambda p: p.name
     )
     _remove(cores[: max(0, len(cores) - keep_cores)])
+
+
+def _list_left_beside(logs: Iterable[str], server: Path) -> list[Path]:
+    """Logs that were moved aside where they were, as the state folder lies on another filesystem."""
+    found = []
+    for log in {server / pattern for pattern in logs if "*" not in pattern}:
+        aside = re.compile(rf"log-\d{{8}}T\d{{6}}\.\d{{3}}Z-{re.escape(log.name)}")
+        found += [each for each in _list_files(log.parent) if aside.fullmatch(each.name)]
+    return found
 
 
 def _list_files(folder: Path) -> list[Path]:

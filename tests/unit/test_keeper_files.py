@@ -499,6 +499,21 @@ def test_a_log_that_cannot_go_to_the_state_folder_is_renamed_beside_its_place(fo
     assert moved == folders.server / f"log-{lives.format_stamp(NOW)}-Server.log"
 
 
+@pytest.mark.parametrize("log", ["Server.log", "logs/Server.log"])
+def test_logs_that_were_moved_aside_beside_their_place_are_pruned_too(folders: Folders, log: str) -> None:
+    (folders.server / "logs").mkdir()
+    place = (folders.server / log).parent
+    for name in ("log-notes.txt", "log-20250101T000000.000Z-Auth.log"):
+        (place / name).write_text("the user's own")
+    for number in range(lives.KEPT_LIVES + 5):
+        (folders.server / log).write_text(f"life {number}")
+        lives.move_logs([log], folders.server, folders.server / "another filesystem", NOW + number)
+    lives.prune(folders.lives, folders.server, keep_cores=3, logs=[log, "logs/*.log"])
+    kept = sorted(path.read_text() for path in place.glob("log-*-Server.log"))
+    assert kept == sorted(f"life {number}" for number in range(5, lives.KEPT_LIVES + 5))
+    assert {"log-notes.txt", "log-20250101T000000.000Z-Auth.log"} <= {path.name for path in place.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("pattern", "name", "is_it"),
     [
