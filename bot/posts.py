@@ -75,10 +75,7 @@ def _render(post: Post) -> Message:
         case PostKind.SERVER | PostKind.PIPELINE | PostKind.ORDER:
             return _news(data)
         case PostKind.REJECTED_RESPONSE:
-            text = (
-                f"{code(str(data.get('file') or '?'))}: {_reason(data)}\nIt lies in `rejected/`; nothing was changed."
-            )
-            return _plain_news("A response was rejected", text, Colour.AMBER)
+            return _refused_responses(data)
         case PostKind.SUMMARY:
             return _plain_news(str(data.get("title") or "Summary"), prose(_text(data, "text")), Colour.GREY)
         case _:
@@ -217,6 +214,21 @@ def _verdict(data: Data) -> Message:
 
 
 # --- in the channel --------------------------------------------------------------------------------------------------
+
+
+def _refused_responses(data: Data) -> Message:
+    """One, or the first few of many: the rest lies where they lie."""
+    refused = [each for each in data.get("refused") or [data] if isinstance(each, dict)]
+    number = int(data.get("count") or 1)
+    lines = [
+        f"{code(str(each.get('file') or '?'))}: {_reason({'reason': cut_text(_text(each, 'reason'), 300)})}"
+        for each in refused
+    ]
+    more = f"and {number - len(lines)} more" if number > len(lines) else ""
+    where = "They lie" if number > 1 else "It lies"
+    text = "\n".join(part for part in (*lines, more, f"{where} in `rejected/`; nothing was changed.") if part)
+    heading = f"{number} responses were refused" if number > 1 else "A response was refused"
+    return _plain_news(heading, text, Colour.AMBER)
 
 
 def _news(data: Data) -> Message:

@@ -29,7 +29,7 @@ from pipeline.model import (
     Signature,
 )
 from pipeline.ports import Answer, ExitEvidence
-from pipeline.store import Crash, Fact, NewPost, Overtaken
+from pipeline.store import Crash, Fact, NewPost, Overtaken, Refusal
 from pipeline.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -267,9 +267,12 @@ def import_history(tools: Tools) -> None:
     if tools.store.get_fact(Fact.IMPORTED) is not None:
         return
     began = tools.now()
-    while answers := tools.analyst.answers():
+    seen: set[Path] = set()  # what cannot be moved comes again
+    while answers := [each for each in tools.analyst.answers() if each.path not in seen]:
         for answer in answers:
+            seen.add(answer.path)
             import_answer(tools, answer, began)
+    note_stuck(tools)
     tools.store.set_fact(Fact.IMPORTED, {"at": began.isoformat(), "reports": False})
 
 
@@ -287,8 +290,8 @@ def import_old_reports(tools: Tools) -> None:
 
 
 def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
-    request_id = answer.request_id or answer.path.stem
-    if not tools.store.answer_was_taken(request_id, answer.digest):
+    request_id = id_of(answer)
+    if tools.store.find_answer(request_id, answer.digest) is None:
         tools.store.note_answer(request_id, answer.digest, "history", at)
     tools.analyst.file_away(answer, used=False)
 
@@ -306,23 +309,45 @@ def import_report(tools: Tools, path: Path) -> None:
 
 def take_answers(tools: Tools) -> int:
     """Stores every complete response in its run's row, then moves its file; how many moved a run."""
-    taken = 0
-    for answer in tools.analyst.answers():
-        used = take_answer(tools, answer)
-        tools.analyst.file_away(answer, used)
-        taken += used
-    return taken
+    answers = tools.analyst.answers()
+    outcomes = [take_answer(tools, answer) for answer in answers]
+    tools.store.note_refusals([each for each in outcomes if isinstance(each, Refusal)], tools.now())
+    for answer, outcome in zip(answers, outcomes, strict=True):
+        tools.analyst.file_away(answer, outcome is True)
+    note_stuck(tools)
+    return sum(outcome is True for outcome in outcomes)
 
 
-def take_answer(tools: Tools, answer: Answer) -> bool:
-    """Whether the response was used (now, or already by an earlier passage that was killed before the move)."""
-    request_id = answer.request_id or answer.path.stem
-    if tools.store.answer_was_taken(request_id, answer.digest):
-        return answer.response is not None
+def note_stuck(tools: Tools) -> None:
+    stuck = tools.analyst.stuck
+    if stuck is None:
+        tools.degraded.pop("responses", None)
+    else:
+        tools.degraded["responses"] = stuck
+
+
+def id_of(answer: Answer) -> str:
+    """The id of its request; one without is known by its name, which may hold anything."""
+    return answer.request_id or readable(answer.path.stem)
+
+
+def readable(name: str) -> str:
+    """A file's name as text: on Linux it may be no text at all."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
+def take_answer(tools: Tools, answer: Answer) -> bool | Refusal:
+    """Whether the response was used (now, or already by an earlier passage that was killed before the move); why it
+    cannot be, where that is yet to be noted."""
+    request_id = id_of(answer)
+    before = tools.store.find_answer(request_id, answer.digest)
+    if before is not None:
+        return before in tuple(RunState)
     run = tools.store.get_run_by_request(request_id)
     fault = why_unusable(answer, run)
     if fault is not None or run is None or answer.response is None:
-        return reject(tools, answer, request_id, fault or "unusable")
+        reason = tools.redact(fault or "unusable")
+        return Refusal(request_id, answer.digest, tools.redact(readable(answer.path.name)), reason)
     return use(tools, answer, run)
 
 
@@ -334,13 +359,6 @@ def why_unusable(answer: Answer, run: Run | None) -> str | None:
     if run.state not in (RunState.ANALYZING, RunState.PROPOSED):
         return f"it is too late: run {run.id} is {run.state}"
     return None
-
-
-def reject(tools: Tools, answer: Answer, request_id: str, fault: str) -> bool:
-    data = {"file": answer.path.name, "reason": tools.redact(fault)}
-    posts = [NewPost(PostKind.REJECTED_RESPONSE, data, to_channel=True)]
-    tools.store.note_answer(request_id, answer.digest, "rejected", tools.now(), posts)
-    return False
 
 
 def use(tools: Tools, answer: Answer, run: Run) -> bool:

@@ -222,7 +222,11 @@ class Analyst(Protocol):
         """Every response that lies there complete, oldest first; half-written ones are left until they are quiet."""
 
     def file_away(self, answer: Answer, used: bool) -> None:
-        """Moves the response to `completed/` or `rejected/`; never overwrites."""
+        """Moves the response to `completed/` or `rejected/`; never overwrites. One that cannot be moved comes again."""
+
+    @property
+    def stuck(self) -> str | None:
+        """What was judged and could not be moved, with the cure; None = nothing."""
 
     def create(self) -> None:
         """Makes the queue's folders. Raises TransientError."""

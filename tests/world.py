@@ -387,6 +387,7 @@ class FakeAnalyst:
         self.lying: list[Answer] = []
         self.completed: list[Answer] = []
         self.rejected: list[Answer] = []
+        self.stuck: str | None = None  # why nothing can be moved
         self.has_command = False
         self.command_answer: Patch | None = None  # None = the command fails
         self.commanded: list[str] = []
@@ -402,6 +403,8 @@ class FakeAnalyst:
         return list(self.lying)
 
     def file_away(self, answer: Answer, used: bool) -> None:
+        if self.stuck is not None:
+            return
         self.lying.remove(answer)
         (self.completed if used else self.rejected).append(answer)
 

@@ -87,6 +87,10 @@ class FileAnalyst(Analyst):
     def file_away(self, answer: Answer, used: bool) -> None:
         self._queue.file_away(answer, used)
 
+    @property
+    def stuck(self) -> str | None:
+        return self._queue.stuck
+
     def create(self) -> None:
         self._queue.create()
 

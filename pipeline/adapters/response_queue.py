@@ -1,11 +1,13 @@
 """The analyst's folders: `requests`, `responses`, `completed`, `rejected` (DESIGN, "file protocol").
 
 Anybody may put a file into `responses` at any moment and by any means, so nothing there is trusted: links, folders and
-temporary names are left alone, what is half written is waited for, and of what is too large only the beginning is read.
+temporary names are left alone, what is half written or has another name than a response's is waited for and then
+refused, and of what is too large only the beginning is read. What cannot be moved keeps nothing else waiting.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import heapq
 import itertools
@@ -14,7 +16,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.adapters.responses import (
@@ -22,6 +24,7 @@ from pipeline.adapters.responses import (
     Unfinished,
     find_request_id,
     interpret,
+    is_misnamed,
     is_request_id,
     read_object,
     too_large,
@@ -61,6 +64,8 @@ class ResponseQueue:
         self.rejected = folder / "rejected"
         self._clock = clock
         self._waiting: dict[str, _Look] = {}  # files that could not be read as a response yet
+        self._stuck: dict[str, _Look] = {}  # files that were judged and could not be moved
+        self._fault = ""  # why not, in words
 
     def create(self) -> None:
         """Makes the folders. Raises TransientError."""
@@ -98,36 +103,61 @@ class ResponseQueue:
         return []
 
     def file_away(self, answer: Answer, used: bool) -> None:
-        """Moves the file to `completed` or `rejected`, unless another one has taken its place meanwhile."""
+        """Moves the file to `completed` or `rejected`, unless another one has taken its place meanwhile.
+
+        One that cannot be moved is given again after a while, so that those behind it have their turn.
+        """
         folder = self.completed if used else self.rejected
         try:
-            if hashlib.sha256(_read_head(answer.path)[0]).hexdigest() != answer.digest:
-                return
-            folder.mkdir(parents=True, exist_ok=True)
-            move_to_free_name(answer.path, folder / answer.path.name)
+            if hashlib.sha256(_read_head(answer.path)[0]).hexdigest() == answer.digest:
+                folder.mkdir(parents=True, exist_ok=True)
+                move_to_free_name(answer.path, folder / answer.path.name)
+            self._stuck.pop(answer.path.name, None)
         except FileNotFoundError:
             return
         except OSError as fault:
-            _log.warning("the response %s cannot be moved to %s: %s", answer.path.name, folder, fault)
+            self._note_stuck(answer.path, folder, fault)
+
+    @property
+    def stuck(self) -> str | None:
+        """What was judged and could not be moved, with the cure; None = nothing."""
+        number = len(self._stuck)
+        return f"{number} {'file' if number == 1 else 'files'} of responses/ {self._fault}" if number else None
+
+    def _note_stuck(self, path: Path, folder: Path, fault: OSError) -> None:
+        if not self._stuck:
+            _log.warning("the response %s cannot be moved to %s: %s", path.name, folder, fault)
+        self._fault = (
+            f"cannot be moved to {folder.name}/: {fault.strerror or type(fault).__name__}. "
+            f"Cure: let the bot write to {folder.name}/ in the analyst's queue"
+        )
+        with contextlib.suppress(OSError):
+            self._stuck[path.name] = replace(_describe(path.lstat()), since=self._clock.monotonic())
 
     def _list_due(self, looked: set[str]) -> Iterator[tuple[int, str, _Look]]:
         """(mtime, name, look) of every response that is worth reading now."""
         names: set[str] = set()
         for name, look in self._list_files():
-            before = self._waiting.get(name)
-            if before is not None:
-                names.add(name)
-            changed = before is None or not look.is_like(before)
-            if name not in looked and (changed or self._is_quiet(before)):
+            names.add(name)
+            if name not in looked and all(self._is_worth(look, known.get(name)) for known in self._known()):
                 yield look.mtime_ns, name, look
-        for gone in self._waiting.keys() - names:
-            del self._waiting[gone]
+        for known in self._known():
+            for gone in known.keys() - names:
+                del known[gone]
+
+    def _known(self) -> tuple[dict[str, _Look], ...]:
+        return self._waiting, self._stuck
+
+    def _is_worth(self, look: _Look, before: _Look | None) -> bool:
+        """Whether a file that was put off is another one by now, or has been left alone for long enough."""
+        return before is None or not look.is_like(before) or self._is_quiet(before)
 
     def _list_files(self) -> Iterator[tuple[str, _Look]]:
         try:
             with os.scandir(self.responses) as entries:
                 for entry in entries:
-                    if find_request_id(entry.name) and (look := _look_at(entry)):
+                    wanted = find_request_id(entry.name) is not None or is_misnamed(entry.name)
+                    if wanted and (look := _look_at(entry)):
                         yield entry.name, look
         except FileNotFoundError:
             return
@@ -171,6 +201,8 @@ class ResponseQueue:
         return None
 
     def _read_content(self, name: str, raw: bytes, size: int) -> Answer:
+        if is_misnamed(name):
+            raise Unfinished("its name is not `response_<id>.json`, the id that of its request")
         if size > MOST_BYTES:
             raise Unfinished(too_large(size))
         response = interpret(read_object(raw), name)
@@ -196,6 +228,10 @@ def _look_at(entry: os.DirEntry[str]) -> _Look | None:
         return None
     if not stat.S_ISREG(found.st_mode) or entry.is_symlink():
         return None
+    return _describe(found)
+
+
+def _describe(found: os.stat_result) -> _Look:
     return _Look(found.st_size, found.st_mtime_ns, found.st_ino)
 
 

@@ -29,6 +29,7 @@ from pipeline.model import Analysis, Edit, Patch, Response, WholeFile
 MOST_BYTES = 5 << 20  # a larger response is refused unread
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}", re.ASCII)
 _NAME = re.compile(r"response_(.+)\.json", re.IGNORECASE | re.DOTALL)
+TEMPORARY = (".tmp", ".part", ".partial", ".crdownload", ".swp", ".lock", ".new", ".bak", "~")  # of names of files
 _FENCE = re.compile(r"\s*```[^\n`]*\n(.*?)\n?```\s*", re.DOTALL)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _PLACE = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d{1,7})(?!\d)", re.ASCII)
@@ -55,6 +56,14 @@ def find_request_id(filename: str) -> str | None:
     """The id in `response_<id>.json`."""
     match = _NAME.fullmatch(filename)
     return match[1] if match and is_request_id(match[1]) else None
+
+
+def is_misnamed(filename: str) -> bool:
+    """Whether a file was meant as a response under a name that is none. Temporary names are nobody's response yet."""
+    name = filename.lower()
+    if name.startswith(".") or name.endswith(TEMPORARY) or find_request_id(filename) is not None:
+        return False
+    return name.endswith(".json") or name.startswith("response")
 
 
 def read_object(raw: bytes) -> Fields:

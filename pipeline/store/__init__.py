@@ -12,15 +12,16 @@ from pipeline.store.events import Events
 from pipeline.store.facts import Facts
 from pipeline.store.orders import Orders
 from pipeline.store.outbox import Outbox
+from pipeline.store.refusals import Refusal, Refusals
 from pipeline.store.rows import Branch, Build, Codec, Crash, Deployment, Fact, NewPost, Order, Overtaken
 from pipeline.store.runs import Runs
 from pipeline.store.writes import card_key
 
 __all__ = [
-    "Branch", "Build", "Codec", "Crash", "Deployment", "Fact", "NewPost", "Order", "Overtaken", "Store", "card_key",
-    "open_engine",
+    "Branch", "Build", "Codec", "Crash", "Deployment", "Fact", "NewPost", "Order", "Overtaken", "Refusal", "Store",
+    "card_key", "open_engine",
 ]  # fmt: skip
 
 
-class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox):
+class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox, Refusals):
     """The database, as sentences."""

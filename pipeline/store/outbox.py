@@ -70,10 +70,12 @@ class Outbox(Base):
             c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
 
     def list_pending_posts(self, now: datetime) -> list[Post]:
-        """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred."""
+        """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred.
+        Refused responses come last: they keep no word about the server waiting."""
         with self.engine.begin() as c:
             query = select(t.posts, t.cards.c.thread).outerjoin(t.cards, t.cards.c.id == t.posts.c.card)
-            rows = c.execute(query.where(t.posts.c.message.is_(None)).order_by(t.posts.c.id).limit(POSTS_AT_ONCE)).all()
+            order = (t.posts.c.kind == PostKind.REJECTED_RESPONSE, t.posts.c.id)
+            rows = c.execute(query.where(t.posts.c.message.is_(None)).order_by(*order).limit(POSTS_AT_ONCE)).all()
         blocked: set[int | None] = set()
         ready = []
         for row in rows:

@@ -188,10 +188,11 @@ class Runs(Base):
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
-    def answer_was_taken(self, request_id: str, digest: str) -> bool:
+    def find_answer(self, request_id: str, digest: str) -> str | None:
+        """What became of it: `rejected`, `history`, or the state its run went to; None = it is a new one."""
         with self.engine.begin() as c:
-            query = select(t.answers.c.at).where(t.answers.c.request_id == request_id, t.answers.c.digest == digest)
-            return c.execute(query).first() is not None
+            same = (t.answers.c.request_id == request_id, t.answers.c.digest == digest)
+            return c.execute(select(t.answers.c.outcome).where(*same)).scalar_one_or_none()
 
     def note_answer(
         self, request_id: str, digest: str, outcome: str, at: datetime, posts: Sequence[NewPost] = ()

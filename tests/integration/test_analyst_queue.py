@@ -207,13 +207,27 @@ def test_ten_thousand_responses_are_taken_a_few_at_a_time_and_all_of_them(queue:
 
 @pytest.mark.parametrize(
     "name",
-    ["response_ab12.json.tmp", ".response_ab12.json", "response_ab12.json~", "ab12.json", "response_a b.json",
-     "request_ab12.json", "response_.json"],
-)  # fmt: skip
-def test_hostile_or_temporary_names_are_left_alone(queue: Queue, name: str) -> None:
+    ["response_ab12.json.tmp", ".response_ab12.json", "response_ab12.json~", "response_ab12.json.part", "notes.txt"],
+)
+def test_temporary_names_and_other_files_are_left_alone(queue: Queue, name: str) -> None:
     (queue.responses / name).write_text(json.dumps({"patch": DIFF}))
     assert queue.after_silence() == []
     assert (queue.responses / name).exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ab12.json", "response_a b.json", "request_ab12.json", "response_.json", "response_ab12.txt", "x@here.JSON"],
+)
+def test_hostile_or_mistaken_name_is_refused_once_nobody_writes_to_it(queue: Queue, name: str) -> None:
+    (queue.responses / name).write_text(json.dumps({"patch": DIFF}))
+    [answer] = queue.after_silence()
+    assert (answer.response, answer.request_id) == (None, None)
+    assert answer.fault == (
+        "its name is not `response_<id>.json`, the id that of its request, and nobody has written to it for 30 s"
+    )
+    queue.analyst.file_away(answer, used=False)
+    assert (queue.list_names("responses"), queue.list_names("rejected")) == ([], [name])
 
 
 NO_FILES = ["link", "dangling link", "folder", *(["pipe"] if sys.platform != "win32" else [])]
@@ -319,12 +333,38 @@ def test_a_link_planted_in_the_completed_folder_is_not_written_through(queue: Qu
     assert "response_ab12-2.json" in queue.list_names("completed")
 
 
-def test_a_response_that_cannot_be_moved_stays_and_is_given_again(queue: Queue) -> None:
+def test_a_response_that_cannot_be_moved_stays_and_is_given_again_after_a_while(queue: Queue) -> None:
     queue.drop("ab12")
     (queue.folder / "completed").write_text("a file stands where the folder should be")
     [answer] = queue.analyst.answers()
     queue.analyst.file_away(answer, used=True)
-    assert queue.analyst.answers() == [answer]
+    assert queue.analyst.stuck == (
+        "1 file of responses/ cannot be moved to completed/: File exists. "
+        "Cure: let the bot write to completed/ in the analyst's queue"
+    )
+    assert queue.after_silence() == [answer]
+    (queue.folder / "completed").unlink()
+    queue.analyst.file_away(answer, used=True)
+    assert queue.analyst.stuck is None
+
+
+def test_what_cannot_be_moved_keeps_nothing_else_waiting(queue: Queue) -> None:
+    for number in range(60):
+        queue.drop(f"old{number}", '{"patch": 7}', at=100 + number)
+    queue.drop("ab12", at=900)
+    (queue.folder / "rejected").write_text("a file stands where the folder should be")
+    for answer in queue.analyst.answers():
+        queue.analyst.file_away(answer, used=False)
+    assert "ab12" in [answer.request_id for answer in queue.analyst.answers()]
+
+
+def test_what_could_not_be_moved_and_is_gone_is_no_fault_any_more(queue: Queue) -> None:
+    path = queue.drop("ab12")
+    (queue.folder / "rejected").write_text("a file stands where the folder should be")
+    queue.analyst.file_away(queue.analyst.answers()[0], used=False)
+    path.unlink()
+    assert queue.analyst.answers() == []
+    assert queue.analyst.stuck is None
 
 
 if sys.platform != "win32":

@@ -617,7 +617,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     (
         PostKind.REJECTED_RESPONSE,
         {"file": "response_x.json", "reason": "nobody asked for this"},
-        "A response was rejected",
+        "A response was refused",
         "`response_x.json`: nobody asked for this\nIt lies in `rejected/`; nothing was changed.",
     ),
     (PostKind.ORDER, {"what": "restarting", "detail": "new map", "by": "Ann"}, "Server restarts", "new map\nby Ann"),
@@ -631,6 +631,20 @@ def test_a_post_says_what_happened(kind: PostKind, data: dict[str, Any], heading
     assert message.embed is not None
     assert (message.embed.title, message.embed.description) == (heading, text)
     assert message.embed.footer == "Testrealm · #p34"
+
+
+def test_many_refused_responses_are_one_post_with_the_first_reasons() -> None:
+    refused = [{"file": f"response_{name}.json", "reason": "no `patch` in it"} for name in "abc"]
+    message = render_post(
+        Post(34, PostKind.REJECTED_RESPONSE, None, {"count": 37, "refused": refused}, NOW), "Testrealm"
+    )
+    assert message.embed is not None
+    assert message.embed.title == "37 responses were refused"
+    assert message.embed.description == (
+        "`response_a.json`: no `patch` in it\n`response_b.json`: no `patch` in it\n"
+        "`response_c.json`: no `patch` in it\n"
+        "and 34 more\nThey lie in `rejected/`; nothing was changed."
+    )
 
 
 def test_every_kind_of_post_has_a_text_here() -> None:

@@ -1,0 +1,113 @@
+"""What people are told of what happens, over a fake world with a real database."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world import GOOD, World
+
+from pipeline import intake
+from pipeline.keeper.protocol import Hold
+from pipeline.model import Analysis, Post, PostKind, Response
+from pipeline.ports import Answer
+
+GATHERING = 5 * 60  # seconds between two posts about refused responses
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(tmp_path)
+    yield world
+    world.engine.dispose()
+
+
+def junk(number: int) -> Answer:
+    return Answer(Path(f"response_j{number}.json"), f"d{number}", None, f"reason {number}", f"j{number}")
+
+
+def posts_of(world: World, kind: PostKind) -> list[Post]:
+    return [post for post in world.posts() if post.kind is kind]
+
+
+def data_of(world: World, kind: PostKind) -> list[dict[str, Any]]:
+    return [post.data for post in posts_of(world, kind)]
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_heap_of_refused_responses_is_one_post(world: World) -> None:
+    await world.start()
+    world.analyst.lying += [junk(number) for number in range(37)]
+    await world.settle()
+    [told] = data_of(world, PostKind.REJECTED_RESPONSE)
+    assert told["count"] == 37
+    assert told["refused"] == [{"file": f"response_j{n}.json", "reason": f"reason {n}"} for n in range(3)]
+    assert len(world.analyst.rejected) == 37
+
+
+async def test_refusals_that_go_on_are_told_together_every_few_minutes(world: World) -> None:
+    await world.start()
+    for number in range(20):
+        world.analyst.lying.append(junk(number))
+        await world.pass_time(seconds=10)
+    [first] = posts_of(world, PostKind.REJECTED_RESPONSE)
+    assert first.data["count"] == 1
+    world.store.post_delivered(first.id, "1")
+    await world.pass_time(seconds=GATHERING)
+    [second] = data_of(world, PostKind.REJECTED_RESPONSE)
+    assert second["count"] == 19
+
+
+async def test_a_word_about_the_server_goes_before_refused_responses(world: World) -> None:
+    await world.start()
+    world.analyst.lying += [junk(number) for number in range(3)]
+    await world.settle()
+    world.keeper.hold(Hold.BREAKER)
+    await world.settle()
+    kinds = [post.kind for post in world.posts() if post.card is None]
+    assert kinds == [PostKind.SERVER, PostKind.REJECTED_RESPONSE]
+
+
+async def test_refusals_that_wait_for_their_post_keep_no_other_word_waiting(world: World) -> None:
+    await world.start()
+    for number in range(2):
+        world.analyst.lying.append(junk(number))
+        await world.settle()
+    world.store.post_delivered(posts_of(world, PostKind.REJECTED_RESPONSE)[0].id, "1")
+    world.keeper.hold(Hold.BREAKER)
+    await world.settle()
+    assert [post.kind for post in world.posts() if post.card is None] == [PostKind.SERVER]
+
+
+async def test_a_name_that_is_no_text_is_refused_like_any_other(world: World) -> None:
+    await world.start()
+    world.analyst.lying.append(Answer(Path("response_\udcff.json"), "d", None, "its name", None))
+    await world.settle()
+    assert [each["refused"][0]["file"] for each in data_of(world, PostKind.REJECTED_RESPONSE)] == ["response_?.json"]
+
+
+async def test_history_that_cannot_be_moved_is_imported_once_and_said(world: World) -> None:
+    world.analyst.stuck = "2 files of responses/ cannot be moved to rejected/: Permission denied"
+    world.analyst.lying += [junk(1), junk(2)]
+    intake.import_history(world.tools)
+    assert world.tools.degraded == {"responses": world.analyst.stuck}
+    world.analyst.stuck = None
+    await world.start()
+    assert world.tools.degraded == {}
+    assert data_of(world, PostKind.REJECTED_RESPONSE) == []
+    assert [answer.digest for answer in world.analyst.rejected] == ["d1", "d2"]
+
+
+async def test_a_refused_response_that_was_stuck_is_moved_to_the_refused_ones(world: World) -> None:
+    await world.start()
+    world.analyst.stuck = "1 file of responses/ cannot be moved"
+    world.analyst.lying.append(
+        Answer(Path("response_nobody.json"), "d", Response("nobody", Analysis(), GOOD), None, "nobody")
+    )
+    await world.settle()
+    world.analyst.stuck = None
+    await world.settle()
+    assert ([answer.digest for answer in world.analyst.rejected], world.analyst.completed) == (["d"], [])
+    assert len(data_of(world, PostKind.REJECTED_RESPONSE)) == 1
