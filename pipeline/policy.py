@@ -158,10 +158,11 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
 
 
 def next_time(now: datetime, clock: time, zone: tzinfo | None) -> datetime:
-    """The next instant, strictly after now, at which local clocks show that time; in UTC."""
+    """The next instant, strictly after now, at which local clocks show that time; in UTC. Where clocks skip it, the
+    instant they would show it at had they not been put forward."""
     today = now.astimezone(zone).date()
     days = (today + timedelta(days=ahead) for ahead in range(-1, 3))
-    return next(at for day in days if (at := _at(day, clock, zone)) > now)
+    return next(at for day in days for at in _instants(day, clock, zone) if at > now)
 
 
 def _quiet_until(now: datetime, realm: Realm) -> datetime | None:
@@ -182,6 +183,12 @@ def _quiet_until(now: datetime, realm: Realm) -> datetime | None:
 def _within(clock: time, start: time, end: time) -> bool:
     """Whether a clock time lies in [start, end), which may reach over midnight."""
     return start <= clock < end if start <= end else clock >= start or clock < end
+
+
+def _instants(day: date, clock: time, zone: tzinfo | None) -> tuple[datetime, ...]:
+    """Two in the hour that is repeated when clocks are put back, else one."""
+    first, second = (_at(day, clock.replace(fold=fold), zone) for fold in (0, 1))
+    return (first, second) if first < second else (first,)
 
 
 def _at(day: date, clock: time, zone: tzinfo | None) -> datetime:

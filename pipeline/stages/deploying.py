@@ -30,7 +30,10 @@ NOW = "now"  # in `answered`: an operator said Deploy now
 def plan(tools: Tools) -> bool:
     """Begins a deployment, or a standby, of what waits and may go; whether something was begun."""
     waiting = tools.store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
-    if not waiting or tools.store.get_active_deployment() is not None:
+    active = tools.store.get_active_deployment()
+    if active is not None:
+        postponing.tell_in_line(tools, [run for run in waiting if run.deployment != active.id], active)
+    if not waiting or active is not None:
         return False
     approved = ask_approval(tools, waiting)
     carried = those_that_pass_the_pause(tools, approved)
@@ -77,7 +80,7 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
-        tell_waiting(tools, runs, decision.reason)
+        postponing.tell(tools, runs, decision.reason)
         return stand_by(tools, build, runs, observed)
     return announce(tools, build, runs, observed)
 
@@ -86,12 +89,6 @@ def newest_commit(store: Store, runs: Sequence[Run]) -> str | None:
     """The build that contains the others: changes are made one at a time, so it is the one begun last."""
     built = [(store.started_at(run.commit), run.commit) for run in runs if run.commit]
     return max(built)[1] if built else None
-
-
-def tell_waiting(tools: Tools, runs: Sequence[Run], reason: str) -> None:
-    for run in runs:
-        if run.reason != reason:
-            tools.store.advance(run, run.state, tools.now(), reason=reason)
 
 
 def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:

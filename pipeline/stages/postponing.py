@@ -1,9 +1,12 @@
-"""A build that could not be put in place: the disk is full, a file is held open. That is the environment, not the fix:
-the old build runs on, and the runs wait in AWAITING_DEPLOYMENT until it is tried again.
+"""Why runs wait in AWAITING_DEPLOYMENT, said on their cards.
+
+A build that could not be put in place (the disk is full, a file is held open) is the environment's fault, not the
+fix's: the old build runs on, and the runs wait until it is tried again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -74,3 +77,24 @@ def put_off(tools: Tools, deployment: Deployment, fault: SwapFault) -> bool:
 
 def is_due(tools: Tools, run: Run) -> bool:
     return run.not_before is None or run.not_before <= tools.now()
+
+
+def tell_in_line(tools: Tools, runs: Sequence[Run], active: Deployment) -> None:
+    """Another deployment has the lane: which one, and until when."""
+    if runs:
+        first = next(iter(tools.store.list_runs_of(active.id)), None)
+        name = f"`{first.subject}`" if first else f"`{active.build[:12]}`"
+        tell(tools, [run for run in runs if is_due(tools, run)], name_wait(tools, active, name))
+
+
+def name_wait(tools: Tools, active: Deployment, name: str) -> str:
+    if active.state == "verifying" and active.ready_at is not None:
+        end = policy.show_time(active.ready_at + tools.realm.soak, tools.realm.timezone)
+        return f"waits for the verification of {name} to end, at {end} if it stays up"
+    return f"waits for the {'rollback' if active.state == 'rolling back' else 'deployment'} of {name} to end"
+
+
+def tell(tools: Tools, runs: Sequence[Run], reason: str) -> None:
+    for run in runs:
+        if run.reason != reason:
+            tools.store.advance(run, run.state, tools.now(), reason=reason)

@@ -295,3 +295,61 @@ def test_the_latest_time_does_not_break_quiet_hours() -> None:
 def test_the_next_time_of_a_clock_is_strictly_later() -> None:
     assert policy.next_time(local(10, 6), time(6), BERLIN) == local(11, 6)
     assert policy.next_time(local(10, 5, 59), time(6), BERLIN) == local(10, 6)
+
+
+# --- the two nights of the year on which clocks are moved ------------------------------------------------------------
+
+BACK = date(2026, 10, 25)  # Berlin, 03:00 summer time becomes 02:00
+FORTH = date(2026, 3, 29)  # 02:00 becomes 03:00
+
+
+def on(day: date, hour: int, minute: int = 0, fold: int = 0) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN, fold=fold).astimezone(UTC)
+
+
+def test_in_the_repeated_hour_a_time_comes_twice() -> None:
+    first, second = on(BACK, 2, 30), on(BACK, 2, 30, fold=1)
+    assert second - first == timedelta(hours=1)
+    assert policy.next_time(on(BACK, 2, 10), time(2, 30), BERLIN) == first
+    assert policy.next_time(first, time(2, 30), BERLIN) == second
+    assert policy.next_time(on(BACK, 2, 40), time(2, 30), BERLIN) == second
+    assert policy.next_time(second, time(2, 30), BERLIN) == on(date(2026, 10, 26), 2, 30)
+
+
+def test_quiet_hours_that_end_in_the_repeated_hour_end_there_and_not_a_day_later() -> None:
+    quiet = realm(no_restart_hours=((time(1), time(2, 30)),))
+    for fold in (0, 1):
+        end = on(BACK, 2, 30, fold)
+        waits = Wait("no restarts before 02:30 (NO_RESTART_HOURS)", end)
+        assert policy.may_deploy_now(on(BACK, 2, 15, fold), None, quiet) == waits
+        assert policy.may_deploy_now(end, None, quiet) == Go()
+
+
+def test_the_latest_time_in_the_repeated_hour_is_kept_in_either_of_them() -> None:
+    late = realm(max_players_for_restart=5, deploy_at_latest=time(2, 30))
+    for fold in (0, 1):
+        since, end = on(BACK, 2, 10, fold), on(BACK, 2, 30, fold)
+        decision = policy.may_deploy_now(since, 6, late, since)
+        assert isinstance(decision, Wait)
+        assert decision.until == end
+        assert policy.may_deploy_now(end, 6, late, since) == Go()
+
+
+def test_a_time_that_clocks_skip_comes_all_the_same() -> None:
+    late = realm(max_players_for_restart=5, deploy_at_latest=time(2, 30))
+    since = on(FORTH, 1, 50)
+    decision = policy.may_deploy_now(since, 6, late, since)
+    assert isinstance(decision, Wait)
+    assert decision.until == on(FORTH, 3, 30)
+    assert policy.may_deploy_now(on(FORTH, 3, 30), 6, late, since) == Go()
+
+
+@pytest.mark.parametrize("day", [BACK, FORTH])
+def test_a_restart_waits_for_quiet_hours_to_end_by_the_clock_on_either_night(day: date) -> None:
+    quiet = realm(no_restart_hours=((time(20), time(4)),))
+    for minutes in range(0, 8 * 60, 10):
+        now = on(day, 0) + timedelta(minutes=minutes)
+        decision = policy.may_deploy_now(now, None, quiet)
+        assert decision == (
+            Go() if now >= on(day, 4) else Wait("no restarts before 04:00 (NO_RESTART_HOURS)", on(day, 4))
+        )

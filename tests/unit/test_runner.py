@@ -316,6 +316,18 @@ async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> Non
     assert thread_of(world, run).count(PostKind.PATCH) == 1
 
 
+async def test_what_waits_for_another_deployment_says_for_which_and_how_long(world: World) -> None:
+    one = await world.crash("Map::Update")
+    two = await world.crash("Spell::Cast")
+    await world.answer(one, GOOD)
+    await world.answer(two, OTHER)
+    world.expect(one, RunState.VERIFYING)
+    waits = world.expect(two, RunState.AWAITING_DEPLOYMENT)
+    assert waits.reason == "waits for the verification of `Map::Update` to end, at 22:02 if it stays up"
+    await world.pass_time(minutes=3)
+    assert world.expect(two, RunState.VERIFYING).reason is None
+
+
 NO_SPACE = "[Errno 28] No space left on device: 'staged/worldserver'"
 
 
