@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 import psutil
+from checker import Look
 from living_channel import Said
 from realm import EXECUTABLE, git
 
@@ -52,6 +53,7 @@ class Witness:
         self._stop = threading.Event()
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._most_servers: list[psutil.Process] = []
+        self.looks: list[Look] = []  # each one that differs from the one before
         self._before = take_stock(site)
         self._shipped = hash_file(site.server_dir / EXECUTABLE)
         self._book = site.remote / "pushes.txt"
@@ -73,6 +75,9 @@ class Witness:
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY):
             servers = list_servers(self._site.server_dir)
+            look = Look(tuple(sorted(each.pid for each in servers)))
+            if not self.looks or self.looks[-1] != look:
+                self.looks.append(look)
             if len(servers) > len(self._most_servers):
                 self._most_servers = servers
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from checker import Look, Message, broken, gather
 from invariants import UNCOMMITTED, Site, Witness, list_processes
 from living_channel import Channel, Said
 from living_ground import Ground
@@ -37,6 +38,8 @@ COMMAND = [sys.executable, "-m", "bot", "run", "--sandbox"]
 PATIENCE = 60.0  # seconds for anything to happen
 WARM_BUILD = 300.0  # seconds
 ENDING = 30.0  # seconds for the bot, or keeper and server, to end in order
+REST = 60.0  # seconds for all that is under way to come to rest
+SELDOM = 0.2  # seconds between two looks at a whole history
 LOOK = 0.01  # seconds between two looks
 _ADDRESS = re.compile(r"The channel: (http://127\.0\.0\.1:\d+)/")
 _INHERITED = ("PATH", "LANG", "SYSTEMROOT")
@@ -325,6 +328,18 @@ class LivingRealm:
         lines = _read(self.state / "events.jsonl").splitlines()
         return sum(json.loads(line)["kind"] == "spawned" for line in lines)
 
+    def check_history(self, looks: list[Look]) -> None:
+        """Everything holds that must, at the latest when what is under way has come to rest."""
+        deadline = time.monotonic() + REST
+        while faults := self._list_faults(looks):
+            assert time.monotonic() < deadline, "\n".join([*faults, self.describe()])
+            time.sleep(SELDOM)
+
+    def _list_faults(self, looks: list[Look]) -> list[str]:
+        said = [Message(each.kind, each.number, each.words, each.thread) for each in self.channel.said()]
+        alive = self.server_pid is not None
+        return broken(gather(self.state, self.remote, self.commit, looks=looks, messages=said, alive=alive))
+
     def describe(self) -> str:
         """For whoever reads of a failed test."""
         cards = [f"card: {each.words!r}" for each in self.channel.cards()] if self._is_open() else []
@@ -378,6 +393,7 @@ def living(ground: Ground, conf: dict[str, object] | None = None, **settings: st
             yield realm
             realm.wait(lambda: not witness.find_gaps(realm.channel.said()), "the last messages")
             witness.check_alive(realm.channel.said(), realm.revision)
+            realm.check_history(witness.looks)
             realm.close()
             assert realm.kill_all() == [], "something outlived its end"
             witness.check_left()
