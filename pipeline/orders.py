@@ -184,6 +184,13 @@ class Orders:
     def _restart(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
         now = self._tools.now()
         due = now + delay
+        waiting = [each for each in self._store.list_waiting_orders() if now - each.due <= LAPSED_AFTER]
+        sooner = next((each for each in waiting if each.due <= due), None)
+        if sooner is not None:
+            left = (sooner.due - now).total_seconds()
+            return Impossible(f"{sooner.by} has ordered a restart already: it is due in {max(left, 0):.0f} s.")
+        for later in waiting:
+            self._store.end_order(later.id, "cancelled", now)
         order = self._store.add_order("restart", str(by), reason, due, now)
         return Done(order=order, due=due)
 

@@ -66,6 +66,7 @@ BASE = "b" * 40
 GOOD = Patch(files=(WholeFile("src/Map.cpp", "good"),))
 OTHER = Patch(files=(WholeFile("src/Spell.cpp", "good too"),))
 OPERATOR = Actor("1", "Ann")
+BOB = Actor("2", "Bob")
 
 
 class FakeClock:

@@ -13,7 +13,7 @@ def admit(tools: Tools, run: Run) -> Step:
     if run.patch is None:
         return Move(RunState.FAILED, "there is no change to apply")
     if not passes_pause(run) and tools.store.get_pause() is not None:
-        return Stay("the pipeline is paused")
+        return Stay()  # the card says so by itself, and no longer when it goes on
     base = branching.choose(tools, run)
     if isinstance(base, branching.Unknown):
         question = {"question": Question.BASE, "reason": base.reason, "base": base.base}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import postgres
 import pytest
-from world import BASE, GOOD, OPERATOR, OTHER, World
+from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import intake
 from pipeline.keeper.protocol import EventKind, Hold
@@ -104,6 +104,7 @@ async def test_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> 
     world.expect(run, RunState.ROLLED_BACK)
     assert world.running == "found-1"
     await _is_reverted_and_paused(world)
+    assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]  # its card says the rest
 
 
 async def test_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(world: World) -> None:
@@ -611,6 +612,25 @@ async def test_a_cancelled_restart_does_not_happen(world: World) -> None:
     await world.pass_time(minutes=2)
     assert world.keeper.starts == starts
     assert isinstance(await world.orders.cancel_order(done.order or 0, OPERATOR), Impossible)
+
+
+async def test_a_second_restart_order_is_answered_with_the_first(world: World) -> None:
+    starts = world.keeper.starts
+    await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "")
+    second = await world.orders.restart_server(BOB, timedelta(seconds=90), "")
+    assert second == Impossible(f"{OPERATOR} has ordered a restart already: it is due in 60 s.")
+    await world.pass_time(minutes=3)
+    assert world.keeper.starts == starts + 1
+
+
+async def test_a_sooner_restart_order_takes_the_place_of_a_later_one(world: World) -> None:
+    starts = world.keeper.starts
+    await world.orders.restart_server(OPERATOR, timedelta(minutes=10), "")
+    assert isinstance(await world.orders.restart_server(BOB, timedelta(), ""), Done)
+    await world.settle()
+    await world.pass_time(minutes=12)
+    assert world.keeper.starts == starts + 1
+    assert [post.data["by"] for post in world.posts() if post.kind is PostKind.ORDER] == [str(BOB)]
 
 
 async def test_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(world: World) -> None:

@@ -1,0 +1,64 @@
+"""What an analyst is told of a crash: of the life that ended, not of the one that runs by now."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from world import World
+
+STAMP = "20261122T200000.000Z"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    logs = (tmp_path / "server" / "Server.log", tmp_path / "server" / "Playerbot.log")
+    return await World(tmp_path, {"server_logs": logs}).start()
+
+
+async def test_the_log_of_the_bots_is_that_of_the_dead_server(world: World, tmp_path: Path) -> None:
+    lives = tmp_path / "server" / ".spirit-healer" / "lives"
+    _write(lives / f"log-{STAMP}-Playerbot.log", "Ahnra follows the dead")
+    _write(tmp_path / "server" / "Playerbot.log", "Ahnra logs in anew")
+    context = await _ask_about(world, lives / f"output-{STAMP}.log")
+    assert context["playerbot_log_context"] == ["Ahnra follows the dead"]
+
+
+async def test_the_log_of_the_bots_may_have_stayed_beside_itself(world: World, tmp_path: Path) -> None:
+    server = tmp_path / "server"
+    _write(server / f"log-{STAMP}-Playerbot.log", "Ahnra follows the dead")
+    context = await _ask_about(world, server / ".spirit-healer" / "lives" / f"output-{STAMP}.log")
+    assert context["playerbot_log_context"] == ["Ahnra follows the dead"]
+
+
+async def test_a_log_that_nobody_moved_counts_if_the_dead_server_was_the_last_to_write_it(
+    world: World, tmp_path: Path
+) -> None:
+    log = tmp_path / "server" / "Playerbot.log"
+    _write(log, "Ahnra follows the dead")
+    died = world.clock.now().timestamp() + 1
+    os.utime(log, (died, died))
+    context = await _ask_about(world, tmp_path / "adopted")
+    assert context["playerbot_log_context"] == ["Ahnra follows the dead"]
+
+
+async def test_a_log_of_the_next_life_is_not_the_dead_servers(world: World, tmp_path: Path) -> None:
+    log = tmp_path / "server" / "Playerbot.log"
+    _write(log, "Ahnra logs in anew")
+    later = world.clock.now().timestamp() + 60
+    os.utime(log, (later, later))
+    context = await _ask_about(world, tmp_path / "adopted")
+    assert context["playerbot_log_context"] == []
+
+
+def _write(path: Path, line: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{line}\n", encoding="utf-8")
+
+
+async def _ask_about(world: World, output: Path) -> Any:
+    """The request's context, after a death that left this output."""
+    run = await world.crash(str(output))
+    return world.analyst.requests[run.request_id or ""]["context"]
