@@ -28,6 +28,7 @@ from pipeline.model import CrashReport, ExceptionInfo, ReportKind
 T = TypeVar("T")
 HEAD = 64 << 10  # bytes by which the kind is told
 WHOLE = 8 << 20  # bytes of a text that are read at most
+EMPTY = "empty"  # what an unreadable report is told by that has nothing in it
 _LINE = 64 << 10
 _WHEATY = re.compile(r"^Exception code: [0-9A-F]{8}|^Revision: .*\r?\nDate \d", re.MULTILINE)
 _GDB = re.compile(
@@ -91,7 +92,7 @@ def _read_bounded(path: Path, head: bytes) -> str:
 def _unreadable(content: bytes, path: Path) -> Reading:
     """A report that says nothing has a signature of its own: by its content, numbers left out."""
     shape = re.sub(rb"0x[0-9a-fA-F]+|\d+", b"N", content)
-    kind = "empty" if not content.strip() else f"s{hashlib.sha256(shape).hexdigest()[:12]}"
+    kind = EMPTY if not content.strip() else f"s{hashlib.sha256(shape).hexdigest()[:12]}"
     note = f"nothing in {path.name} is known to us: a signature of its own, by its content"
     return Reading(word=UNREADABLE, detail=kind, notes=(note,))
 
@@ -118,11 +119,17 @@ def combine(
 ) -> CrashReport:
     """One report of one exit. `pieces` = readings of what it left, the one that says why first (sanitizer, text,
     Windows report, gdb, core); `lines` = the last lines of its output and log."""
-    bare = read_status(status)
+    bare = _tell_apart(read_status(status), pieces)
     reading = merge([*pieces, bare])
     reading = replace(reading, cause=reading.cause or _find_cause(reading, pieces, status, lines))
     reading = replace(reading, revision=reading.revision or find_revision(text))
     return conclude(reading)
+
+
+def _tell_apart(bare: Reading, pieces: Sequence[Reading]) -> Reading:
+    """Two crashes whose reports nobody can read are not one crash because both ended by the same signal."""
+    unread = next((each.detail for each in pieces if each.word == UNREADABLE and each.detail != EMPTY), None)
+    return replace(bare, detail=f"{bare.detail}, report {unread}") if unread and bare.detail else bare
 
 
 def merge(pieces: Sequence[Reading]) -> Reading:

@@ -137,7 +137,7 @@ def test_fault_a18_a_whole_file_that_would_undo_another_fix_is_refused(ground: G
         assert len(realm.log()) == 1 and DISPATCHER.fix.replace in realm.show(DISPATCHER.file)
 
 
-def test_an_answer_in_prose_is_a_proposal_and_never_applied(ground: Ground) -> None:
+def test_fault_a4_an_answer_in_prose_is_a_proposal_and_never_applied(ground: Ground) -> None:
     with living(ground) as realm:
         realm.start()
         request = realm.crash(AURA)

@@ -61,7 +61,9 @@ def test_fault_a12_compilers_of_a_killed_bot_are_ended_before_the_next_build(gro
         assert len(realm.log()) == 1
 
 
-def test_a_crash_while_no_bot_lives_is_restarted_at_once_and_healed_when_one_is_there_again(ground: Ground) -> None:
+def test_fault_b2_a_crash_while_no_bot_lives_is_restarted_at_once_and_healed_when_one_is_there_again(
+    ground: Ground,
+) -> None:
     with living(ground) as realm:
         realm.start()
         realm.kill_bot()
@@ -123,7 +125,7 @@ def test_a_keeper_killed_in_a_deployment_ends_in_the_new_build(ground: Ground, m
 
 
 @pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_bot_in_order_and_the_server_goes_on(ground: Ground, order: signal.Signals) -> None:
+def test_fault_a10_a_signal_ends_the_bot_in_order_and_the_server_goes_on(ground: Ground, order: signal.Signals) -> None:
     """Also where it was started in the background, with SIGINT ignored."""
     with living(ground) as realm:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -188,7 +188,7 @@ def test_a_real_crash_has_its_class_and_its_functions(
     assert not with_core.environment
 
 
-def test_a_hang_that_was_aborted_for_its_stacks_is_a_freeze(program: Path, tmp_path: Path) -> None:
+def test_fault_b16_a_hang_that_was_aborted_for_its_stacks_is_a_freeze(program: Path, tmp_path: Path) -> None:
     report = die(program, tmp_path, "hang", send=signal.SIGABRT).read()
     assert report.signature is not None
     assert report.signature.exact == (

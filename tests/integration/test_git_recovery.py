@@ -210,7 +210,7 @@ source.publish(NIGHT, commit.hash, None)
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("verb", ["write-tree", "commit-tree", "reset", "push"])
-def test_a_kill_at_any_step_of_a_fix_leaves_a_clone_that_goes_on(bed: Bed, verb: str, after: bool) -> None:
+def test_fault_a10_a_kill_at_any_step_of_a_fix_leaves_a_clone_that_goes_on(bed: Bed, verb: str, after: bool) -> None:
     folder = bed.state.parent
     work = WORK.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=str(folder), verb=verb, after=after)
     worker = subprocess.Popen([sys.executable, "-c", work])

@@ -401,7 +401,7 @@ def published(bed: Bed) -> tuple[Bed, Commit, Commit]:
     return bed, fix, other
 
 
-def test_a_fix_is_held_by_what_comes_after_it_and_not_by_what_came_before(
+def test_fault_b13_a_fix_is_held_by_what_comes_after_it_and_not_by_what_came_before(
     published: tuple[Bed, Commit, Commit],
 ) -> None:
     bed, fix, other = published
@@ -412,7 +412,7 @@ def test_a_fix_is_held_by_what_comes_after_it_and_not_by_what_came_before(
     assert not bed.source.holds_fix("1234567890", fix.hash, "r1")
 
 
-def test_a_fix_is_held_by_a_merge_a_rebase_and_a_squash(published: tuple[Bed, Commit, Commit]) -> None:
+def test_fault_b13_a_fix_is_held_by_a_merge_a_rebase_and_a_squash(published: tuple[Bed, Commit, Commit]) -> None:
     bed, fix, _ = published
     start = bed.checkout.head()
     merged = merge_elsewhere(bed, ("merge", "-q", "--no-ff", "-m", "merge", f"origin/{NIGHT}"))

@@ -30,7 +30,7 @@ def world(tmp_path: Path) -> Iterator[KeeperWorld]:
 # --- starting, and what an exit means
 
 
-def test_a_crash_is_restarted_and_everything_about_it_is_told(world: KeeperWorld) -> None:
+def test_fault_b2_a_crash_is_restarted_and_everything_about_it_is_told(world: KeeperWorld) -> None:
     world.set_habits(output="ASSERTION FAILED\n")
     first = world.begin()
     assert (first.revision, first.generation, first.build) == (make_revision("b0"), 1, None)
@@ -57,14 +57,14 @@ def test_a_core_is_moved_to_the_state_folder_before_the_next_life(world: KeeperW
     assert not (world.server / "core").exists()
 
 
-def test_exit_2_restarts_at_once(world: KeeperWorld) -> None:
+def test_fault_b3_exit_2_restarts_at_once(world: KeeperWorld) -> None:
     world.begin()
     world.order("exit 2")
     world.wait_for_event(EventKind.READY, 2)
     assert world.list_events(EventKind.EXITED)[0]["verdict"] == "restart"
 
 
-def test_exit_0_stays_down_until_somebody_lifts_it(world: KeeperWorld) -> None:
+def test_fault_b3_exit_0_stays_down_until_somebody_lifts_it(world: KeeperWorld) -> None:
     world.begin()
     world.order("exit 0")
     world.wait_for(ServerState.HELD, hold=Hold.EXIT_ZERO)
@@ -88,7 +88,7 @@ def test_a_lift_that_was_obeyed_lifts_no_later_hold(world: KeeperWorld) -> None:
     assert len(world.list_pids()) == 1
 
 
-def test_exit_1_before_ready_backs_off_and_never_holds(world: KeeperWorld) -> None:
+def test_fault_b3_exit_1_before_ready_backs_off_and_never_holds(world: KeeperWorld) -> None:
     world.set_habits(exit=1)
     world.ask(limits=RestartLimits(base=0.001, cap=0.002, deaths_in_a_row=2))
     world.start_keeper()
@@ -242,7 +242,7 @@ def test_an_end_before_the_wish_is_obeyed_costs_no_second_downtime(world: Keeper
 # --- stopping
 
 
-def test_the_keepers_own_end_stops_the_server_and_leaves_the_wish(world: KeeperWorld) -> None:
+def test_fault_a10_the_keepers_own_end_stops_the_server_and_leaves_the_wish(world: KeeperWorld) -> None:
     world.begin()
     world.keepers[-1].terminate()
     assert world.wait_for_end(world.keepers[-1]) == 0
@@ -575,7 +575,7 @@ def test_invariant_3_a_swap_is_finished_by_the_next_keeper_wherever_it_was_kille
     assert world.list_living() == [seen.pid]
 
 
-def test_a_swap_that_the_disk_refuses_is_rolled_back_and_the_old_build_runs(world: KeeperWorld) -> None:
+def test_fault_a5_a_swap_that_the_disk_refuses_is_rolled_back_and_the_old_build_runs(world: KeeperWorld) -> None:
     begin_with_build(world)
     world.kill_keeper()
     world.start_keeper("swap.step.2:full")
@@ -634,7 +634,7 @@ def test_a_build_that_is_not_ready_in_time_is_taken_out(world: KeeperWorld) -> N
     assert world.list_builds() == ["b1", "b2", "b1"]
 
 
-def test_on_probation_the_second_death_after_ready_takes_the_build_out(world: KeeperWorld) -> None:
+def test_fault_b17_on_probation_the_second_death_after_ready_takes_the_build_out(world: KeeperWorld) -> None:
     put_on_probation(world, "")
     world.wait_until_ready(build="b2")
     for number in (3, 4):

@@ -78,7 +78,7 @@ def test_the_frame_of_interest_is_marked_for_people() -> None:
     assert render_frames(FULL).splitlines()[1] == "> #1  Playerbot::Aura::Apply at /clone/src/Aura.cpp:12"
 
 
-def test_unreadable_files_have_a_key_of_their_own(tmp_path: Path) -> None:
+def test_fault_a17_unreadable_files_have_a_key_of_their_own(tmp_path: Path) -> None:
     def read(content: bytes) -> Signature:
         file = tmp_path / "crash.txt"
         file.write_bytes(content)
@@ -92,6 +92,38 @@ def test_unreadable_files_have_a_key_of_their_own(tmp_path: Path) -> None:
     assert one != read(b"something else")
     assert one.family.startswith("unreadable | ")
     assert read(b"").exact == "unreadable | empty"
+
+
+def test_fault_a17_reports_that_nobody_can_read_are_not_one_crash_because_they_ended_alike(tmp_path: Path) -> None:
+    def read(content: bytes) -> Signature:
+        (tmp_path / "crash.txt").write_bytes(content)
+        found = LinuxCrashReader().read(ExitEvidence(-11, None, None, None, None, 0.0, 1.0, (tmp_path / "crash.txt",)))
+        assert (found.category, found.signature is None) == ("access violation", False)
+        return found.signature or Signature("", "", 0)
+
+    one = read(b"the machine 12 stopped at 0x55aa")
+    assert one == read(b"the machine 97 stopped at 0x1234")
+    assert one != read(b"something else")
+    assert read(b"").exact == "access violation | SIGSEGV without a stack"
+
+
+DRIFT = """\
+==%(pid)d==ERROR: AddressSanitizer: heap-use-after-free on address 0x60d0004f2b%(at)x at pc 0x55d1 bp 0x7f10 sp 0x7f10
+READ of size 8 at 0x60d0004f2b%(at)x thread T%(thread)d
+    #0 0x55d1c0a1b2%(at)x in Unit::RemoveAura(unsigned int) %(home)s/src/Unit.cpp:%(line)d:13
+    #1 0x55d1c0a1b3%(at)x in Map::Update(unsigned int) %(home)s/src/Map.cpp:%(line)d
+"""
+
+
+def test_fault_a17_lines_addresses_threads_and_folders_that_drift_make_no_new_crash(tmp_path: Path) -> None:
+    def read(name: str, **drift: object) -> Signature | None:
+        (tmp_path / name).write_text(DRIFT % drift, encoding="utf-8")
+        return read_file(tmp_path / name).signature
+
+    first = read("first.txt", pid=4711, at=16, thread=9, line=200, home="/home/a")
+    assert first is not None
+    assert first.exact == "use after free | Unit::RemoveAura | Map::Update"
+    assert read("second.txt", pid=12, at=255, thread=0, line=201, home="/srv/other build") == first
 
 
 def test_a_core_alone_says_what_is_needed_to_read_it(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def exit_with(status: int, *lines: str, functions: tuple[str, ...] = ()) -> Cras
         ("cannot create PID file /run/x.pid", "cannot write", "rights"),
     ],
 )
-def test_a_server_that_gave_up_at_its_start_is_no_bug(line: str, what: str, cure: str) -> None:
+def test_fault_b15_a_server_that_gave_up_at_its_start_is_no_bug(line: str, what: str, cure: str) -> None:
     report = exit_with(1, "Loading...", line, "Halting")
     assert (report.category, report.environment) == ("environment", True)
     assert report.signature is not None
@@ -81,7 +81,7 @@ def test_a_crash_in_the_teardown_after_ready_is_a_bug() -> None:
     assert not exit_with(-11, *text).environment
 
 
-def test_memory_that_ran_out_is_no_bug_even_after_ready() -> None:
+def test_fault_b15_memory_that_ran_out_is_no_bug_even_after_ready() -> None:
     said = ("terminate called after throwing an instance of 'std::bad_alloc'", "  what():  std::bad_alloc")
     report = exit_with(-11, READY, *said, functions=("abort", "Map::Load"))
     assert report.signature is not None

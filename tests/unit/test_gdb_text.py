@@ -114,7 +114,7 @@ def test_the_output_of_crashreport_gdb_tells_the_assertion() -> None:
     assert key(report) == 'assertion | Spell::Cast | m_caster != "x"'
 
 
-def test_a_freeze_is_read_from_the_map_that_the_world_waits_for() -> None:
+def test_fault_b16_a_freeze_is_read_from_the_map_that_the_world_waits_for() -> None:
     report = read(FREEZE)
     assert key(report) == "freeze | PathGenerator::Build | Map::Update"
 

@@ -60,7 +60,7 @@ def test_a_second_bot_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
         assert str(caught.value) == (f"another bot works on {tmp_path}: process {holder.pid} on {socket.gethostname()}")
 
 
-def test_the_lock_is_free_at_once_when_its_holder_is_killed(tmp_path: Path) -> None:
+def test_fault_a9_the_lock_is_free_at_once_when_its_holder_is_killed(tmp_path: Path) -> None:
     with another_bot(tmp_path) as holder:
         holder.kill()
         holder.wait(SECONDS)
@@ -107,7 +107,7 @@ def test_a_holder_without_a_note_is_refused_all_the_same(tmp_path: Path) -> None
             InstanceLock(tmp_path).acquire()
 
 
-def test_a_note_of_a_process_that_is_gone_names_nobody(tmp_path: Path) -> None:
+def test_fault_a9_a_note_of_a_process_that_is_gone_names_nobody(tmp_path: Path) -> None:
     with another_bot(tmp_path) as holder:
         note = json.loads((tmp_path / "instance.json").read_text(encoding="utf-8"))
         (tmp_path / "instance.json").write_text(json.dumps({**note, "create_time": note["create_time"] - 100.0}))

@@ -245,7 +245,7 @@ def test_a_realm_without_limits_may_restart_at_once() -> None:
     assert policy.may_deploy_now(local(10, 20), 5000, REALM) == Go()
 
 
-def test_quiet_hours_are_never_broken_not_even_over_midnight() -> None:
+def test_fault_b5_quiet_hours_are_never_broken_not_even_over_midnight() -> None:
     quiet = realm(no_restart_hours=((time(19), time(1)),), deploy_at_latest=time(23))
     verdict = Wait("no restarts before 01:00 (NO_RESTART_HOURS)", local(11, 1))
     assert policy.may_deploy_now(local(10, 19), 0, quiet) == verdict
@@ -260,7 +260,7 @@ def test_quiet_hours_that_touch_are_one() -> None:
     assert isinstance(verdict, Wait) and verdict.until == local(11, 0)
 
 
-def test_it_waits_while_more_players_are_online_than_the_limit() -> None:
+def test_fault_b5_it_waits_while_more_players_are_online_than_the_limit() -> None:
     limited = realm(max_players_for_restart=3)
     assert policy.may_deploy_now(local(10, 22), 3, limited) == Go()
     assert policy.may_deploy_now(local(10, 22), 4, limited) == Wait(
@@ -273,7 +273,7 @@ def test_it_waits_where_players_cannot_be_counted() -> None:
     assert isinstance(verdict, Wait) and verdict.reason.startswith("the players cannot be counted")
 
 
-def test_at_the_latest_time_it_restarts_anyway() -> None:
+def test_fault_b5_at_the_latest_time_it_restarts_anyway() -> None:
     limited = realm(max_players_for_restart=0)
     assert isinstance(policy.may_deploy_now(local(11, 5, 59), 9, limited), Wait)
     assert policy.may_deploy_now(local(11, 6), 9, limited) == Go()

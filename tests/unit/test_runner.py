@@ -66,7 +66,7 @@ async def test_the_first_analysis_is_asked_for_once(world: World) -> None:
     assert len(world.runs()) == 1
 
 
-async def test_what_does_not_compile_goes_back_twice_and_then_fails(world: World) -> None:
+async def test_fault_a6_what_does_not_compile_goes_back_twice_and_then_fails(world: World) -> None:
     world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
     run = await world.crash("Map::Update")
     for number in ("", "-2", "-3"):
@@ -89,14 +89,14 @@ async def test_a_refused_patch_is_a_persons_turn_and_a_better_answer_reopens_it(
     world.expect(run, RunState.VERIFYING)
 
 
-async def test_prose_is_proposed_and_never_applied(world: World) -> None:
+async def test_fault_a4_prose_is_proposed_and_never_applied(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, None, prose="Defer it by 100 ms.")
     assert world.expect(run, RunState.PROPOSED).prose == "Defer it by 100 ms."
     assert world.builder.built == []
 
 
-async def test_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> None:
+async def test_fault_a5_a13_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> None:
     run = await world.crash("Map::Update")
     bad = Patch(files=(WholeFile("src/Map.cpp", "dies at start"),))
     world.keeper.never_ready = _all_builds_of(world, "dies at start")
@@ -107,7 +107,9 @@ async def test_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> 
     assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]  # its card says the rest
 
 
-async def test_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(world: World) -> None:
+async def test_fault_b17_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(
+    world: World,
+) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     worse = await world.crash("Spell::Cast")
@@ -164,14 +166,14 @@ async def test_a_known_crash_in_the_soak_is_inconclusive_and_no_fallback(world: 
     assert healthy.build == "found-1"
 
 
-async def test_an_environment_fault_asks_no_analyst(world: World) -> None:
+async def test_fault_b15_an_environment_fault_asks_no_analyst(world: World) -> None:
     world.keeper.crash("port in use")
     await world.settle()
     assert world.runs() == []
     assert world.analyst.requests == {}
 
 
-async def test_fixes_that_wait_go_out_in_one_restart(tmp_path: Path) -> None:
+async def test_fault_a15_fixes_that_wait_go_out_in_one_restart(tmp_path: Path) -> None:
     world = await World(tmp_path, {"max_players_for_restart": 0}).start()
     world.players.online = 3
     one = await world.crash("Map::Update")
@@ -219,7 +221,7 @@ async def test_paused_stays_paused_over_a_restart(world: World) -> None:
     world.expect(run, RunState.ANALYZING)
 
 
-async def test_players_are_told_before_a_stop(world: World) -> None:
+async def test_fault_a14_b5_players_are_told_before_a_stop(world: World) -> None:
     world.players.online = 2
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
@@ -332,7 +334,7 @@ async def test_what_waits_for_another_deployment_says_for_which_and_how_long(wor
 NO_SPACE = "[Errno 28] No space left on device: 'staged/worldserver'"
 
 
-async def test_a_build_that_cannot_be_put_in_place_waits_and_takes_nothing_back(world: World) -> None:
+async def test_fault_a5_a_build_that_cannot_be_put_in_place_waits_and_takes_nothing_back(world: World) -> None:
     world.keeper.swap_fault = NO_SPACE
     run = await world.crash("Map::Update")
     starts = world.keeper.starts
@@ -440,7 +442,7 @@ async def test_a_lost_branch_is_waited_for_while_the_remote_does_not_answer(worl
     assert world.tools.degraded == {}
 
 
-async def test_a_push_that_fails_is_owed_and_does_not_hold_up_the_deployment(world: World) -> None:
+async def test_fault_a5_a_push_that_fails_is_owed_and_does_not_hold_up_the_deployment(world: World) -> None:
     world.source.remote_gone = True
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
@@ -482,7 +484,7 @@ async def test_revert_takes_a_good_fix_back(world: World) -> None:
     assert world.expect(again, RunState.ANALYZING).retry_of is None
 
 
-async def test_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
+async def test_fault_b13_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     await world.pass_time(minutes=3)
@@ -493,7 +495,7 @@ async def test_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) ->
     assert world.get(run).fix_state is FixState.WATCHING
 
 
-async def test_a_crash_with_the_fix_in_it_is_a_recurrence(world: World) -> None:
+async def test_fault_b13_a_crash_with_the_fix_in_it_is_a_recurrence(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     await world.pass_time(minutes=3)
@@ -503,7 +505,7 @@ async def test_a_crash_with_the_fix_in_it_is_a_recurrence(world: World) -> None:
     assert world.analyst.requests[again.request_id or ""]["previous_attempts"]
 
 
-async def test_tries_are_bounded(world: World) -> None:
+async def test_fault_a6_tries_are_bounded(world: World) -> None:
     for _ in range(5):
         run = await world.crash("Map::Update")
         if world.get(run).state is RunState.ANALYZING:
@@ -511,7 +513,7 @@ async def test_tries_are_bounded(world: World) -> None:
     assert len(world.runs("Map::Update")) == world.realm.max_tries
 
 
-async def test_an_answer_to_nobody_is_rejected_and_told_once(world: World) -> None:
+async def test_fault_a6_an_answer_to_nobody_is_rejected_and_told_once(world: World) -> None:
     response = Response("deadbeef", Analysis(), GOOD)
     for _ in range(2):
         world.analyst.lying.append(Answer(Path("response_deadbeef.json"), "d", response, None, "deadbeef"))
@@ -538,7 +540,7 @@ async def test_a_hold_is_told(world: World) -> None:
     assert [post.data["what"] for post in world.posts() if post.kind is PostKind.SERVER] == ["held: breaker"]
 
 
-async def test_a_restart_in_every_state_loses_nothing(tmp_path: Path) -> None:
+async def test_fault_a10_a_restart_in_every_state_loses_nothing(tmp_path: Path) -> None:
     """The bot is killed after each single step of the lanes; the run ends as it would have."""
     for kill_after in range(1, 12):
         folder = tmp_path / str(kill_after)
@@ -575,7 +577,7 @@ async def test_what_runs_is_built_once_before_the_first_crash(world: World) -> N
     assert world.builder.warmed == [BASE]
 
 
-async def test_a_command_that_answers_heals_without_a_hand(world: World) -> None:
+async def test_fault_a16_a_command_that_answers_heals_without_a_hand(world: World) -> None:
     world.analyst.has_command = True
     world.analyst.command_answer = GOOD
     run = await world.crash("Map::Update")
@@ -604,7 +606,7 @@ async def test_a_restart_is_ordered_told_and_carried_out_when_due(world: World) 
     assert world.console.said[-1] == "saveall"
 
 
-async def test_a_cancelled_restart_does_not_happen(world: World) -> None:
+async def test_fault_b5_a_cancelled_restart_does_not_happen(world: World) -> None:
     starts = world.keeper.starts
     done = await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "")
     assert isinstance(done, Done)

@@ -130,7 +130,7 @@ def test_an_assertion_is_read_in_any_language(words: str) -> None:
     assert key(found) == "assertion | AuraApplication::_HandleEffect | HasEffect(effIndex) == (!apply)"
 
 
-def test_a_freeze_is_read_from_the_world_thread() -> None:
+def test_fault_b16_a_freeze_is_read_from_the_world_thread() -> None:
     message = (
         "\r\nAssertion message: \r\nC:\\src\\Main.cpp:9 in FreezeDetector::Handler ABORTED:\r\n"
         "World Thread hangs for 61000 ms, forcing a crash!\r\n\r\n"
