@@ -34,6 +34,7 @@ from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import PipelineError
 from pipeline.model import Realm
 from pipeline.orders import Orders
+from pipeline.points import point
 from pipeline.ports import Console
 from pipeline.redact import Redactor
 from pipeline.runner import Runner
@@ -167,6 +168,7 @@ async def run(
         return
     try:
         await asyncio.to_thread(start_keeper, tools)
+        point("bot.keeper")
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(serve(settings, tools, stop, sandbox, ready), name="serve")
             guard = group.create_task(guard_keeper(tools, lock), name="keeper guard")
@@ -339,16 +341,20 @@ class Loopback:
 
 def migrate_database(tools: Tools) -> None:
     migrate.bring_to_head(tools.store.engine, tools.realm.state_dir / "copies")
+    point("bot.migrated")
 
 
 def open_queue(tools: Tools) -> None:
     """The folders are there before the first crash; what lay in them before us is history."""
     tools.analyst.create()
+    point("bot.queue")
     intake.import_history(tools)
+    point("bot.history")
 
 
 def prepare_source(tools: Tools) -> None:
     tools.source.prepare()
+    point("bot.source")
     tools.prepared.set()
 
 

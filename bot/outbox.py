@@ -21,6 +21,7 @@ from bot.payloads import Message
 from bot.posts import render_post
 from bot.redaction import Redact, cleaned
 from pipeline.model import CardState, CardView, Post
+from pipeline.points import point
 from pipeline.ports import Clock
 
 EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
@@ -136,6 +137,7 @@ class Outbox:
             return
         self._shown[state.card] = message
         thread = state.thread or await self._channel.open_thread(message_id, self._name_thread(state))
+        point("card.shown")
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.wanted, message_id, thread)
 
     def _render_card(self, view: CardView) -> Message:
@@ -152,6 +154,7 @@ class Outbox:
         losses = self._losses.get(state.card, 0)
         nonce = f"{mark}-{losses}" if losses else mark
         message_id = known or await self._send(None, message, mark, nonce)
+        point("card.sent")
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.delivered, message_id, None)
         self._settle(mark, state.card)
         if known is not None:
@@ -214,7 +217,9 @@ class Outbox:
             known = await self._look(post, thread, mark)
         message = await asyncio.to_thread(self._render_post, post)
         message_id = known or await self._send_in_form(post, thread, message)
+        point("post.sent")
         await asyncio.to_thread(self._ledger.post_delivered, post.id, message_id)
+        point("post.noted")
         self._settle(mark)
 
     def _render_post(self, post: Post) -> Message:

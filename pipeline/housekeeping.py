@@ -8,6 +8,7 @@ from datetime import timedelta
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState
+from pipeline.points import point
 from pipeline.stages import finding, publishing
 from pipeline.store import Fact
 from pipeline.tools import Tools
@@ -44,9 +45,11 @@ def settle_found(tools: Tools) -> bool:
         return False
     if found is None:
         manifest = tools.builder.archive_found()
+        point("found.archived")
         found = {"build": manifest.build, "commit": None}
         tools.store.note_found_build(manifest.build, None, None, tools.now())
         tools.store.set_fact(Fact.FOUND, found)
+        point("found.noted")
     commit = commit_of_found(tools, observed)
     if commit is not None:
         tree = tools.source.commit(commit).tree

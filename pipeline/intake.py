@@ -28,6 +28,7 @@ from pipeline.model import (
     RunState,
     Signature,
 )
+from pipeline.points import point
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.store import Crash, Fact, NewPost, Overtaken, Refusal
 from pipeline.tools import Tools
@@ -48,6 +49,7 @@ def import_events(tools: Tools) -> int:
     for each in tools.keeper.events(tools.store.last_event()):
         at = datetime.fromtimestamp(each.at, UTC)
         log.info("keeper: %s %s", each.kind, {name: each.data.get(name) for name in SAID if each.data.get(name)})
+        point("event.seen")
         taken += tools.store.import_event(each, at, [] if was_told(tools, each, at) else posts_about(each))
     return taken
 
@@ -108,7 +110,10 @@ def judge_crashes(tools: Tools) -> int:
     judged = 0
     for crash in tools.store.list_unjudged_crashes():
         try:
-            judge_crash(tools, crash, read_crash(tools, crash))
+            report = read_crash(tools, crash)
+            point("crash.read")
+            judge_crash(tools, crash, report)
+            point("crash.judged")
         except Overtaken:
             continue
         judged += 1
@@ -317,7 +322,9 @@ def take_answers(tools: Tools) -> int:
     outcomes = [take_answer(tools, answer) for answer in answers]
     tools.store.note_refusals([each for each in outcomes if isinstance(each, Refusal)], tools.now())
     for answer, outcome in zip(answers, outcomes, strict=True):
+        point("answer.stored")
         tools.analyst.file_away(answer, outcome is True)
+        point("answer.moved")
     note_stuck(tools)
     return sum(outcome is True for outcome in outcomes)
 

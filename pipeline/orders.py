@@ -31,6 +31,7 @@ from pipeline.model import (
     RunState,
     StatusView,
 )
+from pipeline.points import point
 from pipeline.stages import deploying, finding
 from pipeline.store import Fact, NewPost, Overtaken
 from pipeline.tools import Tools
@@ -117,6 +118,7 @@ class Orders:
         now = self._tools.now()
         value = {"by": str(by), "reason": reason, "at": now.isoformat()}
         self._store.set_fact(Fact.PAUSE, value, at=now)
+        point("pause.noted")
         deploying.withdraw_standby(self._tools, "paused")
         return Done("Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself.")
 
@@ -158,6 +160,7 @@ class Orders:
             patch=Patch(reverts=(fix.commit,)), asked_by=str(by), reverts=fix.commit,
         )  # fmt: skip
         self._store.add_run(run, now, card=self._store.get_card_of_run(fix.id))
+        point("revert.noted")
         return Done(run=run.id)
 
     # --- the base ---------------------------------------------------------------------------------------------------
@@ -324,6 +327,8 @@ def restart(tools: Tools, order: int, by: str, reason: str) -> None:
     if server.get("order") != order:
         value = {**server, "want": Want.UP, "by": by, "reason": reason or "restart ordered", "order": order,
                  "restart": next_restart(tools, server)}  # fmt: skip
+        point("restart.saved")
         tools.store.set_fact(Fact.SERVER, value)
+    point("restart.noted")
     data = {"what": "restarting", "detail": reason, "by": by}
     tools.store.end_order(order, "done", tools.now(), [NewPost(PostKind.ORDER, data, to_channel=True)])

@@ -19,6 +19,7 @@ from pipeline import intake, orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
+from pipeline.points import point
 from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, warming, wish
 from pipeline.store import Overtaken
 from pipeline.tools import Move, Passage, Stay, Step, Tools
@@ -198,6 +199,7 @@ class Runner:
         try:
             if run.state in CHANGE_LANE:
                 run = await self._thread(self._tools.store.begin_attempt, run, self._tools.now())
+                point("stage.counted")
             step = await self._thread(take_step, self._tools, run, passage)
         except Cancelled:
             return False
@@ -284,7 +286,9 @@ def take_step(tools: Tools, run: Run, passage: Passage) -> Step:
 def apply_step(tools: Tools, run: Run, step: Step) -> bool:
     if isinstance(step, Move):
         note = step.note
+        point("stage.decided")
         tools.store.advance(run, step.to, tools.now(), note=note, posts=step.posts, **step.changes)
+        point("stage.moved")
         log.info("run %s: %s -> %s %s", run.id, run.state, step.to, note)
         return True
     changes: dict[str, Any] = {}

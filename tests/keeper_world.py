@@ -19,7 +19,6 @@ import psutil
 import pipeline
 from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.journal import list_recent
-from pipeline.keeper.points import VARIABLE
 from pipeline.keeper.process import end_all, list_tree
 from pipeline.keeper.protocol import (
     BuildFile,
@@ -36,6 +35,7 @@ from pipeline.keeper.protocol import (
     replace_file,
     to_json,
 )
+from pipeline.points import VARIABLE
 
 T = TypeVar("T")
 ROOT = Path(pipeline.__file__).parent.parent

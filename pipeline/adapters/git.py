@@ -24,6 +24,7 @@ from pipeline.adapters.patch_bench import PatchBench
 from pipeline.adapters.patching import Computed, compute
 from pipeline.errors import SourceUnusable, TransientError
 from pipeline.model import Change, Commit, Patch
+from pipeline.points import point
 from pipeline.ports import Diverged, PatchLimits, Pushed, Review
 
 __all__ = ["GitSource"]
@@ -228,6 +229,7 @@ class GitSource:
             head = self._repository.get_commit("HEAD")
             computed = self._take_out(patch, head, since, limits)
             commit = self._make_commit(computed, head, name_reverts(message, self._name_all(patch.reverts)))
+            point("patch.made")
             with self._undone_on_failure(head):
                 self._exact = None
                 self._repository.run("reset", "--quiet", "--hard", commit)

@@ -17,13 +17,13 @@ from pipeline.keeper.limits import Counts
 from pipeline.keeper.locks import Lock
 from pipeline.keeper.memory import Life
 from pipeline.keeper.placing import Placing
-from pipeline.keeper.points import point
 from pipeline.keeper.process import Ended, is_alive
 from pipeline.keeper.protocol import Desired, EventKind, ExitVerdict, Hold
 from pipeline.keeper.satisfaction import asks_for_start, keep_refused
 from pipeline.keeper.server import Server, is_child
 from pipeline.keeper.tending import Tending
 from pipeline.keeper.worker import Worker
+from pipeline.points import point
 
 _LEFTOVERS = 1.0  # seconds for what a dead server left to let go of its lock
 _LOCK_STEP = 0.01  # seconds

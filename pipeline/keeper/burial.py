@@ -13,11 +13,11 @@ from pipeline.keeper.book import Book, text_of
 from pipeline.keeper.boot import is_same_boot
 from pipeline.keeper.limits import is_good_life
 from pipeline.keeper.memory import Fall, Held, Life, Memory, Refused, StopWhy, Trial, Who
-from pipeline.keeper.points import point
 from pipeline.keeper.process import Ended
 from pipeline.keeper.protocol import Desired, EventKind, Exit, ExitVerdict, Hold, ReadyRule, RestartLimits
 from pipeline.keeper.satisfaction import Staged, find_fallback, find_trial, is_overtaken
 from pipeline.keeper.verdict import Circumstances, Consequence, Down, End, FallBack, Restart, judge, weigh
+from pipeline.points import point
 
 
 def bury(book: Book, life: Life, ended: Ended, lived: float) -> Exit:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.keeper.points import point
 from pipeline.keeper.protocol import (
     BUILDS,
     DESIRED,
@@ -18,6 +17,7 @@ from pipeline.keeper.protocol import (
     replace_file,
     to_json,
 )
+from pipeline.points import point
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.keeper.points import point
 from pipeline.keeper.protocol import Event, EventKind, ProtocolError, from_json, to_json
+from pipeline.points import point
 
 _TAIL = 1 << 20  # bytes read back at the start of a keeper
 _MOST_OWED = 1000  # lines kept while the disk is full

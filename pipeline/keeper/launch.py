@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.keeper import points
+from pipeline import points
 from pipeline.keeper.book import Book, text_of
 from pipeline.keeper.checksums import identify_file
 from pipeline.keeper.lives import Outputs
 from pipeline.keeper.memory import Identity, Life
-from pipeline.keeper.points import point
 from pipeline.keeper.process import Order, find_executable, identify
 from pipeline.keeper.protocol import SERVER_MARK, Desired, EventKind, to_json
 from pipeline.keeper.satisfaction import digest_spec
 from pipeline.keeper.server import Server, Spawner
+from pipeline.points import point
 
 GENERATION = "SPIRIT_HEALER_GENERATION"
 BUILD = "SPIRIT_HEALER_BUILD"
 LIFE = "SPIRIT_HEALER_LIFE"  # the whole Life, for a keeper that finds the process and no note of it
 EXEC = "SPIRIT_HEALER_EXEC"  # locks that came through the keeper's own exec
-_OURS = frozenset({SERVER_MARK, GENERATION, BUILD, LIFE, EXEC, points.VARIABLE})
+_OURS = frozenset({SERVER_MARK, GENERATION, BUILD, LIFE, EXEC, points.VARIABLE, points.SEEN})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.keeper.points import point
+from pipeline.points import point
 
 KEPT_LIVES = 20
 _NEXT_OUTPUT = "output-next.log"

@@ -13,12 +13,12 @@ from pipeline.keeper.folders import read_json
 from pipeline.keeper.launch import Launcher
 from pipeline.keeper.limits import Counts
 from pipeline.keeper.memory import Identity, Placed
-from pipeline.keeper.points import point
 from pipeline.keeper.protocol import Desired, EventKind, Manifest
 from pipeline.keeper.satisfaction import Staged
 from pipeline.keeper.stage import StageOutcome
 from pipeline.keeper.swap import NotStaged, Plan, Rolled
 from pipeline.keeper.worker import Worker
+from pipeline.points import point
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.keeper.checksums import Checksums, copy_with_sum, identify_file
 from pipeline.keeper.folders import Folders
-from pipeline.keeper.points import point
 from pipeline.keeper.protocol import LOCK_FOLDER, BuildFile, Manifest, sync_folder
+from pipeline.points import point
 
 _BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from pipeline.keeper.checksums import Checksums
 from pipeline.keeper.folders import Folders
 from pipeline.keeper.memory import Placed
-from pipeline.keeper.points import point
 from pipeline.keeper.protocol import Manifest, replace_file, sync_folder, to_json
 from pipeline.keeper.stage import get_staged
+from pipeline.points import point
 
 UNKNOWN = "unknown"  # folder of what lay there before us
 

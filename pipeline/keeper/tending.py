@@ -12,7 +12,6 @@ from pipeline.keeper.burial import find_life_trial
 from pipeline.keeper.ladder import StopView, climb
 from pipeline.keeper.lives import list_logs
 from pipeline.keeper.memory import Life, Rung, Stopping, StopWhy
-from pipeline.keeper.points import point
 from pipeline.keeper.process import Ended
 from pipeline.keeper.protocol import EventKind, ReadyRule
 from pipeline.keeper.ready import ReadyWatch, Tail, is_late, measure_progress
@@ -20,6 +19,7 @@ from pipeline.keeper.satisfaction import Staged, find_fallback
 from pipeline.keeper.server import Server
 from pipeline.keeper.wake import Wake
 from pipeline.keeper.wrapping import name_processes
+from pipeline.points import point
 
 _LEARNED = 5  # starts remembered
 

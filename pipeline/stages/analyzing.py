@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.crash.context import is_bot_log
 from pipeline.crash.request import build_request
 from pipeline.model import Run, RunState
+from pipeline.points import point
 from pipeline.ports import AnalystWork
 from pipeline.stages import finding
 from pipeline.store import Crash
@@ -51,7 +52,9 @@ def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
 def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, crash)
     tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
+    point("request.written")
     tools.store.note_asked(run)
+    point("request.noted")
     return command(tools, run, passage)
 
 
@@ -72,7 +75,9 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     work = AnalystWork(
         request_id, tools.analyst.request_path(request_id), base, tools.record_child(), passage.cancelled
     )
+    point("analyst.begun")
     failed = tools.analyst.run_command(work)
+    point("analyst.ended")
     if passage.cancelled.is_set():
         return Stay()  # the bot ends: the command is begun once more at its next start
     tools.store.note_commanded(run)

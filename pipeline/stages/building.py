@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from pipeline.model import BuildResult, PostKind, Progress, Run, RunKind, RunState
+from pipeline.points import point
 from pipeline.stages.patching import MOST_RETURNS, next_round
 from pipeline.store import NewPost
 from pipeline.tools import Move, Passage, Step, Tools
@@ -19,6 +20,7 @@ def build(tools: Tools, run: Run, passage: Passage) -> Step:
         return Move(RunState.READY, "the commit is gone with our clone: it is made again", changes={"commit": None})
     tools.source.restore(run.branch, run.commit)
     tools.store.note_build_started(run.commit, run.commit, tools.source.commit(run.commit).tree, tools.now())
+    point("build.noted")
     result = tools.builder.build(
         tools.source.work_tree(),
         run.commit,
@@ -26,10 +28,13 @@ def build(tools: Tools, run: Run, passage: Passage) -> Step:
         on_progress=_Reporter(tools, run),
         cancelled=passage.cancelled,
     )
+    point("build.archived")
     tools.store.note_build(result)
+    point("build.told")
     if result.manifest is not None:
         return Move(RunState.PUBLISHING, f"built in {result.seconds:.0f} s", changes={"reason": None})
     tools.source.restore(run.branch, run.base)
+    point("build.failed")
     return after_failure(tools, run, result)
 
 

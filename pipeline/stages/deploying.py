@@ -15,6 +15,7 @@ from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
+from pipeline.points import point
 from pipeline.stages import postponing, rolling_back, verifying, wish
 from pipeline.store import Deployment, Fact, NewPost, Store
 from pipeline.tools import Tools
@@ -97,6 +98,7 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
     if standby is not None and standby.build == build:
         return False
     tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
+    point("standby.noted")
     return True
 
 
@@ -114,6 +116,7 @@ def announce(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
     notice = tools.realm.stop_notice if has_listeners(tools, players) else timedelta()
     deployment = new_deployment(tools, build, "announcing", observed, runs, stop_at=tools.now() + notice)
     tools.store.add_deployment(deployment, runs, tools.now())
+    point("deploy.noted")
     if notice:
         tell_players(tools, f"Server restart in {notice.total_seconds():.0f} seconds: a crash fix goes live.")
     return True
@@ -213,6 +216,7 @@ def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
     if deployment.stop_at is not None and tools.now() < deployment.stop_at:
         return False
     console_call(tools, "saveall")
+    point("deploy.saved")
     tools.store.move_deployment(
         deployment, "stopping", tools.now(), runs=RunState.DEPLOYING, note="stopping the server", wished_at=tools.now()
     )
@@ -291,6 +295,7 @@ def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgemen
         deployment, "over", now, runs=end, run_changes=changes, note=judgement.reason,
         posts=[NewPost(PostKind.VERDICT, data)], verdict=judgement.verdict, over_at=now, reason=judgement.reason,
     )  # fmt: skip
+    point("verdict.noted")
     for run in runs:
         note_reverted(tools, run)
     if end is RunState.FAILED:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pipeline.adapters.commit_messages import commit_message
 from pipeline.errors import Refused
 from pipeline.model import Commit, Patch, PostKind, Run, RunKind, RunState
+from pipeline.points import point
 from pipeline.stages import branching
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Step, Tools
@@ -21,10 +22,12 @@ def patch(tools: Tools, run: Run) -> Step:
     if isinstance(chosen, branching.Unknown):
         return Move(RunState.READY, chosen.reason)
     branch = branching.begin(tools, chosen)
+    point("patch.branch")
     try:
         commit = find_or_make(tools, run, run.patch, branch)
     except Refused as refusal:
         return give_back(run, tools.redact(str(refusal)))
+    point("patch.committed")
     changes = {"branch": branch.name, "base": branch.head, "commit": commit.hash, "reason": None}
     return Move(RunState.BUILDING, f"committed {commit.hash[:12]}", (), changes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.errors import DefiniteError, RemoteUnreachable
 from pipeline.model import PostKind, Run, RunState
+from pipeline.points import point
 from pipeline.ports import Diverged
 from pipeline.stages import branching, finding
 from pipeline.store import Branch, NewPost
@@ -17,6 +18,7 @@ def publish(tools: Tools, run: Run) -> Step:
     if branch is None:
         return Move(RunState.FAILED, f"the branch {run.branch} is not known any more")
     push(tools, branch)
+    point("publish.noted")
     pushed = tools.store.get_run(run.id) or run  # the night may have gone on under another name
     data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch}
     posts = [NewPost(PostKind.BUILT, data)]
@@ -27,6 +29,7 @@ def publish(tools: Tools, run: Run) -> Step:
 
 def push(tools: Tools, branch: Branch) -> None:
     """Pushes a branch's built head. On a branch that diverged or vanished there, goes on as `-2`, told."""
+    point("publish.begun")
     try:
         outcome = tools.source.publish(branch.name, branch.head, branch.pushed)
         if isinstance(outcome, Diverged):
@@ -36,6 +39,7 @@ def push(tools: Tools, branch: Branch) -> None:
         return owe(tools, branch, tools.redact(str(fault)))
     if isinstance(outcome, Diverged):
         return owe(tools, branch, outcome.detail)
+    point("publish.pushed")
     here = [run.id for run in tools.store.list_committed_runs(branch.night) if run.branch == branch.name]
     return tools.store.note_pushed(branch.name, branch.head, tools.now(), here)
 
@@ -52,6 +56,7 @@ def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
     tools.source.begin(name, branch.head)
     tools.source.restore(name, branch.head)
     now = tools.now()
+    point("publish.renamed")
     tools.store.move_branch(branch.name, name, branch.night, branch.base, branch.head, now)
     data = {"what": "branch continued", "detail": f"`{branch.name}` {detail}: the night goes on as `{name}`"}
     tools.store.add_posts([NewPost(PostKind.PIPELINE, data, to_channel=True)], now)

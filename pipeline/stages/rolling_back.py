@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.points import point
 from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
@@ -16,6 +17,7 @@ WORSE = "the fix made the server worse and was taken back"
 def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
     """The wish that follows (wish.py) names the build before."""
     tools.store.note_bad(deployment.build)
+    point("rollback.begun")
     data = {"verdict": Verdict.UNHEALTHY, "detail": reason}
     tools.store.move_deployment(
         deployment, "rolling back", tools.now(), runs=RunState.ROLLING_BACK, note=reason,
@@ -36,14 +38,17 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
         return False  # which run asks about it is known only then
     reason = deployment.reason or "the new server was worse"
     pause(tools, f"rolled back: {reason}")
+    point("rollback.paused")
     runs = tools.store.list_runs_of(deployment.id)
     tools.store.set_fact(Fact.BUILD, deployment.previous)
     begin_revert(tools, deployment, runs)
+    point("rollback.reverting")
     changes = {"verdict": Verdict.UNHEALTHY, "reason": reason, "fix_state": FixState.REVERTED}
     tools.store.move_deployment(
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
         over_at=tools.now(),
     )  # fmt: skip
+    point("rollback.over")
     fixes = [run for run in runs if run.kind is RunKind.FIX]
     if not hand_over(tools, deployment, fixes, reason):
         try_again(tools, fixes, WORSE, reason)

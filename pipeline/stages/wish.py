@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.keeper.protocol import Desired, Manifest, Want
 from pipeline.model import Realm
+from pipeline.points import point
 from pipeline.store import Deployment, Fact
 from pipeline.tools import Tools
 
@@ -31,7 +32,9 @@ def reconcile(tools: Tools) -> bool:
             return False
         lifts = previous is not None and _lifts(wished, previous)
         generation = 1 if previous is None else previous.generation + 1
+        point("wish.composed")
         tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
+        point("wish.written")
         return True
 
 

