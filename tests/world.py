@@ -202,6 +202,10 @@ class FakeSource:
     def work_tree(self) -> Path:
         return Path("source")
 
+    def subjects(self, commit: str) -> list[str]:
+        """Of a commit and those before it, newest first."""
+        return [each.message.splitlines()[0] for each in self._history(commit)]
+
     def _history(self, commit: str | None) -> list[FakeCommit]:
         found = []
         while commit is not None:

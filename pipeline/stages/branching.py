@@ -84,19 +84,20 @@ def begin(tools: Tools, chosen: Chosen) -> Branch:
     return branch
 
 
-def free_name(tools: Tools, night: date | None = None) -> str:
-    """`overnight-YYYYMMDD`, or the first of `-2`, `-3`, … that neither we, nor our clone, nor the remote have."""
+def free_name(tools: Tools, night: date | None = None, head: str | None = None) -> str:
+    """`overnight-YYYYMMDD`, or the first of `-2`, `-3`, … that neither we, nor our clone, nor the remote have. One that
+    stands at `head` in our clone alone was begun for it and never recorded: it is taken."""
     taken = set(tools.store.list_branch_names())
     night = night or tools.night()
     number = 1
-    while (name := policy.branch_name(night, number)) in taken or is_taken(tools, name):
+    while (name := policy.branch_name(night, number)) in taken or is_taken(tools, name, head):
         number += 1
     return name
 
 
-def is_taken(tools: Tools, name: str) -> bool:
+def is_taken(tools: Tools, name: str, head: str | None = None) -> bool:
     """A remote that does not answer says nothing: what it has shows at the push."""
-    if tools.source.head(name) is not None:
+    if tools.source.head(name) not in (None, head):
         return True
     try:
         return tools.source.remote_head(name) is not None

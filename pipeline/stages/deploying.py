@@ -280,7 +280,7 @@ def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool
 
 
 def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgement, end: RunState) -> bool:
-    """The build stays. Only a healthy one becomes a fallback."""
+    """The build stays. Only a healthy one becomes a fallback. What follows is noted before: a kill repeats it."""
     now = tools.now()
     tools.store.set_fact(Fact.BUILD, deployment.build)
     if judgement.verdict is Verdict.HEALTHY:
@@ -290,16 +290,17 @@ def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgemen
         "fix_state": FixState.WATCHING if end is RunState.SUCCEEDED else None,
     }  # fmt: skip
     runs = tools.store.list_runs_of(deployment.id)
+    for run in runs:
+        note_reverted(tools, run)
+    if end is RunState.FAILED:
+        rolling_back.try_again(tools, runs, "the crash came back with the fix in place", judgement.reason)
+    point("verdict.followed")
     data = {"verdict": judgement.verdict, "detail": judgement.reason}
     tools.store.move_deployment(
         deployment, "over", now, runs=end, run_changes=changes, note=judgement.reason,
         posts=[NewPost(PostKind.VERDICT, data)], verdict=judgement.verdict, over_at=now, reason=judgement.reason,
     )  # fmt: skip
     point("verdict.noted")
-    for run in runs:
-        note_reverted(tools, run)
-    if end is RunState.FAILED:
-        rolling_back.try_again(tools, runs, "the crash came back with the fix in place", judgement.reason)
     return True
 
 

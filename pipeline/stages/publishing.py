@@ -52,7 +52,7 @@ def owe(tools: Tools, branch: Branch, reason: str) -> None:
 
 def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
     """The same commits under the next name; what is on the remote stays as it is."""
-    name = branching.free_name(tools, branch.night)
+    name = branching.free_name(tools, branch.night, branch.head)
     tools.source.begin(name, branch.head)
     tools.source.restore(name, branch.head)
     now = tools.now()

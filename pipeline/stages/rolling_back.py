@@ -28,7 +28,8 @@ def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
 
 
 def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
-    """Over when the build before is seen running, or is seen to be held as well."""
+    """Over when the build before is seen running, or is seen to be held as well. What follows from it is noted before:
+    a kill in between repeats it, and each part is done once."""
     back = observed.build == deployment.previous or (
         (deployment.previous or "").startswith("found-") and not observed.build
     )
@@ -43,15 +44,15 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     tools.store.set_fact(Fact.BUILD, deployment.previous)
     begin_revert(tools, deployment, runs)
     point("rollback.reverting")
+    fixes = [run for run in runs if run.kind is RunKind.FIX]
+    if not hand_over(tools, deployment, fixes, reason):
+        try_again(tools, fixes, WORSE, reason)
+    point("rollback.retried")
     changes = {"verdict": Verdict.UNHEALTHY, "reason": reason, "fix_state": FixState.REVERTED}
     tools.store.move_deployment(
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
         over_at=tools.now(),
     )  # fmt: skip
-    point("rollback.over")
-    fixes = [run for run in runs if run.kind is RunKind.FIX]
-    if not hand_over(tools, deployment, fixes, reason):
-        try_again(tools, fixes, WORSE, reason)
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -163,8 +164,9 @@ class Runs(Base):
         """Remembers what an attempt brought, for the next request."""
         with self.engine.begin() as c:
             before = c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or []
-            if attempt not in before:
-                c.execute(update(t.runs).where(t.runs.c.id == run).values(previous=[*before, attempt]))
+            stored = json.loads(json.dumps(attempt))  # a tuple comes back as a list
+            if stored not in before:
+                c.execute(update(t.runs).where(t.runs.c.id == run).values(previous=[*before, stored]))
 
     def note_progress(self, run: str, done: int, total: int, eta: float | None, at: datetime) -> None:
         with self.engine.begin() as c:

@@ -1,0 +1,55 @@
+"""One night with everything in it, played again and again: each time the bot dies at another point of its code.
+
+What is there in the morning is what is there after a night in which nobody died. Everything but the world is real:
+runner, stages, orders, database. Points of keeper, adapters and Discord's edge are reached where those are real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nights import Reaper, play
+from point_names import covers, list_points
+
+ELSEWHERE = {name for part in ("/adapters/", "/keeper/", "/bot/") for name in list_points(part)}
+NIGHTLY = [name for name in list_points() if name not in ELSEWHERE]
+
+
+@dataclass
+class Undisturbed:
+    """The night in which nobody died."""
+
+    morning: dict[str, Any]
+    seen: Counter[str]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    with pytest.MonkeyPatch.context() as patch:
+        reaper = Reaper.installed(patch)
+        return Undisturbed(asyncio.run(play(tmp_path_factory.mktemp("undisturbed"), reaper)), reaper.seen)
+
+
+@pytest.fixture
+def reaper(monkeypatch: pytest.MonkeyPatch) -> Reaper:
+    return Reaper.installed(monkeypatch)
+
+
+def test_every_point_of_the_pipeline_is_reached_in_the_night(undisturbed: Undisturbed) -> None:
+    assert [name for name in NIGHTLY if not any(covers(name, seen) for seen in undisturbed.seen)] == []
+
+
+@pytest.mark.parametrize("passage", ["first", "last"])
+@pytest.mark.parametrize("name", NIGHTLY)
+async def test_a_bot_that_dies_there_leaves_the_same_morning(
+    tmp_path: Path, reaper: Reaper, undisturbed: Undisturbed, name: str, passage: str
+) -> None:
+    nth = 1 if passage == "first" else undisturbed.seen[name]
+    morning = await play(tmp_path, reaper, name, nth)
+    assert reaper.fired
+    assert morning == undisturbed.morning
