@@ -1,9 +1,9 @@
 """Fault points: named places where a test makes bot or keeper die, hang or fail. They cost one comparison when off.
 
-`SPIRIT_HEALER_POINT=name:action[:marker]` arms one. Actions: `off`; `raise` a bug; `full`, "no space left on device";
-`exit`, at once and without clean-up; `kill`, as `kill -9`; `sleep`, for a second; `pause`, until a file `marker.go`
-lies there. With a marker, a file that the point makes, it fires once for all processes and lives; without one, each
-time. `SPIRIT_HEALER_POINTS_SEEN=file` has each name that is reached appended to it, once for each process.
+`SPIRIT_HEALER_POINT=name:action[:marker],…` arms some. Actions: `off`; `raise` a bug; `full`, "no space left on
+device"; `exit`, at once and without clean-up; `kill`, as `kill -9`; `sleep`, for a second; `pause`, until a file
+`marker.go` lies there. With a marker, a file that the point makes, it fires once for all processes and lives; without
+one, each time. `SPIRIT_HEALER_POINTS_SEEN=file` has each name that is reached appended to it, once for each process.
 
 Neither variable reaches the server. Only the standard library is used here: the keeper stands on it too.
 """
@@ -30,8 +30,13 @@ class FaultPoint(Exception):
     """The bug that `raise` is."""
 
 
-_armed, _, _rest = os.environ.get(VARIABLE, "").partition(":")
-_action, _, _marker = _rest.partition(":")
+def _read(text: str) -> dict[str, tuple[str, str]]:
+    """name -> (action, marker)"""
+    parts = [each.partition(":") for each in text.split(",") if each]
+    return {name: (rest.partition(":")[0], rest.partition(":")[2]) for name, _, rest in parts}
+
+
+_armed = _read(os.environ.get(VARIABLE, ""))
 _book = os.environ.get(SEEN, "")
 _seen: set[str] = set()
 _on = bool(_armed or _book)
@@ -47,8 +52,10 @@ def _reach(name: str) -> None:
     if _book and name not in _seen:
         _seen.add(name)
         _append(_book, f"{name}\n")
-    if name == _armed and _take_marker():
-        _fire(name)
+    if name in _armed:
+        action, marker = _armed[name]
+        if _take(marker):
+            _fire(name, action, marker)
 
 
 def _append(path: str, line: str) -> None:
@@ -59,19 +66,19 @@ def _append(path: str, line: str) -> None:
         os.close(book)
 
 
-def _take_marker() -> bool:
+def _take(marker: str) -> bool:
     """Whether nobody was here before."""
-    if not _marker:
+    if not marker:
         return True
     try:
-        os.close(os.open(_marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
         return False
     return True
 
 
-def _fire(name: str) -> None:
-    match _action:
+def _fire(name: str, action: str, marker: str) -> None:
+    match action:
         case "raise":
             raise FaultPoint(name)
         case "full":
@@ -83,7 +90,7 @@ def _fire(name: str) -> None:
         case "sleep":
             time.sleep(SLEEP)
         case "pause":
-            _wait_for(f"{_marker}.go")
+            _wait_for(f"{marker}.go")
 
 
 def _wait_for(path: str) -> None:

@@ -187,11 +187,16 @@ def list_processes(root: Path) -> list[psutil.Process]:
 def _list_living() -> Iterable[psutil.Process]:
     own = psutil.Process()
     for each in psutil.process_iter():
-        try:
-            if each != own and each.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                yield each
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
+        if each != own and is_alive(each):
+            yield each
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it does anything any more."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
 
 
 def _exe(process: psutil.Process) -> str:

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-from checker import Look, Message, broken, gather
-from invariants import UNCOMMITTED, Site, Witness, list_processes
+from checker import Look, Message, Row, broken, gather, read_journal
+from invariants import UNCOMMITTED, Site, Witness, is_alive, list_processes
 from living_channel import Channel, Said
 from living_ground import Ground
 from realm import EXECUTABLE, USER, PlayerClient, ask_soap, find_free_ports, git, write_configuration
@@ -178,13 +178,21 @@ class LivingRealm:
         """kill -9."""
         keeper = self.keeper()
         keeper.kill()
-        keeper.wait(ENDING)
+        deadline = time.monotonic() + ENDING
+        while is_alive(keeper):  # a bot that hangs reaps nobody
+            assert time.monotonic() < deadline, "the keeper outlives its kill"
+            time.sleep(LOOK)
 
     def ask_server(self, command: str) -> str:
         """A command at the server's console. Raises OSError where it does not answer."""
         answer = ask_soap(self.soap_port, command, USER, self.password)
         assert answer.status == 200, answer
         return answer.text
+
+    def tell_server(self, command: str) -> None:
+        """The same, to one that may die of it before it answers."""
+        with suppress(OSError):
+            ask_soap(self.soap_port, command, USER, self.password)
 
     @property
     def revision(self) -> str:
@@ -210,8 +218,7 @@ class LivingRealm:
     def set_off(self, bug: PlantedBug) -> None:
         """The server crashes of it, and is up again."""
         before = self.wait(lambda: self.server_pid, "a server to crash")
-        with suppress(OSError):  # it may die before it answers
-            ask_soap(self.soap_port, bug.command, USER, self.password)
+        self.tell_server(bug.command)
         self.wait(lambda: self.server_pid not in (None, before), f"the server to be back after {bug.name}")
 
     def crash(self, bug: PlantedBug) -> str:
@@ -280,13 +287,18 @@ class LivingRealm:
         """Of all runs, oldest first: only to hit a moment, which no card tells in time."""
         return [state for (state,) in self._query("select state from runs order by created_at")]
 
-    def _query(self, query: str) -> list[tuple[Any, ...]]:
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """Of the bot's database; none before there is one."""
         path = self.state / "spirit-healer.sqlite"
         try:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
-                return database.execute(query).fetchall()
+                database.row_factory = sqlite3.Row
+                return [dict(row) for row in database.execute(query)]
         except sqlite3.OperationalError:
             return []
+
+    def _query(self, query: str) -> list[tuple[Any, ...]]:
+        return [tuple(row.values()) for row in self.rows(query)]
 
     def wait_state(self, *states: str) -> None:
         """The newest run is in one of these states."""
@@ -325,8 +337,14 @@ class LivingRealm:
 
     def count_starts(self) -> int:
         """How often the keeper started a server."""
-        lines = _read(self.state / "events.jsonl").splitlines()
-        return sum(json.loads(line)["kind"] == "spawned" for line in lines)
+        return len(self._events("spawned"))
+
+    def deaths(self) -> list[Row]:
+        """Ends of a server that nobody asked for."""
+        return [each for each in self._events("exited") if each["data"]["verdict"] == "crash"]
+
+    def _events(self, kind: str) -> list[Row]:
+        return [each for each in read_journal(self.state / "events.jsonl") if each["kind"] == kind]
 
     def check_history(self, looks: list[Look]) -> None:
         """Everything holds that must, at the latest when what is under way has come to rest."""
@@ -383,10 +401,15 @@ class LivingRealm:
 
 
 @contextmanager
-def living(ground: Ground, conf: dict[str, object] | None = None, **settings: str) -> Iterator[LivingRealm]:
+def living(
+    ground: Ground,
+    conf: dict[str, object] | None = None,
+    make: Callable[[Ground, dict[str, object], dict[str, str]], LivingRealm] | None = None,
+    **settings: str,
+) -> Iterator[LivingRealm]:
     """A realm of its own for one test. At its end the invariants hold, and nothing of it runs any more."""
     ground.lay_out()
-    realm = LivingRealm(ground, conf or {}, settings)
+    realm = (make or LivingRealm)(ground, conf or {}, settings)
     realm.work_in_the_checkout()
     try:
         with Witness(_site(realm)) as witness:

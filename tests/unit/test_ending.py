@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,7 @@ ORDERS = ("SIGINT", "SIGTERM", "SIGBREAK")
 @pytest.fixture
 def handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Elsewhere than on Windows another signal stands for its CTRL_BREAK. All is as before afterwards."""
-    if not hasattr(signal, "SIGBREAK"):
+    if sys.platform != "win32":
         monkeypatch.setattr(signal, "SIGBREAK", signal.SIGUSR1, raising=False)
     before = {getattr(signal, name): signal.getsignal(getattr(signal, name)) for name in ORDERS}
     yield

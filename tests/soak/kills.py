@@ -1,0 +1,89 @@
+"""kill -9 everywhere: each fault point of a night on real parts, for the bot, for its keeper, for both.
+
+    python tests/soak/kills.py [--seed 1] [--faults 8] [--nights 0] [--only swap]
+
+Points are found by playing one night undisturbed. Then the faults, some to a night, in an order that the seed gives.
+Prints a line for each night, and each invariant that broke. About a minute a night; ends with 1 if anything broke.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+
+from killing import Fault, Victim, killing
+from living_ground import Ground, borrow_ground
+from living_realm import warm_up
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=8, help="in one night")
+    parser.add_argument("--nights", type=int, default=0, help="at most; 0 = until each fault was made")
+    parser.add_argument("--only", default="", help="points whose name begins so")
+    asked = parser.parse_args()
+    with borrow_ground() as ground, tempfile.TemporaryDirectory() as folder:
+        warm_up(ground)
+        return play_all(ground, Path(folder), asked)
+
+
+def play_all(ground: Ground, folder: Path, asked: argparse.Namespace) -> int:
+    reached = find_points(ground, folder / "undisturbed")
+    wanted = [Fault(point, victim) for point in reached if point.startswith(asked.only) for victim in Victim]
+    print(f"{len(reached)} points, {len(wanted)} faults, seed {asked.seed}", flush=True)
+    random.Random(asked.seed).shuffle(wanted)
+    fired: list[Fault] = []
+    broken = 0
+    for number, faults in enumerate(share_out(wanted, asked.faults), 1):
+        if asked.nights and number > asked.nights:
+            break
+        broken += not play(ground, folder / str(number), faults, fired)
+    missed = [str(fault) for fault in wanted if fault not in fired]
+    print(f"{len(fired)} kills, {broken} nights with something broken; not come to: {', '.join(missed) or 'none'}")
+    return int(broken > 0)
+
+
+def find_points(ground: Ground, folder: Path) -> list[str]:
+    with killing(ground, folder, []) as night:
+        night.play()
+        return sorted(night.realm.reached)
+
+
+def share_out(faults: list[Fault], most: int) -> Iterator[list[Fault]]:
+    """Nights in which each point has one fault."""
+    left = list(faults)
+    while left:
+        night: dict[str, Fault] = {}
+        for fault in left:
+            if len(night) < most:
+                night.setdefault(fault.point, fault)
+        left = [fault for fault in left if fault not in night.values()]
+        yield list(night.values())
+
+
+def play(ground: Ground, folder: Path, faults: list[Fault], fired: list[Fault]) -> bool:
+    began = time.monotonic()
+    fault = None
+    try:
+        with killing(ground, folder, faults) as night:
+            kept = night.realm
+            night.play()
+    except Exception as error:
+        fault = error
+    fired += kept.fired
+    names = " ".join(f"{'' if each in kept.fired else '-'}{each}" for each in faults)
+    print(f"{'ok    ' if fault is None else 'BROKEN'} {time.monotonic() - began:4.0f} s  {names}", flush=True)
+    if fault is not None:
+        traceback.print_exception(fault)
+    return fault is None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
