@@ -84,6 +84,7 @@ def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) 
         reader=build_reader(realm, store),
         clock=SystemClock(),
         redact=redact,
+        secrets=settings.secrets(),
     )
 
 

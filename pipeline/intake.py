@@ -18,6 +18,7 @@ from pipeline.crash.context import last_lines
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, Hold
 from pipeline.model import (
     OVER,
+    Analysis,
     CrashReport,
     FixState,
     Frame,
@@ -378,11 +379,19 @@ def use(tools: Tools, answer: Answer, run: Run) -> bool:
         return False
     to = RunState.READY if response.patch is not None else RunState.PROPOSED
     prose = response.prose and tools.redact(response.prose)
+    analysis = without_secrets(tools, response.analysis)
     reason = None if response.patch is not None else "the answer proposes a change in prose: a person has to look"
-    data = {"analysis": asdict(response.analysis), "prose": prose, "attempt": run.returns + 1}
+    data = {"analysis": asdict(analysis), "prose": prose, "attempt": run.returns + 1}
     tools.store.take_answer(
         run, to, answer.digest, tools.now(), note=f"answer of shape {response.shape}",
-        posts=[NewPost(PostKind.ANALYSIS, data)], analysis=response.analysis, patch=response.patch, prose=prose,
+        posts=[NewPost(PostKind.ANALYSIS, data)], analysis=analysis, patch=response.patch, prose=prose,
         reason=reason,
     )  # fmt: skip
     return True
+
+
+def without_secrets(tools: Tools, analysis: Analysis) -> Analysis:
+    """Its texts end up in commit messages and in later requests, too."""
+    texts = {name: each for name, each in asdict(analysis).items() if isinstance(each, str)}
+    clean: dict[str, Any] = {name: tools.redact(each) for name, each in texts.items()}
+    return replace(analysis, **clean)

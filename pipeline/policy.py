@@ -17,6 +17,7 @@ from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
 _LARGEST = 4 << 20  # bytes of one file: nothing a person wrote is larger
+_SHORTEST_SECRET = 6  # characters: a shorter one is found in any source
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # tab, line feed, vertical tab, form feed, return are text
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # bidirectional controls
 _NOON = time(12)
@@ -46,6 +47,7 @@ def check_changes(changes: Sequence[FileChange], limits: PatchLimits) -> None:
     for change in changes:
         _check_mode(change)
         _check_content(change)
+        _check_secrets(change, limits.secrets)
     lines = sum(change.added + change.removed for change in changes)
     if lines > limits.max_lines:
         raise Refused(f"it changes {lines} lines: more than MAX_CHANGED_LINES ({limits.max_lines})")
@@ -89,6 +91,18 @@ def _check_content(change: FileChange) -> None:
         raise Refused(f"{show(change.path)} would no longer be valid UTF-8")
     if _turns(change.new) and not _turns(old):
         raise Refused(f"{show(change.path)} would hold characters that turn the direction of text and hide code")
+
+
+def _check_secrets(change: FileChange, secrets: Sequence[str]) -> None:
+    """An analyst may have read the value somewhere; the fix is pushed."""
+    new, old = change.new or b"", change.old or b""
+    if any(_count(secret, new) > _count(secret, old) for secret in secrets if len(secret) >= _SHORTEST_SECRET):
+        raise Refused(f"{show(change.path)} would hold the value of a secret setting")
+
+
+def _count(secret: str, content: bytes) -> int:
+    """As a word of its own: a password may be part of an ordinary name."""
+    return len(re.findall(rb"(?<!\w)" + re.escape(secret.encode(errors="replace")) + rb"(?!\w)", content))
 
 
 def is_utf8(content: bytes) -> bool:

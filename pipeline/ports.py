@@ -102,6 +102,7 @@ class PatchLimits:
     denied: tuple[str, ...] = ()
     max_files: int = 10
     max_lines: int = 400
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no file may gain
 
 
 @dataclass(frozen=True)

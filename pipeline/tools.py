@@ -40,6 +40,7 @@ class Tools:
     redact: Callable[[str], str]
     degraded: dict[str, str] = field(default_factory=dict)  # what does not work -> a sentence; shown by /status
     prepared: threading.Event = field(default_factory=threading.Event)  # our clone can be used
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no fix may hold
     wishing: threading.Lock = field(default_factory=threading.Lock)  # one writer of desired.json at a time
 
     def now(self) -> datetime:
@@ -50,7 +51,9 @@ class Tools:
 
     def limits(self) -> PatchLimits:
         realm = self.realm
-        return PatchLimits(realm.allowed_paths, realm.denied_paths, realm.max_files, realm.max_changed_lines)
+        return PatchLimits(
+            realm.allowed_paths, realm.denied_paths, realm.max_files, realm.max_changed_lines, self.secrets
+        )
 
     def record_child(self) -> OnStarted:
         """Writes a child down before it is waited for."""

@@ -154,7 +154,8 @@ class FileAnalyst(Analyst):
         finally:
             child.end_tree()
             _trim(output)
-        return f"ANALYST_COMMAND ended with {status}; its output is in {output}" if status else None
+        place = output.relative_to(self._state_dir).as_posix()
+        return f"ANALYST_COMMAND ended with {status}; its output is in {place} of the state folder" if status else None
 
     def _take_response(self, request_id: str, raw: bytes) -> AnalystFailed | None:
         name = f"response_{request_id}.json"

@@ -73,6 +73,8 @@ class Scratch:
 
     def diff(self, commit: str) -> str:
         """What the work tree has that the commit has not, new files included; empty = nothing. Raises ScratchFailed."""
+        if not self.worktree.is_dir():
+            raise ScratchFailed("the tree it was given is gone: it removed it")
         own = Path(tempfile.mkdtemp(prefix="index-", dir=self.folder))
         self._git(own, "init", "--quiet", "--template=", ".")
         (own / _ALTERNATES).parent.mkdir(parents=True, exist_ok=True)

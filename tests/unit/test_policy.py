@@ -188,6 +188,17 @@ def test_a_refused_change_is_told_in_a_sentence(changes: dict[str, object], reas
     assert why_not(**changes) == reason
 
 
+def test_invariant_12_a_file_may_keep_but_never_gain_the_value_of_a_secret_setting() -> None:
+    limits = PatchLimits(secrets=("hunter2", "abc"))
+    with pytest.raises(Refused) as refusal:
+        policy.check_changes([dataclasses.replace(CHANGE, new=b'Login("hunter2");\n')], limits)
+    assert str(refusal.value) == "`src/a.cpp` would hold the value of a secret setting"
+    assert "hunter2" not in repr(limits)
+    had_it = dataclasses.replace(CHANGE, old=b'x = "hunter2";', new=b'y = "hunter2";')
+    in_a_name = dataclasses.replace(CHANGE, new=b"hunter2000 abc")
+    policy.check_changes([had_it, in_a_name], limits)
+
+
 def test_a_patch_without_a_difference_is_refused() -> None:
     with pytest.raises(Refused, match="it changes nothing"):
         policy.check_changes([], PatchLimits())

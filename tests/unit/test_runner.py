@@ -59,6 +59,14 @@ async def test_a_crash_is_healed(world: World) -> None:
     assert world.source.remote["overnight-20261122"] == healed.commit
 
 
+async def test_invariant_12_a_secret_that_an_analyst_repeats_is_in_no_commit_and_no_post(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD, summary="The password is hunter2.")
+    commit = world.source.commits[world.get(run).commit or ""]
+    assert commit.message.startswith("fix(src): The password is ***\n")
+    assert "hunter2" not in repr([post.data for post in world.posts()])
+
+
 async def test_the_first_analysis_is_asked_for_once(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.crash("Map::Update")

@@ -1,0 +1,239 @@
+"""The two real ways in for a response: the queue's files and ANALYST_COMMAND, over a real source and a real database.
+
+Everything that a response could reach lies in one folder (the user's checkout and its remote, the state folder with
+our clone, the server's, a stranger's), so that one picture of it before and after a case tells of any stray byte.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+import psutil
+from checkouts import Picture, snapshot
+from hostile_patches import MAP, make_hostile_bed
+from world import OPERATOR, FakeCommit, World
+
+from bot.limits import fit
+from bot.posts import render_post
+from pipeline.adapters.analyst import FileAnalyst
+from pipeline.adapters.response_queue import QUIET
+from pipeline.model import Approval, Patch, Post, PostKind, Run, RunState
+
+SECRET = "hunter2"  # the redactor of the world knows it
+COMMAND_TIMEOUT = 20.0  # seconds
+BENCH = "state/source/.git/scratch"  # where a change that may be made is worked out, until the next one is
+LATER = timedelta(days=100)  # when every post is due
+
+
+class End(Enum):
+    """What becomes of a response; whichever it is, nothing is written and nothing is run."""
+
+    REJECTED = auto()  # it is none: its file lies in rejected/, the request stays open
+    REFUSED = auto()  # its change may not be made: a person's turn, with the reason
+    PROSE = auto()  # it has no change: something to read
+    OPEN = auto()  # nobody has answered yet: what lies there is left alone, or the command left nothing
+    ASKED = auto()  # its change is harmless, and whatever it says is plain data: a person is asked for approval
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What can be seen of a case afterwards. `strays` = paths of what is not as it was."""
+
+    end: End | None
+    reason: str
+    strays: list[str]
+    posts: list[Post]
+
+
+class HostileWorld:
+    """`command`: responses come from a program that is run, and not as files. Shared by cases: none may change it."""
+
+    def __init__(self, folder: Path, *, command: bool = False) -> None:
+        self.root = folder / "realm"
+        self.bed = make_hostile_bed(self.root)
+        self.queue = self.bed.state / "queue"
+        self._lay_out()
+        self.world = World(folder, {
+            "approval": Approval.PATCH, "state_dir": self.bed.state, "source_dir": self.bed.checkout.folder,
+            "analyst_nightly_limit": 100_000,
+        })  # fmt: skip
+        self.world.keeper.revision = self.bed.base[:12]
+        self.world.source.commits = _Anything()
+        self._script = folder / "agent.py"
+        argv = [sys.executable, "-I", "-S", str(self._script), "{request}", "{response}", "{worktree}"]
+        analyst = FileAnalyst(
+            self.queue, self.world.clock, state_dir=self.bed.state, clone=self.bed.clone,
+            command=argv if command else None, timeout=COMMAND_TIMEOUT,
+        )  # fmt: skip
+        analyst.create()
+        self.world.tools = dataclasses.replace(
+            self.world.tools, source=self.bed.source, analyst=analyst, secrets=(SECRET,)
+        )
+        self.world.restart()
+
+    def _lay_out(self) -> None:
+        """Where a stray byte could go."""
+        for name in ("state/scratch", "state/logs/analyst", "server", "stranger/.git/hooks", "user/build"):
+            (self.root / name).mkdir(parents=True)
+        for name in ("outside.txt", "stranger/precious.txt", "server/worldserver", "user/secret.env"):
+            (self.root / name).write_text(f"mine; {SECRET}\n", encoding="utf-8")
+        (self.root / "user" / MAP).write_text("// what its owner works on tonight\n", encoding="utf-8")
+
+    async def start(self) -> HostileWorld:
+        self._script.write_text("", encoding="utf-8")
+        await self.world.start()
+        return self
+
+    # --- the two ways in ---------------------------------------------------------------------------------------------
+
+    async def crash(self, name: str) -> Run:
+        """A request lies there; the bot was started anew before."""
+        self.world.restart()
+        return await self.world.crash(f"Case::{name}")
+
+    async def put(self, name: str, drop: Callable[[Path, str], None], also: Collection[str] = ()) -> Outcome:
+        """`drop` gets the folder of responses and the id, and does what it likes; `also` = files of the queue that it
+        may leave there or that are filed away."""
+        run = await self.crash(name)
+        before = self.picture()
+        drop(self.queue / "responses", run.request_id or "")
+        return await self._judge(run, before, also)
+
+    async def put_raw(self, name: str, raw: Callable[[str], bytes]) -> Outcome:
+        def drop(folder: Path, request: str) -> None:
+            (folder / f".{request}.tmp").write_bytes(raw(request))
+            (folder / f".{request}.tmp").rename(folder / f"response_{request}.json")
+
+        return await self.put(name, drop)
+
+    async def command(self, name: str, script: str) -> Outcome:
+        """`script` sees request, response, worktree, root and the id. Nothing that it started is left."""
+        self.write_script(script)
+        before = self.picture()
+        run = await self.crash(name)
+        outcome = await self._judge(run, before)
+        left = [each for each in psutil.process_iter(["cmdline"]) if self._is_ours(each)]
+        assert left == [], "a program outlived the command"
+        return outcome
+
+    def write_script(self, script: str) -> None:
+        prelude = (
+            "import json, os, subprocess, sys, time\n"
+            "request, response, worktree = sys.argv[1:4]\n"
+            f"root = {str(self.root)!r}\n"
+            "id = json.load(open(request, encoding='utf-8'))['request_id']\n"
+        )
+        self._script.write_text(prelude + script, encoding="utf-8")
+
+    async def command_raw(self, name: str, raw: Callable[[str], bytes]) -> Outcome:
+        payload = self._script.with_name("payload")
+        payload.write_bytes(raw("{ID}"))
+        script = f"raw = open({str(payload)!r}, 'rb').read().replace(b'{{ID}}', id.encode())\n"
+        return await self.command(name, f"{script}open(response, 'wb').write(raw)")
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        return any(str(self.root) in part or str(self._script) in part for part in process.info["cmdline"] or ())
+
+    # --- what is seen ------------------------------------------------------------------------------------------------
+
+    def picture(self) -> Picture:
+        """All there is; of what is the user's also when it was changed."""
+        user = self.bed.checkout.folder
+        mine = {f"{user.name}/{path}": each for path, each in snapshot(user).items()}
+        return snapshot(self.root, times=False) | mine
+
+    async def _judge(self, run: Run, before: Picture, also: Collection[str] = ()) -> Outcome:
+        await self.world.settle()
+        await self.world.pass_time(seconds=QUIET)
+        await self.world.runner.close()
+        after = self.picture()
+        changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+        found = self.world.get(run)
+        may_stand = found.state is RunState.AWAITING_APPROVAL
+        changed -= {f"state/queue/{path}" for path in also}
+        changed -= {path for path in changed if path.startswith(BENCH) and (may_stand or path not in after)}
+        strays = sorted(path for path in changed if not self._is_a_mark(path, run.request_id or ""))
+        posts = self._deliver()
+        rejected = [each for each in posts if each.kind is PostKind.REJECTED_RESPONSE]
+        reasons = [str(each["reason"]) for post in rejected for each in post.data["refused"]]
+        reason = "; ".join([*reasons, found.reason or ""])
+        assert self.world.builder.built == [], "something was built"
+        outcome = Outcome(self._find_end(found, bool(rejected)), reason, strays, posts)
+        await self._forget(run)
+        return outcome
+
+    async def _forget(self, run: Run) -> None:
+        """Its run is over and its marks are gone: thousands of cases would be slow."""
+        await self.world.orders.reject(run.id, OPERATOR, "over")
+        for path in self.bed.state.rglob(f"*{run.request_id}*"):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        self._deliver()
+
+    def _is_a_mark(self, path: str, request: str) -> bool:
+        """What is meant to be left of a response: the request, the response where it was filed away, a log."""
+        marks = (f"queue/requests/request_{request}.json", f"queue/completed/response_{request}.json",
+                 f"queue/rejected/response_{request}.json", f"logs/analyst/{request}.log")  # fmt: skip
+        return path in tuple(f"state/{mark}" for mark in marks)
+
+    def _find_end(self, run: Run, was_rejected: bool) -> End | None:
+        match run.state:
+            case RunState.ANALYZING:
+                named = self.queue / "rejected" / f"response_{run.request_id}.json"
+                return End.REJECTED if was_rejected or named.exists() else End.OPEN
+            case RunState.PROPOSED:
+                return End.REFUSED if run.patch is not None else End.PROSE
+            case RunState.AWAITING_APPROVAL:
+                return End.ASKED
+            case _:
+                return None
+
+    def _deliver(self) -> list[Post]:
+        """What the channel would read: it can be rendered, fits, and tells no secret."""
+        for card in self.world.store.list_dirty_cards():
+            self.world.store.card_delivered(card.card, card.wanted, "1", "1")
+        posts = self.world.store.list_pending_posts(self.world.clock.now() + LATER)
+        for post in posts:
+            shown = fit(render_post(post, "Realm"))
+            assert SECRET not in repr(shown), shown
+            self.world.store.post_delivered(post.id, str(post.id))
+        return posts
+
+
+class _Anything(dict[str, FakeCommit]):
+    """The fake builder's idea of the source: whatever is asked for is there and builds."""
+
+    def __missing__(self, commit: str) -> FakeCommit:
+        return FakeCommit(commit, None, {}, "")
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+
+
+def of_patch(patch: Patch) -> dict[str, Any]:
+    """A response that carries this patch, in the shape that it has."""
+    if patch.diff is not None:
+        return {"patch": patch.diff}
+    if patch.edits and patch.edits[0].candidates:
+        return of_candidates(patch)
+    if patch.edits:
+        return {"edits": [{"path": each.path, "search": each.search, "replace": each.replace} for each in patch.edits]}
+    files = [{"path": each.path, "new_code": each.content, "base_sha256": each.base_sha256} for each in patch.files]
+    return {"fix": {"files_modified": files}}
+
+
+def of_candidates(patch: Patch) -> dict[str, Any]:
+    [edit] = patch.edits
+    changes = {"before": edit.search, "after": edit.replace}
+    return {"fix": {"files_modified": [{"path": path} for path in edit.candidates], "code_changes": changes}}
+
+
+def as_raw(plain: dict[str, Any]) -> Callable[[str], bytes]:
+    """As an analyst would write it."""
+    return lambda request: json.dumps({"request_id": request, **plain}).encode()
