@@ -1,0 +1,13 @@
+"""The page of faults is what the tests have."""
+
+import faults
+
+
+def test_the_page_of_faults_is_not_stale() -> None:
+    told = faults.PAGE.read_text(encoding="utf-8")
+    assert told == faults.write_page(), "write it anew: PYTHONPATH=.:tests python tests/faults.py"
+
+
+def test_every_fault_has_a_test_and_every_test_its_fault() -> None:
+    tested = {number for _, name in faults.list_tests() for number in faults.list_ids(name)}
+    assert tested == faults.FAULTS.keys()
