@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bot.settings import NAMES, Settings
+from pipeline.keeper.foreign import SHELLS
 from pipeline.keeper.protocol import ReadyRule, RestartLimits
 from pipeline.model import Realm
 
+_FIRST_LINE = 256  # bytes
+_SCRIPTS = (".sh", ".bat", ".cmd", ".ps1")
 PORT_ALONE = "none"  # as SERVER_READY_PATTERN: the server says nothing, its port is enough
 
 
@@ -53,11 +56,45 @@ def program(settings: Settings) -> Path:
     return inside if inside.is_file() else named
 
 
+def find_script(settings: Settings) -> Path | None:
+    """The script that SERVER_COMMAND starts, by itself or through a shell. None: it starts a program."""
+    first = program(settings)
+    if _is_shell(first):
+        words = (word for word in settings.server_command[1:] if not word.startswith(("-", "/c", "/C")))
+        named = next((settings.server_dir.resolve() / word for word in words), None)
+        return named if named is not None and named.is_file() else None
+    if first.suffix.lower() in _SCRIPTS:
+        return first if first.is_file() else None
+    return first if _begins_as_script(first) else None
+
+
+def _is_shell(path: Path) -> bool:
+    return path.name.lower() in SHELLS
+
+
+def _begins_as_script(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_FIRST_LINE).decode(errors="replace")
+    except OSError:
+        return False
+    return line.startswith("#!") and any(word.rpartition("/")[2] in SHELLS for word in line[2:].split())
+
+
 def program_below_server(settings: Settings) -> str:
-    """Where a new executable goes, relative to SERVER_DIR."""
+    """Where a new executable goes, relative to SERVER_DIR: never over a script that starts it."""
     path = program(settings)
     folder = settings.server_dir.resolve()
+    script = find_script(settings)
+    if script is not None or _is_shell(path):
+        beside = script.parent if script is not None and script.parent.is_relative_to(folder) else folder
+        path = _find_target(beside, settings.build_target)
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
+
+
+def _find_target(folder: Path, target: str) -> Path:
+    names = (target, f"{target}.exe")
+    return next((folder / name for name in names if (folder / name).is_file()), folder / target)
 
 
 def ready_rule(settings: Settings) -> ReadyRule:

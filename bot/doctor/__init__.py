@@ -13,7 +13,19 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from bot.doctor import analysts, builds, channel, configuration, database, folders, machine, ports, servers, sources
+from bot.doctor import (
+    analysts,
+    builds,
+    channel,
+    configuration,
+    database,
+    folders,
+    machine,
+    ports,
+    scripts,
+    servers,
+    sources,
+)
 from bot.doctor.finding import Finding, Level, fail
 from bot.settings import Settings
 from pipeline.redact import Redactor
@@ -27,8 +39,10 @@ CHECKS: tuple[Check, ...] = (
     folders.check_state,
     folders.check_server_dir,
     folders.check_disk,
+    folders.check_room,
     database.check_database,
     servers.check_program,
+    scripts.check_script,
     servers.check_logs,
     servers.check_revision,
     configuration.check_configuration,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from bot.doctor.finding import Finding, fail, ok
 from bot.settings import Settings
 from pipeline.adapters import toolchain
-from pipeline.adapters.builder_like import CACHE
+from pipeline.adapters.builder_like import CACHE, parse_cache
 from pipeline.errors import ToolMissing
 
 SECONDS = 20
 
 
 def check_tools(settings: Settings) -> Iterator[Finding]:
+    like = settings.build_like
+    if like is not None and (like / CACHE).is_file():
+        yield from check_likeness(like / CACHE, chosen_generator(settings.build_configure_args))
+        return
     try:
         tools = toolchain.find(settings.state_dir, has_compiler=settings.build_like is not None)
     except ToolMissing as fault:
@@ -23,8 +28,35 @@ def check_tools(settings: Settings) -> Iterator[Finding]:
         yield fail("compiler", what, cure)
         return
     yield ok("cmake", read_version(tools.cmake))
-    yield ok("generator", str(tools.make_program or tools.generator or "cmake's own choice (Visual Studio)"))
+    chosen = chosen_generator(settings.build_configure_args)
+    found = str(tools.make_program or tools.generator or "cmake's own choice (Visual Studio)")
+    yield ok("generator", f"{chosen}, as BUILD_CONFIGURE_ARGS says" if chosen else found)
     yield ok("compiler", ", ".join(tools.compilers.values()) or "the system's own, found by cmake")
+
+
+def check_likeness(cache: Path, chosen: str | None) -> Iterator[Finding]:
+    """What BUILD_LIKE was configured with is what a build takes, whatever else this machine has."""
+    try:
+        yield ok("cmake", read_version(toolchain.require_cmake(toolchain.find_tool)))
+    except ToolMissing as fault:
+        what, _, cure = str(fault).partition(": ")
+        yield fail("cmake", what, cure)
+    entries = dict(parse_cache(cache.read_text(encoding="utf-8", errors="replace")))
+    known = {name: entry.value for name, entry in entries.items() if entry.value}
+    generator = f"{chosen}, as BUILD_CONFIGURE_ARGS says" if chosen else known.get("CMAKE_GENERATOR")
+    yield ok("generator", generator or "cmake's own choice")
+    compiler = known.get("CMAKE_CXX_COMPILER")
+    if compiler is not None and Path(compiler).is_absolute() and not Path(compiler).exists():
+        yield fail("compiler", f"{compiler}, which BUILD_LIKE was built with, is gone", "configure that folder anew")
+    else:
+        yield ok("compiler", compiler or "the generator's own")
+
+
+def chosen_generator(arguments: Sequence[str]) -> str | None:
+    """The generator that BUILD_CONFIGURE_ARGS names (`-G Ninja`, `-GNinja`), which overrules everything."""
+    apart = [after for word, after in pairwise(arguments) if word == "-G"]
+    joined = [word.removeprefix("-G") for word in arguments if word.startswith("-G") and word != "-G"]
+    return next(iter((*apart, *joined)), None)
 
 
 def read_version(program: Path) -> str:

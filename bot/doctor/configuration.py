@@ -75,6 +75,14 @@ def check_configuration(settings: Settings) -> Iterator[Finding]:
     yield from found or [ok("worldserver.conf", f"{file} has no trap that we know of")]
 
 
+def logs_folder(settings: Settings) -> Path:
+    """Where the server writes its logs, by its own configuration."""
+    file = find_file(settings)
+    values = parse(file.read_text(encoding="utf-8", errors="replace")) if file is not None else {}
+    named = Configuration(values, settings.server_env).get("LogsDir", "").strip()
+    return (settings.server_dir / named).resolve()
+
+
 def examine(configuration: Configuration, settings: Settings, platform: str = sys.platform) -> Iterator[Finding]:
     yield from _examine_input(configuration, platform)
     yield from _examine_port(configuration, settings)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
+from pipeline.adapters.archive import list_symbols
+from pipeline.adapters.builder import BUILD
+from pipeline.adapters.builder_like import CACHE
+from pipeline.keeper.protocol import BUILDS
+
+_MOST_FOLDERS = 50_000
 
 
 def check_state(settings: Settings) -> Iterator[Finding]:
@@ -65,6 +74,57 @@ def check_disk(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield ok("disk", f"{size(free)} free for {name}")
+
+
+def check_room(settings: Settings) -> Iterator[Finding]:
+    """Whether a build and the archive of builds will fit, as far as their sizes are known."""
+    build = settings.build_dir or settings.state_dir / BUILD
+    like = settings.build_like
+    compiled = 0 if like is None or (build / CACHE).is_file() else measure(like)
+    target = settings.server_dir.resolve() / realm.program_below_server(settings)
+    kept = settings.state_dir / BUILDS
+    missing = max(0, settings.keep_builds + 1 - sum(1 for each in kept.glob("*/manifest.json")))
+    one = sum(each.stat().st_size for each in (target, *list_symbols(target)) if each.is_file())
+    yield judge_room(
+        Room(nearest(build), compiled, shutil.disk_usage(nearest(build)).free),
+        Room(nearest(kept), missing * one, shutil.disk_usage(nearest(kept)).free),
+        same_disk=nearest(build).stat().st_dev == nearest(kept).stat().st_dev,
+    )
+
+
+@dataclass(frozen=True)
+class Room:
+    place: Path
+    needed: int  # bytes that will be written there
+    free: int  # bytes
+
+
+def judge_room(build: Room, archive: Room, *, same_disk: bool) -> Finding:
+    needs = f"a build takes about {size(build.needed)}, the builds that are kept {size(archive.needed)}"
+    if same_disk:
+        both = Room(build.place, build.needed + archive.needed, build.free)
+        short = [both] if both.needed > both.free else []
+    else:
+        short = [each for each in (build, archive) if each.needed > each.free]
+    if not short:
+        return ok("room", f"{needs}: there is room")
+    return warn(
+        "room",
+        f"{needs}, and {size(short[0].free)} are free in {short[0].place}",
+        "free some space, move BUILD_DIR or STATE_DIR to a larger disk, or lower KEEP_BUILDS",
+    )
+
+
+def measure(folder: Path) -> int:
+    """Bytes of all files below a folder; at most so many are looked at."""
+    total = 0
+    for count, (parent, _, names) in enumerate(os.walk(folder)):
+        if count > _MOST_FOLDERS:
+            break
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(Path(parent) / name).st_size
+    return total
 
 
 def nearest(path: Path) -> Path:

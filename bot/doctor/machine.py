@@ -8,11 +8,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import psutil
+
 from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
 from pipeline.adapters.toolchain import find_tool
 from pipeline.keeper import foreign
+from pipeline.keeper.protocol import SERVER_MARK
 
 UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("~/.config/systemd/user"))
 PM2_DUMP = Path("~/.pm2/dump.pm2")
@@ -34,13 +37,24 @@ def list_live(settings: Settings) -> Iterator[Finding]:
     own = foreign.read_cgroup("self")
     folder = settings.server_dir.resolve()
     for each in foreign.find_servers(folder, realm.program(settings), settings.server_command):
-        supervisor = foreign.find_supervisor(each, own)
-        if supervisor is not None:
-            yield fail(
-                "supervisors", f"the server (process {each.who.pid}) is looked after by {supervisor.name}", _CURE
-            )
-        else:
-            yield ok("supervisors", f"the server runs (process {each.who.pid}); it will be adopted as it is")
+        yield judge_live(each, own, psutil.Process().username())
+
+
+def judge_live(found: foreign.Found, own_cgroup: str, user: str) -> Finding:
+    """What `run` does with a server that it finds: the keeper decides by the same."""
+    server = f"the server runs (process {found.who.pid})"
+    supervisor = foreign.find_supervisor(found, own_cgroup)
+    if supervisor is not None:
+        return fail("supervisors", f"the server (process {found.who.pid}) is looked after by {supervisor.name}", _CURE)
+    if SERVER_MARK in found.environment:
+        return ok("supervisors", f"{server}, and the keeper that started it is ours")
+    if found.user != user:
+        return fail(
+            "supervisors",
+            f"{server} as another user, {found.user}: it can be neither stopped nor replaced",
+            f"run the bot as {found.user}, or stop that server",
+        )
+    return ok("supervisors", f"{server}, started by hand: `run` looks after it as it is")
 
 
 def list_units(settings: Settings, folders: Iterable[Path] = UNIT_FOLDERS) -> Iterator[Finding]:
@@ -97,15 +111,22 @@ def judge_cores(pattern: str, hard_limit: int, server_dir: Path) -> Iterator[Fin
             "raise it: LimitCORE=infinity in the unit, or `* hard core unlimited` in /etc/security/limits.conf",
         )
     elif pattern.startswith("|"):
-        yield warn(
-            "cores",
-            f"go to another program ({pattern[1:].split()[0]}), not to a file that we could read",
-            "sysctl -w kernel.core_pattern=core.%p, and the same in /etc/sysctl.d/",
-        )
+        program = pattern[1:].split()[0] if pattern[1:].split() else "|"
+        yield warn("cores", f"go to another program ({program}), not to a file that we could read", cure_pipe(program))
     elif not pattern:
         yield warn("cores", "have no name (kernel.core_pattern is empty)", "sysctl -w kernel.core_pattern=core.%p")
     else:
         yield _judge_folder(pattern, (server_dir / pattern).parent)
+
+
+def cure_pipe(program: str) -> str:
+    """Each distribution sets the pattern again at the next boot, in its own place."""
+    name = program.rpartition("/")[2]
+    first = "sudo systemctl disable --now apport, then " if name == "apport" else ""
+    return (
+        f"{first}sudo sysctl -w kernel.core_pattern=core.%p, and for the next boot the line "
+        "kernel.core_pattern=core.%p in /etc/sysctl.d/99-cores.conf"
+    )
 
 
 def _judge_folder(pattern: str, folder: Path) -> Finding:

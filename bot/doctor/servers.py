@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bot import realm
+from bot.doctor.configuration import logs_folder
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.doctor.ports import is_open
 from bot.settings import Settings
 from pipeline.adapters.console import ServerConsole, parse_console
+from pipeline.adapters.git import CLONE
 from pipeline.adapters.git_process import GitProgram
 from pipeline.errors import ConsoleUnavailable, PipelineError
 from pipeline.keeper.protocol import ReadyRule
@@ -19,6 +21,7 @@ from pipeline.keeper.protocol import ReadyRule
 SECONDS = 5.0
 _MOST_LOG = 64 << 20  # bytes of a log that are read, from its beginning
 _LONGEST_LINE = 64 << 10  # bytes
+_SHOWN = 3
 
 
 def check_program(settings: Settings) -> Iterator[Finding]:
@@ -40,11 +43,7 @@ def check_logs(settings: Settings) -> Iterator[Finding]:
     logs = realm.below(settings.server_dir, settings.server_logs)
     there = [each for each in logs if each.is_file()]
     if not there:
-        yield warn(
-            "SERVER_LOGS",
-            f"none of {', '.join(map(str, settings.server_logs))} is there yet",
-            "start the server once; if it has run already, name its logs (LogsDir in worldserver.conf)",
-        )
+        yield judge_missing_logs(settings.server_logs, list_other_logs(settings))
         return
     yield ok("SERVER_LOGS", ", ".join(map(str, there)))
     pattern = re.compile(settings.server_ready_pattern.encode())
@@ -60,15 +59,34 @@ def check_logs(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def judge_missing_logs(named: Iterable[Path], others: Sequence[Path]) -> Finding:
+    """No log at all is a server that has not run yet; other logs are a setting that names the wrong ones."""
+    names = ", ".join(map(str, named))
+    if not others:
+        return ok("SERVER_LOGS", f"{names}: not there before the server's first start")
+    shown = ", ".join(map(str, others[:_SHOWN]))
+    return warn(
+        "SERVER_LOGS", f"none of {names} is there, but {shown}", "name in SERVER_LOGS the log that says it is ready"
+    )
+
+
+def list_other_logs(settings: Settings) -> list[Path]:
+    """Logs of any name in SERVER_DIR and in the server's own LogsDir."""
+    folders = {settings.server_dir.resolve(), logs_folder(settings)}
+    return sorted(log for folder in folders for log in folder.glob("*.log") if log.is_file())
+
+
 def check_revision(settings: Settings) -> Iterator[Finding]:
     """Whether the base of the first fix is known."""
     if settings.server_commit is not None:
         yield _check_commit(settings, "SERVER_COMMIT", settings.server_commit)
         return
     rule = re.compile(ReadyRule().revision.encode())
-    logs = realm.below(settings.server_dir, settings.server_logs)
-    found = next((hit for log in logs if log.is_file() for line in read_lines(log) if (hit := rule.search(line))), None)
-    if found is None:
+    logs = [log for log in realm.below(settings.server_dir, settings.server_logs) if log.is_file()]
+    found = next((hit for log in logs for line in read_lines(log) if (hit := rule.search(line))), None)
+    if found is None and not logs:
+        yield ok("SERVER_COMMIT", "is read from the log once the server has started")
+    elif found is None:
         yield warn(
             "SERVER_COMMIT",
             "the logs do not say what commit the server was built from",
@@ -85,23 +103,23 @@ def check_revision(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_commit(settings: Settings, name: str, commit: str) -> Finding:
+    """In the checkout, or in our clone: what runs may be a fix of ours, which the checkout never gets."""
     cure = "fetch it into SOURCE_DIR, or name in SERVER_COMMIT the commit that the server was built from"
+    git = GitProgram(settings.state_dir)
     try:
-        seen = GitProgram(settings.state_dir).run(
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            "--end-of-options",
-            f"{commit}^{{commit}}",
-            cwd=settings.source_dir,
-            accept=(0, 1, 128),
-            timeout=SECONDS,
-        )
+        if _has_commit(git, settings.source_dir, commit):
+            return ok(name, f"{commit} is in SOURCE_DIR")
+        clone = settings.state_dir / CLONE
+        if (clone / ".git").is_dir() and _has_commit(git, clone, commit):
+            return ok(name, f"{commit} is in the bot's own clone")
     except PipelineError as fault:
         return warn(name, f"{commit} could not be looked up ({fault})", cure)
-    if seen.status:
-        return warn(name, f"{commit} is no commit of SOURCE_DIR", cure)
-    return ok(name, f"{commit} is in SOURCE_DIR")
+    return warn(name, f"{commit} is no commit of SOURCE_DIR", cure)
+
+
+def _has_commit(git: GitProgram, folder: Path, commit: str) -> bool:
+    words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+    return git.run(*words, cwd=folder, accept=(0, 1, 128), timeout=SECONDS).status == 0
 
 
 def read_lines(log: Path) -> Iterator[bytes]:

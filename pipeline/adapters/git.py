@@ -29,6 +29,7 @@ from pipeline.ports import Diverged, PatchLimits, Pushed, Review
 
 __all__ = ["GitSource"]
 
+CLONE = "source"  # in the state folder
 _NOREPLY = "noreply@spirit-healer.invalid"
 _ASK_AGAIN = 60.0  # seconds between two questions to the remote for one revision
 
@@ -63,7 +64,7 @@ class GitSource:
         """base_branch None = the branch that is checked out in source_dir; author `Name` or `Name <mail>`;
         push_backoff and network_timeout in seconds."""
         program = GitProgram(state_dir)
-        self._repository = Repository(program, (state_dir / "source").resolve())
+        self._repository = Repository(program, (state_dir / CLONE).resolve())
         self._checkout = Checkout(program, source_dir.resolve())
         self._remote = Remote(self._repository, remote_name, base_branch, push_attempts, push_backoff, network_timeout)
         self._review = review

@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 import pytest
 
-from bot import doctor
+from bot import doctor, realm
 from bot.doctor import Finding, Level
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
+from pipeline.adapters.git import CLONE
 
 SECONDS = 30
 SOAP_ANSWER = (
@@ -43,7 +44,7 @@ class Place:
         self.source, self.remote, self.server = folder / "source", folder / "remote.git", folder / "server"
         self.state = folder / "state"
         self.server.mkdir()
-        (self.server / "worldserver").write_text("#!/bin/sh\n", encoding="utf-8")
+        (self.server / "worldserver").write_bytes(b"\x7fELF, as far as anybody looks\n")
         (self.server / "worldserver").chmod(0o755)
         git(folder, "init", "-q", "--bare", "-b", "main", str(self.remote))
         git(folder, "init", "-q", "-b", "main", str(self.source))
@@ -191,8 +192,58 @@ def test_a_ready_pattern_is_tried_on_the_log_as_it_is(place: Place) -> None:
     assert place.levels("SERVER_READY_PATTERN", server_ready_pattern="^World initialized") == [Level.OK]
 
 
-def test_logs_that_are_not_there_are_said(place: Place) -> None:
-    assert place.levels("SERVER_LOGS") == [Level.WARN]
+def test_a_server_that_never_started_has_no_logs_and_that_is_no_fault(place: Place) -> None:
+    assert place.levels("SERVER_LOGS") == [Level.OK]
+    assert [each.what for each in place.ask("SERVER_COMMIT")] == ["is read from the log once the server has started"]
+
+
+def test_logs_of_other_names_are_said(place: Place) -> None:
+    (place.server / "logs").mkdir()
+    (place.server / "worldserver.conf").write_text('LogsDir = "logs"\n', encoding="utf-8")
+    (place.server / "logs" / "world.log").touch()
+    named, _ = place.ask("SERVER_LOGS")  # the other one is that none lies in LogsDir
+    assert named.level is Level.WARN and named.what.endswith("logs/world.log")
+
+
+def test_a_fix_of_ours_that_runs_is_known_by_our_clone(place: Place, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(place.source), str(place.state / CLONE))
+    git(place.state / CLONE, "commit", "-q", "--allow-empty", "-m", "a fix of the night")
+    ours = git(place.state / CLONE, "rev-parse", "--short=12", "HEAD")
+    place.log(f"TrinityCore rev. {ours} 2026-01-31\n")
+    (found,) = place.ask("revision")
+    assert found.level is Level.OK and found.what == f"{ours} is in the bot's own clone"
+
+
+def test_a_script_that_starts_the_server_is_said_and_never_replaced_by_a_build(place: Place) -> None:
+    (place.server / "start.sh").write_text("#!/bin/sh\n./worldserver -c realm.conf\n", encoding="utf-8")
+    (place.server / "start.sh").chmod(0o755)
+    for command in (("./start.sh",), ("sh", "start.sh")):
+        assert realm.program_below_server(place.settings(server_command=command)) == "worldserver"
+        assert place.levels("SERVER_COMMAND", server_command=command) == [Level.OK, Level.WARN, Level.OK]
+    (place.server / "worldserver").unlink()
+    assert place.levels("SERVER_COMMAND", server_command=("./start.sh",)) == [Level.OK, Level.WARN, Level.FAIL]
+    (place.server / "start.sh").rename(place.server / "worldserver")
+    found = place.ask("SERVER_COMMAND")
+    assert found[-1].level is Level.FAIL and "would replace it" in found[-1].what
+
+
+def test_a_shells_own_words_start_the_target_of_the_build(place: Place) -> None:
+    command = ("sh", "-c", "cd /; exec ./worldserver")
+    assert realm.program_below_server(place.settings(server_command=command)) == "worldserver"
+
+
+def test_a_build_like_another_has_that_ones_generator_and_compiler(place: Place, tmp_path: Path) -> None:
+    like = tmp_path / "build"
+    like.mkdir()
+    (like / "CMakeCache.txt").write_text(
+        f"CMAKE_GENERATOR:INTERNAL=Unix Makefiles\nCMAKE_CXX_COMPILER:FILEPATH={sys.executable}\n", encoding="utf-8"
+    )
+    assert [each.what for each in place.ask("generator", build_like=like)] == ["Unix Makefiles"]
+    assert [each.what for each in place.ask("compiler", build_like=like)] == [sys.executable]
+    chosen = {"build_like": like, "build_configure_args": ("-G", "Ninja Multi-Config")}
+    assert [each.what for each in place.ask("generator", **chosen)] == [
+        "Ninja Multi-Config, as BUILD_CONFIGURE_ARGS says"
+    ]
 
 
 class Soap(http.server.BaseHTTPRequestHandler):

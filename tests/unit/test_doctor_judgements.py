@@ -8,9 +8,12 @@ import discord
 import pytest
 
 from bot import doctor
-from bot.doctor import channel, configuration, machine
+from bot.doctor import channel, configuration, folders, machine, scripts
 from bot.doctor.finding import Finding, Level, fail, ok, warn
 from bot.settings import Settings
+from pipeline.keeper.foreign import Ancestor, Found
+from pipeline.keeper.memory import Who
+from pipeline.keeper.protocol import SERVER_MARK
 
 
 class Given(Settings):
@@ -171,10 +174,94 @@ def test_a_core_has_to_become_a_file(tmp_path: Path, pattern: str, hard_limit: i
     assert found.level is level
 
 
+@pytest.mark.parametrize(
+    ("pattern", "begins"),
+    [
+        ("|/usr/share/apport/apport -p%p", "sudo systemctl disable --now apport, then sudo sysctl"),
+        ("|/usr/lib/systemd/systemd-coredump %P", "sudo sysctl -w kernel.core_pattern=core.%p, and for the next boot"),
+        ("|", "sudo sysctl"),
+    ],
+)
+def test_cores_that_go_to_a_program_have_the_cure_of_that_program(tmp_path: Path, pattern: str, begins: str) -> None:
+    (found,) = machine.judge_cores(pattern, -1, tmp_path)
+    assert found.level is Level.WARN and found.cure.startswith(begins)
+
+
 def test_the_debugger_is_the_platforms_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(machine, "find_tool", lambda name: tmp_path / name if name in ("lldb-15", "lldb-19") else None)
     assert machine.judge_debugger("win32") == ok("lldb", str(tmp_path / "lldb-19"))
     assert machine.judge_debugger("linux").level is Level.WARN
+
+
+# --- scripts ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "platform", "level", "words"),
+    [
+        ("#!/bin/sh\n./worldserver -c realm.conf\n", "linux", Level.WARN, "without `exec`"),
+        ("#!/bin/sh\nexec >> out.log 2>&1\n./worldserver\n", "linux", Level.WARN, "without `exec`"),
+        ("#!/bin/sh\n# exec ./worldserver\n./worldserver\n", "linux", Level.WARN, "without `exec`"),
+        ("#!/bin/sh\nulimit -c unlimited\nexec ./worldserver\n", "linux", Level.OK, "becomes the server"),
+        ("#!/bin/sh\ncd /srv && exec ./worldserver\n", "linux", Level.OK, "becomes the server"),
+        ("#!/bin/bash\nwhile true; do\n  ./worldserver\ndone\n", "linux", Level.WARN, "has a loop"),
+        ("@echo off\r\nworldserver.exe\r\n", "win32", Level.WARN, "stands between"),
+    ],
+)
+def test_a_script_has_to_become_the_server(text: str, platform: str, level: Level, words: str) -> None:
+    found = scripts.judge_script("start.sh", text, platform)
+    assert found.level is level and words in found.what
+
+
+# --- room ------------------------------------------------------------------------------------------------------------
+
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("build", "archive", "same_disk", "level"),
+    [
+        ((20, 30), (5, 30), True, Level.OK),
+        ((20, 22), (5, 22), True, Level.WARN),
+        ((20, 22), (5, 22), False, Level.OK),
+        ((20, 90), (5, 2), False, Level.WARN),
+        ((0, 6), (5, 6), True, Level.OK),
+    ],
+)
+def test_a_build_and_those_that_are_kept_have_to_fit(
+    tmp_path: Path, build: tuple[int, int], archive: tuple[int, int], same_disk: bool, level: Level
+) -> None:
+    places = [folders.Room(tmp_path, needed * GIB, free * GIB) for needed, free in (build, archive)]
+    assert folders.judge_room(*places, same_disk=same_disk).level is level
+
+
+def test_the_room_that_is_short_is_told_with_sizes(tmp_path: Path) -> None:
+    rooms = folders.Room(tmp_path, 20 * GIB, 22 * GIB), folders.Room(tmp_path, 5 * GIB, 22 * GIB)
+    assert folders.judge_room(*rooms, same_disk=True) == warn(
+        "room",
+        f"a build takes about 20.0 GiB, the builds that are kept 5.0 GiB, and 22.0 GiB are free in {tmp_path}",
+        "free some space, move BUILD_DIR or STATE_DIR to a larger disk, or lower KEEP_BUILDS",
+    )
+
+
+# --- servers that live -----------------------------------------------------------------------------------------------
+
+SHELL = Ancestor(Who(7, 1.0), "bash", ("-bash",))
+LOOP = Ancestor(Who(7, 1.0), "bash", ("bash", "restarter.sh"))
+
+
+@pytest.mark.parametrize(
+    ("found", "level", "words"),
+    [
+        (Found(Who(9, 1.0), "me", True, {SERVER_MARK: "x.1"}), Level.OK, "the keeper that started it is ours"),
+        (Found(Who(9, 1.0), "me", True, ancestors=(SHELL,)), Level.OK, "started by hand"),
+        (Found(Who(9, 1.0), "me", True, ancestors=(LOOP,)), Level.FAIL, "looked after by a script"),
+        (Found(Who(9, 1.0), "root", True), Level.FAIL, "as another user, root"),
+    ],
+)
+def test_a_server_that_lives_is_judged_as_the_keeper_would(found: Found, level: Level, words: str) -> None:
+    judged = machine.judge_live(found, "", "me")
+    assert judged.level is level and words in judged.what
 
 
 # --- supervisors' files ----------------------------------------------------------------------------------------------
