@@ -72,6 +72,7 @@ def as_text(view: StatusView | None) -> str:
     server = f"{view.realm}: server {view.server or 'unknown: the keeper does not answer'}"
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
+        f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
         f"Tonight: {count(view.crashes_tonight, 'crash', 'crashes')}, {count(view.restarts_tonight, 'restart')}",

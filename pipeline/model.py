@@ -207,7 +207,7 @@ DEPLOY_LANE = (RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK)
 OVER = (RunState.SUCCEEDED, RunState.ROLLED_BACK, RunState.FAILED, RunState.CANCELLED)
 CLOSED = (*OVER, RunState.PROPOSED)  # nothing moves it but a person or a late answer
 
-# What may follow what; the runner refuses everything else. /retry leads back to ANALYZING or READY.
+# What may follow what; the runner refuses everything else. A retry leads back to ANALYZING or READY.
 TRANSITIONS: dict[RunState, tuple[RunState, ...]] = {
     RunState.ANALYZING: (RunState.READY, RunState.PROPOSED, RunState.FAILED, RunState.CANCELLED),
     RunState.PROPOSED: (RunState.READY, RunState.ANALYZING, RunState.CANCELLED),

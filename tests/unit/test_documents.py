@@ -1,5 +1,6 @@
 """What the pages say of commands, settings, states and files is what the code has."""
 
+import configparser
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +9,16 @@ from typing import Any, cast
 import click
 import discord
 import pytest
+from aiohttp import web
 from discord import app_commands
 
 import pipeline
 from bot.__main__ import main
 from bot.client import COMMANDS
 from bot.permissions import TABLE, Need
-from bot.settings import NAMES
+from bot.sandbox.doors import Doors
+from bot.sandbox.state import MessageState, Reply, SandboxState
+from bot.settings import NAMES, Settings, read_duration
 from pipeline.model import TRANSITIONS, RunState
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +99,63 @@ def test_required_options_stand_in_other_brackets_than_optional_ones() -> None:
             name, *words = span.removeprefix("/").split()
             required = {option.name for option in build_tree()[name].parameters if option.required}
             assert {word.strip("<>") for word in words if word.startswith("<")} == required, span
+
+
+A_COMMAND = re.compile(r"(?<![\w./~:>}])/([a-z][a-z-]+)(?![\w./}:-])")  # `/status`, and not a path or an address
+
+
+@EVERY_PAGE
+def test_every_command_that_a_page_names_is_there(page: Path) -> None:
+    prose = re.sub(r"^ *```(?:sh|ini|powershell|json)\n.*?^ *```", "", read(page), flags=re.DOTALL | re.MULTILINE)
+    assert set(A_COMMAND.findall(prose)) <= set(build_tree())
+
+
+def test_every_command_that_a_message_names_is_there() -> None:
+    for file in sorted((ROOT / "bot").glob("*.py")):
+        said = set(re.findall(r"`/([a-z][a-z-]+)(?![\w./-])", read(file)))
+        assert said <= set(build_tree()), f"{file.name} speaks of {said - set(build_tree())}"
+
+
+# --- the sandbox -----------------------------------------------------------------------------------------------------
+
+
+def test_the_calls_of_the_sandbox_are_those_of_its_page() -> None:
+    app = web.Application()
+    Doors(cast(Any, None), "token").add_to(app)
+    calls = {(each.method, each.resource.canonical) for each in app.router.routes() if each.resource is not None}
+    shown = re.findall(r"`(GET|POST) (/[^`]*)`", read(ROOT / "docs" / "sandbox.md"))
+    assert set(shown) == {each for each in calls if each[0] != "HEAD"}
+
+
+def test_a_message_of_the_sandbox_has_the_keys_of_its_page() -> None:
+    page = read(ROOT / "docs" / "sandbox.md")
+    for shape in (MessageState, SandboxState, Reply):
+        assert "{" + ", ".join(f'"{name}"' for name in shape.__annotations__) + "}" in page
+
+
+# --- running it ------------------------------------------------------------------------------------------------------
+
+
+def list_units() -> list[configparser.ConfigParser]:
+    units = []
+    for block in re.findall(r"```ini\n(.*?)```", read(ROOT / "docs" / "running.md"), flags=re.DOTALL):
+        parser = configparser.ConfigParser(interpolation=None)
+        parser.optionxform = str  # type: ignore[assignment]  # as configparser's own documentation does it
+        parser.read_string(block)
+        units.append(parser)
+    return units
+
+
+def test_the_units_start_commands_that_there_are_and_a_stop_reaches_only_its_process() -> None:
+    services = [unit["Service"] for unit in list_units()]
+    assert [each["ExecStart"].split()[1:] for each in services] == [["keeper"], ["run"]]
+    assert all(each["KillMode"] == "process" and each["OOMPolicy"] == "continue" for each in services)
+
+
+def test_the_keepers_unit_waits_longer_than_a_stop_may_take() -> None:
+    keeper, _ = list_units()
+    waits = read_duration(keeper["Service"]["TimeoutStopSec"].removesuffix("in"))
+    assert waits > Settings.model_fields["server_stop_timeout"].default
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from edge_fakes import COMMIT, NAME, NOW, REVERT, URL, make_card, make_run, make_status
 
-from bot import limits, messages
+from bot import limits, messages, report
 from bot.cards import Home, render_card, thread_name
 from bot.markup import block, code, duration, plain, prose, title
 from bot.messages import Phase
@@ -836,3 +836,10 @@ def test_every_state_of_a_run_has_words_in_a_status(state: RunState) -> None:
     embed = render_status(view).embed
     assert embed is not None
     assert "why" in embed.fields[1].value
+
+
+def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:
+    first, second, *_ = report.as_text(make_status()).splitlines()
+    assert first.endswith("(process 4711, 7d14957a32df0000)")
+    assert second == "Its keeper is process 4710"
+    assert "keeper is" not in report.as_text(make_status(keeper_pid=None))
