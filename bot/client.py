@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -19,9 +20,6 @@ from bot.outbox import Report
 from bot.permissions import Allowed, decide
 
 COMMANDS = (status, pause, resume, revert, restart_server)
-REFUSED_LOGIN = 4004  # the gateway's close code
-LONGEST_WAIT = 60.0  # seconds between tries while Discord is away
-REFUSED_WAIT = 300.0  # seconds: 10,000 refused requests in 10 min end in a ban
 NO_LIMIT_LONGER_THAN = 30.0  # seconds discord.py may sleep for a rate limit by itself
 
 _log = logging.getLogger(__name__)
@@ -70,6 +68,8 @@ class SpiritHealer(discord.Client):
         self._report = report
         self._on_open = on_open  # there is somebody to deliver to again
         self._guild = discord.Object(channel.guild)
+        self._greeted = asyncio.Event()  # set once the gateway has told of itself and the guild
+        self._heard = time.monotonic()  # when the gateway brought its last event
         for each in COMMANDS:
             each.register(self.tree, desk, self._guild)
 
@@ -81,11 +81,16 @@ class SpiritHealer(discord.Client):
             _log.error("the commands could not be registered: %s", fault)
             words = f"Commands could not be registered in server `{self._guild.id}`: is the bot a member of it?"
             self._report("discord commands", words)
+        except discord.RateLimited as fault:
+            _log.warning("the commands could not be registered: %s", fault)
+            words = f"Discord takes no new commands for {fault.retry_after:.0f} s; a new start registers them then."
+            self._report("discord commands", words)
         else:
             self._report("discord commands", None)
 
     async def on_ready(self) -> None:
         _log.info("logged in at Discord as %s", self.user)
+        self._greeted.set()
         self._report("discord login", None)
         if self.get_guild(self._guild.id) is None:
             words = f"The bot is not a member of server `{self._guild.id}` (`DISCORD_GUILD_ID`)."
@@ -96,6 +101,27 @@ class SpiritHealer(discord.Client):
 
     async def on_resumed(self) -> None:
         self._on_open()
+
+    async def on_socket_event_type(self, _event: str) -> None:
+        self._heard = time.monotonic()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since the gateway brought an event. In a quiet guild that may be hours."""
+        return time.monotonic() - self._heard
+
+    async def can_hear(self, patience: float) -> bool:
+        """Asks the gateway for our own member, which it answers with an event; heartbeats alone prove nothing."""
+        try:
+            async with asyncio.timeout(patience):
+                await self._greeted.wait()
+                guild = self.get_guild(self._guild.id)
+                if guild is not None and self.user is not None:
+                    await guild.query_members(user_ids=[self.user.id], cache=False)
+        except (TimeoutError, OSError, RuntimeError, discord.DiscordException, aiohttp.ClientError):
+            return False
+        self._heard = time.monotonic()
+        return True
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         if interaction.type is discord.InteractionType.component:
@@ -151,42 +177,3 @@ def _outline(command: Any) -> tuple[Any, ...]:
         for each in command.get("options") or []
     )
     return (command["description"], options)
-
-
-# --- staying logged in -----------------------------------------------------------------------------------------------
-
-
-async def run_client(
-    make: Callable[[], discord.Client],
-    token: str,
-    report: Report,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> None:
-    """Keeps a client logged in until it is cancelled. A refused login degrades the bot, it never ends it."""
-    tries = 0
-    while True:
-        client = make()
-        try:
-            await client.start(token)
-            return
-        except discord.LoginFailure:
-            tries, wait = 0, REFUSED_WAIT
-            words = (
-                "Discord refuses the login: `DISCORD_TOKEN` is wrong or was reset. Messages wait until it is mended."
-            )
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as fault:
-            wait, words = _read_fault(fault, tries)
-            tries += 1
-        finally:
-            await client.close()
-        _log.warning("%s Next try in %.0f s.", words, wait)
-        report("discord login", words)
-        await sleep(wait)
-
-
-def _read_fault(fault: Exception, tries: int) -> tuple[float, str]:
-    """How long to wait, and what to say."""
-    if isinstance(fault, discord.ConnectionClosed) and fault.code == REFUSED_LOGIN:
-        return REFUSED_WAIT, "Discord ended the login: `DISCORD_TOKEN` was reset. Messages wait until it is mended."
-    wait = min(LONGEST_WAIT, 2.0**tries)
-    return wait, f"Discord cannot be reached ({type(fault).__name__}); messages wait and are delivered later."

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Protocol
 
 from bot.channel import Channel
-from bot.client import SpiritHealer, run_client
+from bot.client import SpiritHealer
 from bot.commands import AuditBook, Desk, OrderDesk
+from bot.login import run_client
 from bot.outbox import Ledger, Outbox, Report
 from bot.permissions import Operators
 from bot.redaction import Redact
@@ -52,7 +53,7 @@ class Edge:
     def make_client(self) -> SpiritHealer:
         """A new login's client."""
         wait = self._settings.guild_ready_timeout
-        return SpiritHealer(self.desk, self.channel, self._report, on_open=self.wake, guild_ready_timeout=wait)
+        return SpiritHealer(self.desk, self.channel, self._report, on_open=self.outbox.resume, guild_ready_timeout=wait)
 
     async def run(self) -> None:
         """Client and outbox, until cancelled; the client is closed then."""

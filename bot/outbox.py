@@ -97,6 +97,11 @@ class Outbox:
         """There is something to deliver. From the event loop's thread only."""
         self._woken.set()
 
+    def resume(self) -> None:
+        """Discord is there again: nothing waits for the end of a rest that its absence began."""
+        self._rests.get("discord", Rest()).until = 0.0
+        self.wake()
+
     async def run(self) -> None:
         """Passes on waking, and every few seconds. A fault of ours is logged and the next pass tries again."""
         while True:

@@ -13,8 +13,8 @@ from typing import Any
 
 from edge_fakes import FakeClock, FakeDesk, FakeLedger
 
-from bot.client import run_client
 from bot.edge import Edge, EdgeSettings
+from bot.login import Ear, run_client
 from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
 from bot.sandbox.call import Exchange
 from bot.sandbox.spec import Specification
@@ -57,11 +57,13 @@ class EdgeWorld:
     desk: FakeDesk = field(default_factory=FakeDesk)
     reports: dict[str, str | None] = field(default_factory=dict)
     ping_role: int | None = None
+    ear: Ear = field(default_factory=Ear)
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.clock)
         self.edge = self._make_edge()
         self._login: asyncio.Task[None] | None = None
+        self.pauses: list[float] = []  # seconds between tries to log in
 
     def _make_edge(self) -> Edge:
         sandbox = self.sandbox
@@ -80,9 +82,15 @@ class EdgeWorld:
     def report(self, topic: str, words: str | None) -> None:
         self.reports[topic] = words
 
+    async def pause(self, seconds: float) -> None:
+        """Between two tries to log in: as short as the machine allows."""
+        self.pauses.append(seconds)
+        await asyncio.sleep(0.02)
+
     async def log_in(self) -> None:
         """Without the outbox's own loop: tests call `deliver`."""
-        self._login = asyncio.create_task(run_client(self.edge.make_client, self.sandbox.token, self.report))
+        login = run_client(self.edge.make_client, self.sandbox.token, self.report, self.pause, self.ear)
+        self._login = asyncio.create_task(login)
         await until(lambda: self.edge.channel.open)
         await self.sandbox.wait_for(lambda state: state["ready"], PATIENCE)
 

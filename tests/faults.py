@@ -48,6 +48,7 @@ FAULTS = {
     "b8": ("A text over the limit was dropped", "Its middle is cut, the whole is attached, secrets are gone"),
     "b9": ("Relayed text mentioned everyone", "Mentions are off, and hushed in the text"),
     "b10": ("Messages were lost or doubled over an outage", "Each is delivered once, however the outage fell"),
+    "b11": ("Online, but deaf for hours", "A silent gateway is asked, and renewed if it does not answer"),
     "b12": ("Anyone could stop the server", "Default deny, with the reason"),
     "b13": ("A crash of the old binary reopened a fix", "It counts only where the crashing binary has the fix"),
     "b14": ("Two supervisors started two servers", "Another one is noticed: we hold and say so"),

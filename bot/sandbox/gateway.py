@@ -14,7 +14,7 @@ from aiohttp import WSMsgType, web
 
 from bot.sandbox.errors import Json
 from bot.sandbox.guild import Guild
-from bot.sandbox.payloads import show_guild_create, show_own_user
+from bot.sandbox.payloads import show_guild_create, show_members_chunk, show_own_user
 from bot.sandbox.rules import Rules
 
 REMEMBERED_EVENTS = 2000
@@ -28,6 +28,7 @@ class Op(IntEnum):
     IDENTIFY = 2
     RESUME = 6
     RECONNECT = 7
+    REQUEST_GUILD_MEMBERS = 8
     INVALID_SESSION = 9
     HELLO = 10
     HEARTBEAT_ACK = 11
@@ -124,6 +125,8 @@ class Gateway:
         # times that a client began a session
         self.resumed = 0
         # times that a client took one up again
+        self.members_asked = 0
+        # times that a client asked for members
 
     @property
     def up(self) -> bool:
@@ -180,6 +183,9 @@ class Gateway:
             self._identify(connection, data)
         elif op == Op.RESUME:
             self._resume(connection, data)
+        elif op == Op.REQUEST_GUILD_MEMBERS and connection.session is not None:
+            self.members_asked += 1
+            connection.session.dispatch("GUILD_MEMBERS_CHUNK", show_members_chunk(self._guild, data))
 
     def _identify(self, connection: Connection, data: Json) -> None:
         if data.get("token") != self._token:

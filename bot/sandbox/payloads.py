@@ -162,6 +162,16 @@ def show_guild_create(guild: Guild) -> Json:
     return show_guild(guild) | people | places | nothing | {"joined_at": members[0]["joined_at"]}
 
 
+def show_members_chunk(guild: Guild, asked: Json) -> Json:
+    """GUILD_MEMBERS_CHUNK: those of `user_ids` (one or several) that are members."""
+    ids = asked.get("user_ids") or []
+    wanted = [str(each) for each in (ids if isinstance(ids, list) else [ids])]
+    found = [show_member(guild, user) for user in guild.users if user.id in wanted]
+    missing = [each for each in wanted if each not in {user.id for user in guild.users}]
+    parts: Json = {"chunk_index": 0, "chunk_count": 1, "nonce": asked.get("nonce")}
+    return {"guild_id": guild.id, "members": found, "not_found": missing} | parts
+
+
 def show_application(guild: Guild) -> Json:
     names: Json = {
         "id": guild.bot.id,

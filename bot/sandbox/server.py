@@ -163,6 +163,10 @@ class Sandbox:
     def sessions_resumed(self) -> int:
         return self._gateway.resumed
 
+    @property
+    def members_asked(self) -> int:
+        return self._gateway.members_asked
+
     def state(self) -> SandboxState:
         """The same as `GET /sandbox/state`."""
         return describe_sandbox(self._guild, self.url, gateway_up=self._gateway.up)
@@ -171,7 +175,7 @@ class Sandbox:
         """Calls back for every message that is created, edited or deleted; returns what ends that."""
         return self._feed.subscribe(callback)
 
-    async def wait_for(self, predicate: Callable[[SandboxState], T], timeout: float = 10.0) -> T:  # noqa: ASYNC109
+    async def wait_for(self, predicate: Callable[[SandboxState], T], timeout: float = 10.0) -> T:  # noqa: ASYNC109 - as in feed.py
         """The first true result over the state, looked at now and after every change. Raises TimeoutError after
         `timeout` seconds."""
         return await self._feed.until(lambda: predicate(self.state()), timeout)

@@ -11,11 +11,11 @@ from typing import Any
 
 import discord
 import pytest
-from edge_fakes import COMMIT, NOW, FakeDesk
+from edge_fakes import COMMIT, NAME, NOW, FakeDesk, make_card
 from edge_world import EdgeWorld, get_buttons, open_world, until
 
-from bot.client import REFUSED_WAIT, run_client
 from bot.commands.restart_server import read_delay
+from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
 from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunState
 
@@ -102,8 +102,51 @@ async def test_while_discord_is_away_the_login_is_tried_with_growing_pauses(worl
 
     with pytest.raises(Enough):
         await run_client(world.edge.make_client, world.sandbox.token, world.report, wait)
-    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits == [1, 2, 4, 8, 10, 10, 10, 10]
     assert "messages wait" in str(world.reports["discord login"])
+
+
+async def test_after_a_long_outage_commands_are_answered_again_within_one_short_pause(world: EdgeWorld) -> None:
+    world.ledger.show(make_card())
+    world.sandbox.faults.begin_outage()
+    await world.deliver()
+    await until(lambda: len(world.pauses) > 8)
+    assert max(world.pauses) == LONGEST_WAIT
+    world.sandbox.faults.end_outage()
+    await world.sandbox.wait_for(lambda state: state["ready"])
+    await until(lambda: world.edge.channel.open)
+    assert (await world.slash("status"))["embeds"][0]["title"] == "Testrealm: server up"
+    assert world.reports["discord login"] is None
+    await world.deliver()
+    assert f"Crash in {NAME}" in world.titles
+
+
+async def test_fault_b11_a_gateway_that_brings_nothing_while_all_else_works_is_renewed(world: EdgeWorld) -> None:
+    world.ear = Ear(silence=0.1, patience=0.3)
+    await world.restart()
+    begun = world.sandbox.sessions_begun
+    world.sandbox.faults.deafen()
+    await world.sandbox.wait_for(lambda _: world.sandbox.sessions_begun > begun)
+    await until(lambda: world.edge.channel.open and world.reports["discord login"] is None)
+    assert (await world.slash("status"))["embeds"][0]["title"] == "Testrealm: server up"
+
+
+async def test_fault_b11_a_quiet_gateway_that_answers_when_asked_is_left_alone(world: EdgeWorld) -> None:
+    world.ear = Ear(silence=0.02)
+    await world.restart()
+    begun = world.sandbox.sessions_begun
+    await until(lambda: world.sandbox.members_asked > 3)
+    assert world.sandbox.sessions_begun == begun and world.pauses == []
+
+
+@pytest.mark.parametrize("code", [None, 1000, 4009, 4011])
+async def test_fault_b11_a_gateway_that_closes_for_whatever_reason_is_entered_again(
+    world: EdgeWorld, code: int | None
+) -> None:
+    world.sandbox.faults.disconnect(code)
+    await world.sandbox.wait_for(lambda _: world.sandbox.sessions_begun + world.sandbox.sessions_resumed > 1)
+    await until(lambda: world.edge.channel.open)
+    assert (await world.slash("status"))["embeds"][0]["title"] == "Testrealm: server up"
 
 
 # --- who may ---------------------------------------------------------------------------------------------------------

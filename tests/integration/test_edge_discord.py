@@ -169,11 +169,35 @@ async def test_fault_b10_an_outage_loses_nothing_doubles_nothing_and_keeps_the_o
     for _ in range(5):
         await world.deliver()
         world.clock.move(3600)
-    assert "Messages wait" in str(world.reports["discord delivery"])
+    await until(lambda: "messages wait" in str(world.reports["discord login"]))
     world.sandbox.faults.end_outage()
+    await until(lambda: world.edge.channel.open)
     await world.deliver()
     assert_told_once(world)
+    assert [each for each in world.reports.values() if each] == []
+
+
+async def test_fault_b10_while_only_its_gateway_works_messages_wait_and_that_is_said(world: EdgeWorld) -> None:
+    world.sandbox.faults.fail("*", "/channels/", 503, times=3)
+    tell_a_story(world)
+    await world.deliver(3)
+    assert world.messages == [] and "Messages wait" in str(world.reports["discord delivery"])
+    await world.deliver(3)
+    assert_told_once(world)
     assert world.reports["discord delivery"] is None
+
+
+async def test_once_discord_is_back_nothing_waits_for_the_end_of_a_pause(world: EdgeWorld) -> None:
+    world.sandbox.faults.fail("POST", SENDING, 503)
+    tell_a_story(world)
+    await world.deliver()
+    assert world.messages == []
+    world.sandbox.faults.disconnect(4000)
+    loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: len(world.ledger.sent) == len(world.ledger.posts))
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert_told_once(world)
 
 
 @pytest.mark.parametrize("place", [SENDING, THREADING])

@@ -158,8 +158,8 @@ def test_events_that_could_not_be_written_are_owed_and_written_in_order(
 ) -> None:
     journal = Journal(tmp_path / "events.jsonl", "k")
     with monkeypatch.context() as full:
-        full.setattr(points, "_armed", "journal.write")
-        full.setattr(points, "_action", "full")
+        full.setattr(points, "_armed", {"journal.write": ("full", "")})
+        full.setattr(points, "_on", True)
         for number in range(3):
             write_event(journal, number)
         assert journal.owes
