@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
 
 from bot.app import App
 from bot.demo import acts, bugs
+from bot.demo.leftovers import STATE
 from bot.demo.world import DemoWorld
 from pipeline.keeper.protocol import EventKind, ServerState
 from pipeline.model import OVER, Run, RunState
@@ -74,7 +76,7 @@ async def wait_until_up(app: App, seconds: float) -> None:
 async def tell(app: App, world: DemoWorld, say: Callable[[str], None]) -> Healing:
     try:
         await wait_until_up(app, HEALING)
-        say("Building once what runs, as on any realm before its first crash")
+        say("The server is up. What runs is built once: later a fix compiles only what it changes.")
         await until(lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", HEALING)
         return await crash_and_heal(app, world, say)
     except TimeoutError as late:
@@ -86,10 +88,10 @@ async def crash_and_heal(app: App, world: DemoWorld, say: Callable[[str], None])
     store = app.tools.store
     bug = bugs.get_bug(BUG)
     witness = Witness(app)
-    say(f"Crashing the realm: {bug.title}")
+    say(f"A player finds a bug: {bug.title}.")
     await asyncio.to_thread(acts.crash, world, bug)
     request = await until(lambda: acts.find_request(world, bug), "the request to the analyst", HEALING)
-    say("Answering with the prepared fix")
+    say("The crash is analysed: a prepared answer stands in for your analyst.")
     answered = await asyncio.to_thread(acts.answer, world, bug, request, bugs.FixKind.GOOD)
     run = await until(lambda: ended(app, request), "the verdict", HEALING)
     await until(lambda: store.count_undelivered() == 0, "the channel", 30)
@@ -195,11 +197,22 @@ def count_messages(app: App) -> int:
     return len(app.sandbox.state()["messages"]) if app.sandbox is not None else 0
 
 
-def conclude(outcome: Healing) -> str:
+def conclude(outcome: Healing, folder: Path, seconds: float) -> str:
+    """The verdict, what it rests on, and where things lie."""
+    commit = (outcome.commit or "")[:12]
     if not outcome.healed:
-        return "Not healed. The log of the bot was in the realm's state folder; run it again without --once to look on."
-    return (
-        f"Healed: the server runs {(outcome.commit or '')[:12]}, and the fix is on the remote. Down at the crash for "
-        f"{outcome.crash_to_restart_ms} ms before the new process was started, and {outcome.downtime_seconds} s at the "
-        f"deployment; {outcome.messages} messages in the channel."
-    )
+        return (
+            f"\nNot healed after {seconds:.0f} s. To look at, until the next demo removes it: "
+            f"{folder / STATE / 'logs' / 'bot.log'}"
+        )
+    return f"""
+Healed in {seconds:.0f} s.
+  After the crash the next server was started within {show(outcome.crash_to_restart_ms, "ms")}, with the build it had.
+  The fix is commit {commit}: the remote's night branch has it, and the server says that it runs it.
+  For the new build the server was down for {show(outcome.downtime_seconds, "s")}.
+  {outcome.messages} messages told it in the channel; the bot's own work took {show(outcome.overhead_seconds, "s")}.
+{folder} is removed. `spirit-healer demo` stays up to be looked at; the README goes on with a realm of yours."""
+
+
+def show(value: float | None, unit: str) -> str:
+    return f"{value:.2g} {unit}" if value is not None else "a time that was not seen"

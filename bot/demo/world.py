@@ -7,13 +7,16 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.demo.bugs import REALM
+from bot.demo.leftovers import SERVER, STATE
 from bot.settings import Settings, SettingsError
 from pipeline.adapters import toolchain
-from pipeline.adapters.children import Child
+from pipeline.adapters.children import Child, mark_for
 from pipeline.errors import DefiniteError
 
 GIT_TIMEOUT = 60  # seconds
@@ -39,9 +42,7 @@ class DemoWorld:
 
 def make_world(folder: Path) -> DemoWorld:
     """Copies, commits, compiles and installs the realm. Raises ToolMissing with what to install, or DefiniteError."""
-    world = DemoWorld(
-        folder, folder / "source", folder / "remote.git", folder / "server", folder / "state", *free_ports(2)
-    )
+    world = DemoWorld(folder, folder / "source", folder / "remote.git", folder / SERVER, folder / STATE, *free_ports(2))
     make_repositories(world)
     compile_realm(world)
     install(world)
@@ -93,7 +94,7 @@ Realm.LateSeconds = 45
 def run(world: DemoWorld, argv: list[str], cwd: Path, timeout: float = GIT_TIMEOUT) -> None:
     """A child of the demo's own; raises DefiniteError with the end of what it printed."""
     log = world.folder / "preparation.log"
-    child = Child.start(argv, cwd=cwd, output=log, what="demo", on_started=lambda *_: None)
+    child = Child.start(argv, cwd=cwd, output=log, what=mark_for(world.state_dir, "demo"), on_started=lambda *_: None)
     if child.wait(timeout) != 0:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         raise DefiniteError(f"{' '.join(argv[:3])} failed:\n{tail}")
@@ -115,7 +116,9 @@ class DemoSettings(Settings):
     """Only what is given: the environment and `.env` of whoever tries the demo are not read."""
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, *_args, **_others):  # type: ignore[no-untyped-def]
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
 

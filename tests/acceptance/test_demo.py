@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP") if name in os.environ}
@@ -43,3 +44,34 @@ def test_the_demo_heals_one_crash(tmp_path: Path) -> None:
     ]
     assert outcome["messages"] >= 4
     assert not list(tmp_path.glob("spirit-healer-demo-*")), "the demo left its realm behind"
+
+
+@pytest.mark.timeout(420)
+def test_a_demo_that_was_killed_is_cleared_away_by_the_next_one(tmp_path: Path) -> None:
+    environment = {**CLEAN, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), "SANDBOX_PORT": "no"}
+    command = [sys.executable, "-m", "bot", "demo"]
+    killed = subprocess.Popen(
+        command, cwd=tmp_path, env={**environment, "SANDBOX_PORT": "0"}, stdout=subprocess.PIPE, text=True
+    )
+    assert killed.stdout is not None
+    while "The realm is up" not in (line := killed.stdout.readline()):
+        assert line, "the demo ended by itself"
+    (left,) = tmp_path.glob("spirit-healer-demo-*")
+    killed.kill()
+    killed.communicate(timeout=30)
+    assert list_in(left), "the keeper and the server outlive it"
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.stdout.startswith(f"Cleared away what an earlier demo has left in {left}.")
+    assert not list(tmp_path.glob("spirit-healer-demo-*")) and list_in(left) == []
+
+
+def list_in(folder: Path) -> list[int]:
+    """Processes that work in a folder, be it removed or not."""
+    found = []
+    for each in psutil.process_iter():
+        try:
+            if str(folder) in " ".join([each.cwd(), *each.cmdline()]):
+                found.append(each.pid)
+        except psutil.Error:
+            continue
+    return found
