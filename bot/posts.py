@@ -30,9 +30,9 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("swap failed", "A build could not be put in place", Colour.RED, False),
     ("foreign", "Somebody else looks after the server too", Colour.AMBER, False),
     ("own build", "A build that is not ours runs", Colour.AMBER, False),
-    ("start-up error", "Server does not start: not a crash", Colour.AMBER, False),
+    ("start-up error", "Server does not start", Colour.AMBER, False),
+    ("back", "Server back", Colour.GREEN, False),
     ("not ready", "Server does not say that it is ready", Colour.AMBER, False),
-    ("spawn failed", "Server cannot be started", Colour.RED, False),
     ("released", "Server no longer held", Colour.BLUE, False),
     ("paused", "Pipeline paused", Colour.AMBER, False),
     ("resumed", "Pipeline goes on", Colour.BLUE, False),
@@ -234,12 +234,30 @@ def _refused_responses(data: Data) -> Message:
 def _news(data: Data) -> Message:
     what = _text(data, "what") or "news"
     heading, colour, ping = _find_news(what)
+    if what == "start-up error":
+        return _start_up_error(data, heading, colour)
+    if what == "back":
+        return _plain_news(heading, _back(data), colour)
     by = _text(data, "by")
     build = _text(data, "build")
     facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(by)}" if by else "")
     text = "\n".join(part for part in (prose(_text(data, "detail")), facts) if part)
     embed = Embed(title("{}", heading), text, colour)
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
+
+
+def _start_up_error(data: Data, heading: str, colour: Colour) -> Message:
+    """No bug and no crash: what stands in the way, and that nobody has to start it again."""
+    cause = _text(data, "cause")
+    again = "It is tried again by itself, every minute at the latest; `/status` tells when."
+    text = "\n".join(part for part in (prose(_text(data, "detail")), again) if part)
+    return _plain_news(f"{heading}: {cause}" if cause else heading, text, colour)
+
+
+def _back(data: Data) -> str:
+    tried = f"It did not start for {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
+    cause = f"what stood in its way: {prose(_text(data, 'cause'))}" if data.get("cause") else ""
+    return join(tried, cause)
 
 
 def _find_news(what: str) -> tuple[str, Colour, bool]:

@@ -74,16 +74,24 @@ def as_text(view: StatusView | None) -> str:
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
+        f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
+        f"Next start at {_local(view.next_start)}" if view.next_start else "",
+        *(f"Ordered by {each.by}: {each.kind} at {_local(each.due)}" for each in view.orders),
         f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
         f"Tonight: {count(view.crashes_tonight, 'crash', 'crashes')}, {count(view.restarts_tonight, 'restart')}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(
             f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
-            for run in view.runs
+            for run in (*view.runs, *view.failed)
         ),
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _local(moment: datetime) -> str:
+    """As the clock of this machine shows it."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def describe_crash(path: Path, report: CrashReport) -> str:

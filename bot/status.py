@@ -9,7 +9,7 @@ from bot import markup
 from bot.markup import ago, code, commit_link, count, join, plain, prose
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Question, RunLine, RunState, StatusView
+from pipeline.model import OrderLine, Question, RunLine, RunState, StatusView
 
 SHOWN_RUNS = 8
 GIB = 1 << 30
@@ -73,10 +73,13 @@ def _list_needs(view: StatusView) -> list[str]:
     if view.hold is not None:
         detail = f" ({prose(view.hold_detail)})" if view.hold_detail else ""
         needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail}")
+    if view.trouble_detail:
+        needs.append(f"- the server does not start: {prose(view.trouble)}. {prose(view.trouble_detail)}")
     if view.paused is not None:
         needs.append("- the pipeline is paused: `/resume` lets it go on")
     waiting = (RunState.AWAITING_APPROVAL, RunState.PROPOSED)
     needs += [f"- {_run(line)}" for line in view.runs if line.state in waiting]
+    needs += [f"- {_run(line)}" for line in view.failed]
     return needs
 
 
@@ -90,9 +93,14 @@ def _server(view: StatusView) -> str:
         count(view.players, "player") if view.players is not None else "",
     )
     crashes = count(view.crashes_tonight, "crash", "crashes")
-    return "\n".join(
-        line for line in (first, f"{crashes} and {count(view.restarts_tonight, 'restart')} tonight") if line
-    )
+    trouble = f"down: {prose(view.trouble)}" if view.trouble and view.pid is None else ""
+    tonight = f"{crashes} and {count(view.restarts_tonight, 'restart')} tonight"
+    return "\n".join(line for line in (trouble, first, *map(_order, view.orders), tonight) if line)
+
+
+def _order(order: OrderLine) -> str:
+    why = f": {prose(order.reason)}" if order.reason else ""
+    return f"**{plain(order.kind)}** {ago(order.due)}, ordered by {plain(order.by)}{why}"
 
 
 def _since(moment: datetime | None, word: str) -> str:
@@ -142,17 +150,26 @@ def _doing(line: RunLine) -> str:
         case RunState.PUBLISHING:
             return "being pushed"
         case RunState.AWAITING_DEPLOYMENT:
-            return "built, waits for a quiet moment"
+            return _waiting(line)
         case RunState.DEPLOYING:
             return "being deployed"
         case RunState.VERIFYING:
             return "live, being watched"
         case RunState.ROLLING_BACK:
             return "being rolled back"
-        case RunState.SUCCEEDED | RunState.ROLLED_BACK | RunState.FAILED | RunState.CANCELLED:
+        case RunState.FAILED:
+            return "**given up: needs a person**"
+        case RunState.SUCCEEDED | RunState.ROLLED_BACK | RunState.CANCELLED:
             return line.state.lower().replace("_", " ")
         case _:
             assert_never(line.state)
+
+
+def _waiting(line: RunLine) -> str:
+    """A quiet moment is what it waits for only while nothing else stands before it."""
+    if line.in_line:
+        return "built, next after the deployment under way"
+    return f"built, tried again {ago(line.not_before)}" if line.not_before else "built, waits for a quiet moment"
 
 
 _QUESTIONS = {

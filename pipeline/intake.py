@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline import startup
 from pipeline.crash.context import last_lines
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, Hold
 from pipeline.model import (
@@ -51,7 +52,8 @@ def import_events(tools: Tools) -> int:
         at = datetime.fromtimestamp(each.at, UTC)
         log.info("keeper: %s %s", each.kind, {name: each.data.get(name) for name in SAID if each.data.get(name)})
         point("event.seen")
-        taken += tools.store.import_event(each, at, [] if was_told(tools, each, at) else posts_about(each))
+        posts = [] if was_told(tools, each, at) else posts_about(each)
+        taken += tools.store.import_event(each, at, [*posts, *startup.posts_about(tools, each)])
     return taken
 
 
@@ -93,12 +95,8 @@ def _what_happened(event: Event) -> str | None:
             return "foreign"
         case EventKind.OWN_BUILD:
             return "own build"
-        case EventKind.EXITED if event.data.get("verdict") == ExitVerdict.STARTUP_ERROR and event.data.get("first"):
-            return "start-up error"
         case EventKind.READY_TIMEOUT if not event.data.get("trial"):  # a trial's deployment has its own words
             return "not ready"
-        case EventKind.SPAWN_FAILED if event.data.get("first"):
-            return "spawn failed"
         case _:
             return None
 

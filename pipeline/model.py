@@ -469,6 +469,18 @@ class RunLine:
     reason: str | None
     question: Question | None
     progress: Progress | None
+    in_line: bool = False  # built, and another deployment has the lane
+    not_before: datetime | None = None  # it is tried again then
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """An order that waits for its time."""
+
+    kind: str  # "restart"
+    by: str
+    reason: str
+    due: datetime
 
 
 @dataclass(frozen=True)
@@ -497,6 +509,10 @@ class StatusView:
     keeper_pid: int | None
     disk_free: int | None  # bytes in the state folder
     version: str
+    trouble: str = ""  # why it is not up, in a few words; "" = it is, or that is not known
+    trouble_detail: str = ""  # who is at fault, and the cure
+    failed: tuple[RunLine, ...] = ()  # of this night and the one before, given up: a person's turn
+    orders: tuple[OrderLine, ...] = ()  # not yet due, the next first
 
 
 @dataclass(frozen=True)

@@ -242,9 +242,20 @@ class Analyst(Protocol):
         """Runs ANALYST_COMMAND in a scratch clone; what it found lies as a response file afterwards."""
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A process that has a port."""
+
+    pid: int
+    name: str
+
+
 class Players(Protocol):
     def count(self, pid: int) -> int | None:
         """Established connections on the world port of the server; None where it cannot be told."""
+
+    def find_listener(self, port: int) -> Listener | None:
+        """Who listens on a port of this machine, as far as this user may see it."""
 
 
 class Clock(Protocol):

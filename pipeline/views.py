@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from pipeline import policy
+from pipeline import policy, startup
 from pipeline import tables as t
-from pipeline.keeper.protocol import EventKind, Observed
+from pipeline.keeper.protocol import EventKind, ExitVerdict, Observed, ServerState
 from pipeline.model import (
     CardView,
     CrashReport,
@@ -21,6 +21,7 @@ from pipeline.model import (
     Diagnostic,
     FixLine,
     FixLink,
+    OrderLine,
     Progress,
     RestartPlan,
     RevertPlan,
@@ -31,6 +32,7 @@ from pipeline.model import (
     StatusView,
 )
 from pipeline.ports import Keeper
+from pipeline.startup import Trouble
 from pipeline.store import Deployment, Store
 from pipeline.tools import Tools
 
@@ -54,6 +56,7 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
     branch = store.get_open_branch()
     night = store.night_of(now)
     seen = observed if alive else None
+    trouble = _trouble(store, seen)
     return StatusView(
         realm=realm,
         server=seen.state if seen else None,
@@ -72,12 +75,27 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         branch=branch.name if branch else None,
         head=FixLink(branch.head, None, branch.name) if branch else None,
         runs=tuple(_run_line(store, run) for run in store.list_unfinished_runs()),
+        failed=tuple(_run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
+        orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
+        trouble=trouble.cause if trouble else "",
+        trouble_detail=trouble.detail if trouble else "",
         push_owed=bool(store.list_owed_branches()),
         degraded=(),
         keeper_pid=observed.keeper_pid if observed and alive else None,
         disk_free=_disk_free(state_dir),
         version=own_version(),
     )
+
+
+def _trouble(store: Store, seen: Observed | None) -> Trouble | None:
+    """Why the server is not up, where something was found out about it."""
+    if seen is None or seen.state not in (ServerState.BACKOFF, ServerState.STARTING, ServerState.ABSENT):
+        return None
+    told, last = startup.find_present(store), seen.last_exit
+    if last is None or last.verdict is not ExitVerdict.CRASH or (told and told[0].timestamp() >= last.at):
+        return told[1] if told else None
+    title = store.find_last_title()
+    return Trouble(f"it crashed: `{title}`" if title else "it crashed", "")
 
 
 def own_version() -> str:
@@ -115,7 +133,16 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
 
 
 def _run_line(store: Store, run: Run) -> RunLine:
-    return RunLine(run.id, run.subject, run.state, run.reason, run.question, _progress(store, run))
+    return RunLine(
+        run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
+        run.not_before,
+    )  # fmt: skip
+
+
+def _is_in_line(store: Store, run: Run) -> bool:
+    """Built, and another deployment has the lane: it waits for that one, for no quiet moment."""
+    active = store.get_active_deployment() if run.state is RunState.AWAITING_DEPLOYMENT else None
+    return active is not None and active.id != run.deployment
 
 
 # --- fixes and orders ------------------------------------------------------------------------------------------------

@@ -54,7 +54,17 @@ from pipeline.model import (
     WholeFile,
 )
 from pipeline.orders import Orders
-from pipeline.ports import AnalystFailed, AnalystWork, Answer, Diverged, ExitEvidence, PatchLimits, Pushed
+from pipeline.ports import (
+    AnalystFailed,
+    AnalystWork,
+    Answer,
+    CrashReader,
+    Diverged,
+    ExitEvidence,
+    Listener,
+    PatchLimits,
+    Pushed,
+)
 from pipeline.runner import Runner
 from pipeline.store import Codec, Store, open_engine
 from pipeline.tables import metadata
@@ -361,6 +371,29 @@ class FakeKeeper:
         else:
             self.start(runs.build if runs else None, runs.deployment if runs else None)
 
+    def give_up(self, output: Path, after: float = 60.0) -> None:
+        """A start ends with exit code 1 before it is ready; the next try is `after` seconds from now."""
+        now = self.clock.now().timestamp()
+        self.starts += 1
+        self.note(EventKind.SPAWNED, pid=self.starts, build=None)
+        end = Exit(
+            ExitVerdict.STARTUP_ERROR, now, self.starts, 1, None, None, 1, None, 0.1, now, str(output)
+        )  # fmt: skip
+        self.note(EventKind.EXITED, **dataclasses.asdict(end))
+        self.back_off(end, now + after)
+
+    def fail_to_spawn(self, error: str, after: float = 60.0) -> None:
+        """There is not even a process."""
+        self.note(EventKind.SPAWN_FAILED, error=error, build=None, generation=1)
+        self.back_off(None, self.clock.now().timestamp() + after)
+
+    def back_off(self, end: Exit | None, next_start: float) -> None:
+        assert self.now is not None
+        self.now = dataclasses.replace(
+            self.now, state=ServerState.BACKOFF, pid=None, started=None, ready_at=None, next_start=next_start,
+            last_exit=end,
+        )  # fmt: skip
+
     def hold(self, why: Hold) -> None:
         assert self.now is not None
         self.now = dataclasses.replace(self.now, state=ServerState.HELD, hold=why, pid=None)
@@ -441,9 +474,13 @@ class FakeConsole:
 class FakePlayers:
     def __init__(self) -> None:
         self.online: int | None = 0
+        self.listeners: dict[int, Listener] = {}  # port -> who has it
 
     def count(self, pid: int) -> int | None:
         return self.online
+
+    def find_listener(self, port: int) -> Listener | None:
+        return self.listeners.get(port)
 
 
 @dataclass
@@ -453,6 +490,7 @@ class World:
     folder: Path
     realm_changes: dict[str, Any] = field(default_factory=dict)
     database: str | None = None  # an empty one; None = SQLite in `folder`
+    real_reader: CrashReader | None = None  # instead of the fake one
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -477,7 +515,7 @@ class World:
         self.store = Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
         self.tools = Tools(
             self.realm, self.store, self.source, self.builder, self.keeper, self.console, self.analyst, self.players,
-            self.reader, self.clock, lambda text: text.replace("hunter2", "***"),
+            self.real_reader or self.reader, self.clock, lambda text: text.replace("hunter2", "***"),
         )  # fmt: skip
         self.tools.prepared.set()
         self.runner = Runner(self.tools, lambda: None, fatal=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 import psutil
 
+from pipeline.ports import Listener
+
 
 class ConnectedPlayers:
     """`ports.Players` for a server of this machine; `port` = SERVER_PORT, 0 = it cannot be told."""
@@ -25,6 +27,14 @@ class ConnectedPlayers:
         return sum(
             1 for each in connections if each.status == psutil.CONN_ESTABLISHED and each.laddr.port == self._port
         )
+
+    def find_listener(self, port: int) -> Listener | None:
+        try:
+            found = (each for each in psutil.net_connections("tcp") if each.laddr and each.laddr.port == port)
+            pid = next((each.pid for each in found if each.status == psutil.CONN_LISTEN and each.pid), None)
+            return None if pid is None else Listener(pid, psutil.Process(pid).name())
+        except psutil.Error:
+            return None
 
 
 def _list_below(pid: int) -> list[Any]:

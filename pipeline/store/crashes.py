@@ -80,6 +80,12 @@ class Crashes(Base):
             if c.execute(select(t.crashes.c.id).where(same)).first() is None:
                 c.execute(insert(t.crashes).values(**values))
 
+    def find_last_title(self) -> str | None:
+        """What the server crashed of last, as its card has it; None where nobody has read that crash yet."""
+        with self.engine.begin() as c:
+            query = select(t.cards.c.title).select_from(t.crashes).outerjoin(t.cards, t.crashes.c.card == t.cards.c.id)
+            return c.execute(query.order_by(t.crashes.c.id.desc()).limit(1)).scalar()
+
     def count_tonight(self, night: date) -> int:
         with self.engine.begin() as c:
             query = select(func.count()).select_from(t.crashes).where(t.crashes.c.night == night)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline import tables as t
 from pipeline.keeper.protocol import Event, EventKind, ExitVerdict
+from pipeline.model import PostKind
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,
@@ -67,6 +68,18 @@ class Events(Base):
             seconds = (at - row.at).total_seconds()
             c.execute(update(t.crashes).where(t.crashes.c.id == row.id).values(back_after=seconds))
             touch(c, row.card, at)
+
+    def list_told(self, what: str, *, after: str) -> list[tuple[datetime, dict[str, Any]]]:
+        """What the channel was told of the server under one word since it was last told another: (when, data), oldest
+        first. By the order of the posts, as the machine's clock may be set back."""
+        said = t.posts.c.data["what"].as_string()
+        server = t.posts.c.kind == PostKind.SERVER
+        with self.engine.begin() as c:
+            last = select(func.max(t.posts.c.id)).where(server, said == after)
+            query = select(t.posts.c.created_at, t.posts.c.data).where(server, said == what)
+            since = c.execute(last).scalar_one() or 0
+            rows = c.execute(query.where(t.posts.c.id > since).order_by(t.posts.c.id)).all()
+        return [(row.created_at, row.data) for row in rows]
 
     def list_events(self, since: datetime) -> list[tuple[datetime, str, dict[str, Any]]]:
         with self.engine.begin() as c:

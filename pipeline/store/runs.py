@@ -66,6 +66,11 @@ class Runs(Base):
         """Open runs and those that wait for a person, oldest first."""
         return self._list_runs(t.runs.c.state.not_in(OVER))
 
+    def list_given_up(self, since: date) -> list[Run]:
+        """Failed runs of these nights that nothing came after: nobody works on what they were about."""
+        newest = {run.signature or run.kind: run for run in self._list_runs(t.runs.c.night >= since)}
+        return [run for run in newest.values() if run.state is RunState.FAILED]
+
     def list_runs_in(self, *states: RunState) -> list[Run]:
         return self._list_runs(t.runs.c.state.in_(states))
 
