@@ -14,7 +14,8 @@ from pipeline.model import CardView, DeploymentView, FixState, Run
 def server_line(view: CardView) -> str:
     """How the server is after this crash."""
     if view.back_after is not None:
-        return f"Server back after **{duration(view.back_after)}**"
+        took = f"**{duration(view.back_after)}**"
+        return f"Server back after {took}" if view.end_seen else f"Server back after at most {took}: nobody saw it die"
     match view.server:
         case None:
             return "**The keeper does not answer; whether the server runs is not known**"

@@ -436,7 +436,7 @@ class CardView:
     before: int  # occurrences ever before this night
     first_seen: datetime | None
     last_seen: datetime | None
-    back_after: float | None  # seconds from the last crash to ready; None = not back yet
+    back_after: float | None  # seconds from the last crash, or its last sign of life, to ready; None = not back yet
     running: str | None  # revision that crashed
     server: ServerState | None
     fix: FixLink | None
@@ -452,6 +452,7 @@ class CardView:
     paused: bool
     previous_card: str | None  # message id of the card of the night before, where the signature had one
     max_returns: int = 2
+    end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from pipeline import policy, startup
 from pipeline import tables as t
-from pipeline.keeper.protocol import EventKind, ExitVerdict, Observed, ServerState
+from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import (
     CardView,
     CrashReport,
@@ -241,6 +241,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         first_seen=crashes[0].at if crashes else None,
         last_seen=last.at if last else None,
         back_after=last.back_after if last else None,
+        end_seen=last is None or not from_plain(Exit, last.exit).unseen,
         running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
         server=observed.state if observed else None,
         fix=fix or None,

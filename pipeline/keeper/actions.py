@@ -66,10 +66,12 @@ class Actions:
         return None if self.server_lock else adoption.wait_for_marked(self._book)
 
     def _bury_unseen(self, life: Life) -> None:
-        told = adoption.find_told_exit(list_recent(self._book.folders.events), life)
-        self._book.remember(life=life)
-        exit_ = told or bury(self._book, life, Ended(None), adoption.estimate_lived(life))
-        draw(self._book, life, exit_, self._placing.staged)
+        book = self._book
+        told = adoption.find_told_exit(list_recent(book.folders.events), life)
+        book.remember(life=life)
+        logs = lives.list_logs(book.wish.ready.logs if book.wish else (), book.folders.server)
+        exit_ = told or bury(book, life, Ended(None), adoption.estimate_lived(life, logs))
+        draw(book, life, exit_, self._placing.staged)
 
     def _adopt(self, life: Life) -> None:
         server = Server.attach(life.pid, self._book.folders.server, marked=life.marked)

@@ -206,9 +206,10 @@ def lives_on(life: Life) -> bool:
     return is_alive(Who(life.pid, life.create_time))
 
 
-def estimate_lived(life: Life) -> float:
-    """Seconds that a life whose end nobody saw must have lived at least: until its last output, or until ready."""
+def estimate_lived(life: Life, logs: Iterable[Path] = ()) -> float:
+    """Seconds that a life whose end nobody saw must have lived at least: until it last wrote, or until ready."""
     seen = life.ready_at or life.started
-    with contextlib.suppress(OSError):
-        seen = max(seen, Path(life.output).stat().st_mtime) if life.output else seen
+    for path in (*([Path(life.output)] if life.output else []), *logs):
+        with contextlib.suppress(OSError):
+            seen = max(seen, path.stat().st_mtime)
     return max(0.0, seen - life.started)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 PROTOCOL = 1
+_SEEN_WITHIN = 10.0  # seconds; a server that writes at all, and that is looked after, shows no such gap
 DESIRED = "desired.json"
 OBSERVED = "observed.json"
 EVENTS = "events.jsonl"
@@ -185,6 +186,12 @@ class Exit:
     core: str | None = None  # a core file found for it, absolute path
     asked: str | None = None  # why we stopped it, for ASKED and HANG_AT_STOP
     deployment: str | None = None  # the probation it died on, if any
+
+    @property
+    def unseen(self) -> float:
+        """Seconds for which it may have been dead before it was found so; 0.0 where the end itself was seen."""
+        gap = self.at - self.started - self.lived
+        return gap if self.status is None and gap > _SEEN_WITHIN else 0.0
 
 
 @dataclass(frozen=True)

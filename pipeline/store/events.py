@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline import tables as t
-from pipeline.keeper.protocol import Event, EventKind, ExitVerdict
+from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, from_plain
 from pipeline.model import PostKind
 from pipeline.store.base import Base
 from pipeline.store.rows import (
@@ -61,11 +61,11 @@ class Events(Base):
             self._note_recovery(c, at)
 
     def _note_recovery(self, c: Connection, at: datetime) -> None:
-        waiting = select(t.crashes.c.id, t.crashes.c.at, t.crashes.c.card).where(
+        waiting = select(t.crashes.c.id, t.crashes.c.at, t.crashes.c.card, t.crashes.c.exit).where(
             t.crashes.c.back_after.is_(None), t.crashes.c.at <= at, t.crashes.c.keeper != "file"
         )
         for row in c.execute(waiting).all():
-            seconds = (at - row.at).total_seconds()
+            seconds = (at - row.at).total_seconds() + from_plain(Exit, row.exit).unseen
             c.execute(update(t.crashes).where(t.crashes.c.id == row.id).values(back_after=seconds))
             touch(c, row.card, at)
 

@@ -196,6 +196,17 @@ def test_an_exit_that_was_told_is_found_again(folders: Folders) -> None:
     assert adoption.find_told_exit(events, replace(life, started=NOW)) is None
 
 
+def test_a_life_whose_end_nobody_saw_lived_at_least_until_it_last_wrote(tmp_path: Path) -> None:
+    output, log = tmp_path / "output.log", tmp_path / "Server.log"
+    life = replace(LIFE, ready_at=NOW + 5, output=str(output))
+    assert adoption.estimate_lived(life) == 5
+    for path, written in ((output, NOW + 20), (log, NOW + 300)):
+        path.touch()
+        os.utime(path, (written, written))
+    assert adoption.estimate_lived(life) == 20
+    assert adoption.estimate_lived(life, [log, tmp_path / "gone.log"]) == 300
+
+
 def test_invariant_7_a_life_that_was_spawned_and_never_noted_is_found_by_its_event(folders: Folders) -> None:
     book = Book(folders)
     book.tell(EventKind.KEEPER_STARTED, protocol=1, boot="earlier boot")

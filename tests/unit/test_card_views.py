@@ -1,0 +1,73 @@
+"""What a card shows of the world, from the keeper's events to its text."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from world import World
+
+from bot.cards import render_card
+from bot.payloads import Message
+from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    return await World(tmp_path).start()
+
+
+def card(world: World) -> Message:
+    """The newest card, as people see it."""
+    newest = max(each.card for each in world.store.list_dirty_cards())
+    return render_card(world.ledger.get_card_view(newest))
+
+
+def text(world: World) -> str:
+    embed = card(world).embed
+    assert embed is not None
+    return embed.description
+
+
+def end_unseen(world: World, lived: float) -> None:
+    """A new keeper finds the server dead: all it knows is how long it was seen to live."""
+    runs = world.keeper.now
+    assert runs is not None and runs.started is not None
+    now = world.clock.now().timestamp()
+    end = Exit(ExitVerdict.CRASH, now, 1, None, runs.build, runs.revision, 1, 0.0, lived, runs.started, "Map::Update")
+    world.keeper.note(EventKind.EXITED, **dataclasses.asdict(end))
+
+
+async def test_a_crash_is_over_when_the_server_is_ready_again(world: World) -> None:
+    world.keeper.end(ExitVerdict.CRASH, "Map::Update", -11)
+    await world.pass_time(seconds=4)
+    world.keeper.start(None, None)
+    await world.settle()
+    assert text(world).startswith("Server back after **4 s** · ")
+
+
+async def test_a_death_that_nobody_saw_is_counted_from_the_last_sign_of_life_and_says_so(world: World) -> None:
+    await world.pass_time(hours=3)  # neither bot nor keeper live
+    end_unseen(world, lived=3610.0)
+    world.keeper.start(None, None)
+    await world.settle()
+    assert text(world).startswith("Server back after at most **2 h**: nobody saw it die · ")
+
+
+async def test_a_keeper_that_was_gone_for_a_moment_saw_enough(world: World) -> None:
+    await world.pass_time(seconds=5)
+    end_unseen(world, lived=12.0)
+    world.keeper.start(None, None)
+    await world.settle()
+    assert text(world).startswith("Server back after **0.1 s** · ")
+
+
+async def test_a_machine_that_slept_makes_no_end_unseen(world: World) -> None:
+    await world.pass_time(hours=3)
+    runs = world.keeper.now
+    assert runs is not None and runs.started is not None
+    now = world.clock.now().timestamp()
+    end = Exit(ExitVerdict.CRASH, now, 1, -11, runs.build, None, 1, 0.0, 20.0, runs.started, "Map::Update")
+    world.keeper.note(EventKind.EXITED, **dataclasses.asdict(end))
+    world.keeper.start(None, None)
+    await world.settle()
+    assert text(world).startswith("Server back after **0.1 s** · ")
