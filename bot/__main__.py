@@ -142,8 +142,13 @@ def doctor(sandbox: bool, as_json: bool) -> None:
 def status(as_json: bool) -> None:
     """What is happening now; works while the bot runs and while it does not."""
     from bot import report
+    from pipeline.errors import DefiniteError
 
-    view = report.read_status()
+    try:
+        view = report.read_status()
+    except DefiniteError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(1)
     if as_json:
         print_json(report.as_plain(view))
     else:

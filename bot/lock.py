@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -74,13 +75,21 @@ class InstanceLock:
 
     def holder(self) -> str:
         """Who holds it, as far as the note beside the lock tells; the note alone proves nothing."""
+        note = self._read_note()
+        return "it left no note of itself" if note is None else f"process {note['pid']} on {note['host']}"
+
+    def find_bot(self) -> int | None:
+        """The pid of the bot of this machine that left the note, if it lives. Takes no lock."""
+        note = self._read_note()
+        return None if note is None or note["host"] != socket.gethostname() else int(note["pid"])
+
+    def _read_note(self) -> dict[str, Any] | None:
+        """None where there is none, and for one that a dead bot left."""
         try:
-            note = json.loads(self._note.read_text(encoding="utf-8"))
-            if _is_of_the_dead(note):
-                return "it left no note of itself"
-            return f"process {note['pid']} on {note['host']}"
+            note: dict[str, Any] = json.loads(self._note.read_text(encoding="utf-8"))
+            return None if _is_of_the_dead(note) else {"pid": note["pid"], "host": note["host"]}
         except (OSError, ValueError, KeyError, TypeError):
-            return "it left no note of itself"
+            return None
 
     def release(self) -> None:
         self._lock.release()

@@ -6,7 +6,7 @@ post must never be lost to a fault.
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, assert_never
 
 from bot.limits import cut_text
@@ -141,7 +141,7 @@ def _backtrace(data: Data) -> Message:
         f"assertion {code(_text(data, 'assertion'))}" if data.get("assertion") else "",
         f"running {code(revision(_text(data, 'revision')))}" if data.get("revision") else "",
         _exit_status(data.get("status")),
-        f"core {code(_text(data, 'core'))}" if data.get("core") else "",
+        f"core {code(PurePath(_text(data, 'core')).name)}" if data.get("core") else "",
     )
     notes = "\n".join(prose(each) for each in _lines(data, "notes")[:5])
     text = "\n".join(part for part in (facts, block(cut_text(stack, SHOWN)), notes) if part)

@@ -9,9 +9,12 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.exc import SQLAlchemyError
 
+from bot.lock import InstanceLock
 from bot.markup import count
 from bot.settings import state_folder
+from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
 
 
@@ -43,9 +46,26 @@ def locate() -> Where:
 
 
 def read_status() -> StatusView | None:
-    """None where there is no database yet."""
+    """None where there is no database yet. Raises DefiniteError where there is one that cannot be read."""
     where = locate()
-    return _read(where) if where.has_database else None
+    if not where.has_database:
+        return None
+    try:
+        return _read(where)
+    except SQLAlchemyError as fault:
+        name = "DATABASE_URL" if where.database_url is not None else str(where.state_dir / "spirit-healer.sqlite")
+        why = next(iter(str(getattr(fault, "orig", fault)).strip().splitlines()), type(fault).__name__)
+        cure = "`spirit-healer migrate` brings it up to date" if _lacks_tables(why) else "is it there, and does it run?"
+        raise DefiniteError(f"{name}: the database cannot be read: {why}; {cure}") from fault
+
+
+def _lacks_tables(why: str) -> bool:
+    return any(words in why for words in ("no such table", "no such column", "does not exist"))
+
+
+def find_bot() -> int | None:
+    """The pid of the bot that works on the state folder."""
+    return InstanceLock(locate().state_dir).find_bot()
 
 
 def _read(where: Where) -> StatusView:
@@ -63,7 +83,7 @@ def _read(where: Where) -> StatusView:
 
 
 def as_plain(view: StatusView | None) -> dict[str, Any] | None:
-    return None if view is None else dataclasses.asdict(view)
+    return None if view is None else {**dataclasses.asdict(view), "bot_pid": find_bot()}
 
 
 def as_text(view: StatusView | None) -> str:
@@ -73,6 +93,7 @@ def as_text(view: StatusView | None) -> str:
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
+        "" if find_bot() else "No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
         f"Next start at {_local(view.next_start)}" if view.next_start else "",

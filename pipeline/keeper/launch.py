@@ -54,11 +54,13 @@ class Launcher:
         self._count = 0
 
     def prepare(self) -> None:
-        """For the wish in force. Cheap when nothing changed."""
+        """For the wish in force. Cheap when nothing changed. A program that was not there is looked for again: it may
+        have been away in the midst of a swap."""
         wish = self._book.wish
         if wish is None:
             return
-        if self._prepared is None or self._prepared.wish is not wish:
+        known = self._prepared
+        if known is None or known.wish is not wish or known.executable is None:
             self._prepared = _prepare(wish, self._book.folders.server)
         self._outputs.prepare()
 

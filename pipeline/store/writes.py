@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from pipeline import tables as t
 from pipeline.model import (
@@ -23,6 +23,8 @@ from pipeline.store.rows import (
     Overtaken,
     run_columns,
 )
+
+LATELY = timedelta(hours=36)  # cards that somebody may still look at
 
 
 def card_key(signature: Signature) -> str:
@@ -65,7 +67,9 @@ def touch(c: Connection, card: int | None, at: datetime) -> None:
 
 
 def mark_open_cards(c: Connection, at: datetime) -> None:
-    open_runs = select(t.runs.c.card).where(t.runs.c.state.not_in(OVER))
+    """Those that say whether the pipeline is paused: also of what was rolled back, where people resume it."""
+    rolled_back = and_(t.runs.c.state == RunState.ROLLED_BACK, t.runs.c.updated_at >= at - LATELY)
+    open_runs = select(t.runs.c.card).where(or_(t.runs.c.state.not_in(OVER), rolled_back))
     values = {"wanted": t.cards.c.wanted + 1, "touched_at": at}
     c.execute(update(t.cards).where(t.cards.c.id.in_(open_runs)).values(**values))
 

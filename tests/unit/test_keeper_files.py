@@ -20,7 +20,7 @@ from pipeline.keeper.checksums import Checksums
 from pipeline.keeper.folders import Folders, read_json, write_json
 from pipeline.keeper.foreign import Ancestor, Found, find_supervisor, is_script
 from pipeline.keeper.journal import Journal, list_recent
-from pipeline.keeper.launch import make_environment
+from pipeline.keeper.launch import Launcher, make_environment
 from pipeline.keeper.limits import Counts
 from pipeline.keeper.memory import Fall, Held, Identity, Life, Memory, Placed, Refused, Stopping, StopWhy, Trial, Who
 from pipeline.keeper.process import find_executable, identify, is_alive
@@ -588,6 +588,15 @@ def test_invariant_12_the_server_gets_no_setting_of_ours(folders: Folders) -> No
     wish = replace(make_wish(folders), withhold=("DISCORD_TOKEN", "DATABASE_URL"))
     own = {"PATH": "/bin", "DISCORD_TOKEN": "t", "DATABASE_URL": "d", points.VARIABLE: "x", "SPIRIT_HEALER_LIFE": "y"}
     assert make_environment(own, wish) == {"PATH": "/bin", "TC_CONSOLE_ENABLE": "0"}
+
+
+def test_a_program_that_was_away_in_the_midst_of_a_swap_is_found_when_it_is_back(folders: Folders) -> None:
+    book = Book(folders)
+    book.wish = replace(make_wish(folders), command=("./worldserver",))
+    launcher = Launcher(book)
+    assert launcher.executable is None
+    (folders.server / "worldserver").touch()
+    assert launcher.executable == folders.server / "worldserver"
 
 
 def test_the_program_is_looked_for_in_its_folder_and_then_on_the_path(tmp_path: Path) -> None:

@@ -571,11 +571,13 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
             ],
             "crashing_frame": 1,
             "status": -6,
+            "core": "/home/wow/server/.spirit-healer/lives/core-1",
             "notes": ["the core is gone"],
             "log": ["last line"],
         },
         "The crash",
-        "abort · ended by signal 6\n```\n   0  abort  libc.so.6\n>  1  Map::Update  Map.cpp:7\n```\nthe core is gone",
+        "abort · ended by signal 6 · core `core-1`\n"
+        "```\n   0  abort  libc.so.6\n>  1  Map::Update  Map.cpp:7\n```\nthe core is gone",
     ),
     (
         PostKind.BUILD_FAILED,
