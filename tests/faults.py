@@ -2,7 +2,8 @@
 
     PYTHONPATH=.:tests python tests/faults.py        writes the page anew
 
-What is said of a fault stands here; which tests it has is read from their names (`test_fault_a1_…`, `test_hostile_…`).
+What is said of a fault stands here; which tests it has is read from their names (`test_fault_a1_…`, `test_hostile_…`,
+`test_world_git_hooks_…`), and which points there are to be killed at from the code.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hostile_responses import BROKEN, DEEDS, PLAIN, REACHING, REFUSED, WRONG
+from point_names import list_points
+from world_faults import WORLD, find_row
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "faults.md"
@@ -68,6 +71,27 @@ HOSTILE: dict[str, tuple[Collection[str], str]] = {
     "what only a program can do": (DEEDS, "the scratch clone is all it changes; whatever it started is ended"),
 }
 
+# where -> (part of the path of its files, how it is played)
+POINTS = {
+    "runner, stages, orders, intake": ("/pipeline/", "the bot dies at each, first and last passage"),
+    "the adapters": ("/adapters/", "kill -9 of bot, keeper, both"),
+    "the keeper": ("/keeper/", "kill -9 of bot, keeper, both"),
+    "Discord's edge and the start": ("/bot/", "kill -9 of bot, keeper, both"),
+}
+KILLS = ("unit/test_killed_nights.py", "acceptance/test_killed_anywhere.py", "acceptance/test_kills.py")
+
+# heading -> (how its tests' names begin, what they show)
+KINDS = {
+    "Power loss": (
+        "test_power_",
+        "Files cut at their last sync: what was told is still there, the rest is done again.",
+    ),
+    "Long nights": ("test_long_night_", "Nights of many crashes in a fake world: counts are exact, nothing grows."),
+    "Secrets": ("test_secret_", "Planted secrets are searched for in everything that leaves the process."),
+    "Readers that are fuzzed": ("test_fuzz_", "No unhandled exception, no hang, no heap of memory, whatever is read."),
+    "Upgrades": ("test_upgrade_", "A new bot with the keeper and the database of before."),
+}
+
 
 def list_tests() -> Iterator[tuple[str, str]]:
     """(file below tests/, name) of every test function."""
@@ -85,7 +109,14 @@ def list_ids(name: str) -> list[str]:
 
 def write_page() -> str:
     tests = list(list_tests())
-    return "\n".join([*_write_faults(tests), *_write_hostile(tests)]) + "\n"
+    parts = (
+        _write_faults(tests),
+        _write_hostile(tests),
+        _write_points(tests),
+        _write_world(tests),
+        _write_kinds(tests),
+    )
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _write_faults(tests: list[tuple[str, str]]) -> Iterator[str]:
@@ -118,8 +149,58 @@ def _write_hostile(tests: list[tuple[str, str]]) -> Iterator[str]:
     yield from (f"- {_link(file, name)}" for file, name in tests if name.startswith("test_hostile_"))
 
 
-def _link(file: str, name: str) -> str:
-    words = _IDS.sub("", name).removeprefix("test_hostile_").replace("_", " ")
+def _write_points(tests: list[tuple[str, str]]) -> Iterator[str]:
+    yield ""
+    yield "## Killed anywhere"
+    yield ""
+    points = len(list_points())
+    yield "Fault points are found in the code; a test fails if one of them is never reached. `tests/soak/kills.py`"
+    yield f"plays all {points}, each with bot, keeper and both killed ({3 * points} kills); the tests play a sample."
+    yield ""
+    yield "| where | points | how |"
+    yield "|---|---|---|"
+    counts = _count_points()
+    yield from (f"| {where} | {counts[where]} | {how} |" for where, (_, how) in POINTS.items())
+    yield ""
+    yield from (f"- {_link(file, name)}" for file, name in tests if file in KILLS)
+
+
+def _count_points() -> dict[str, int]:
+    """A point counts where its path is named most exactly."""
+    special = {name for part in ("/adapters/", "/keeper/") for name in list_points(part)}
+    found = {where: set(list_points(below)) for where, (below, _) in POINTS.items()}
+    return {
+        where: len(names - special if POINTS[where][0] == "/pipeline/" else names) for where, names in found.items()
+    }
+
+
+def _write_world(tests: list[tuple[str, str]]) -> Iterator[str]:
+    yield ""
+    yield "## The world misbehaves"
+    yield ""
+    yield "After each: nothing lost, nothing doubled, the server up or the hold told, and it goes on by itself once the"
+    yield "fault is gone."
+    for part, rows in WORLD.items():
+        yield ""
+        yield f"| {part} | what happens | tests |"
+        yield "|---|---|---|"
+        for row, (fault, happens) in rows.items():
+            names = "<br>".join(_link(file, name) for file, name in tests if find_row(name) == row)
+            yield f"| {fault} | {happens} | {names or 'no test yet'} |"
+
+
+def _write_kinds(tests: list[tuple[str, str]]) -> Iterator[str]:
+    for heading, (prefix, shows) in KINDS.items():
+        yield from ("", f"## {heading}", "", shows, "")
+        yield from (f"- {_link(file, name, prefix)}" for file, name in tests if name.startswith(prefix))
+
+
+def _link(file: str, name: str, prefix: str = "test_hostile_") -> str:
+    words = _IDS.sub("", name).removeprefix(prefix)
+    row = find_row(name)
+    if row is not None:
+        words = words.partition(f"world_{row}")[2]
+    words = words.removeprefix("test_").strip("_").replace("_", " ")
     return f"[{words}](../tests/{file})"
 
 

@@ -1,6 +1,7 @@
 """The page of faults is what the tests have."""
 
 import faults
+from world_faults import find_row, is_of_the_world
 
 
 def test_the_page_of_faults_is_not_stale() -> None:
@@ -11,3 +12,8 @@ def test_the_page_of_faults_is_not_stale() -> None:
 def test_every_fault_has_a_test_and_every_test_its_fault() -> None:
     tested = {number for _, name in faults.list_tests() for number in faults.list_ids(name)}
     assert tested == faults.FAULTS.keys()
+
+
+def test_every_test_of_the_world_has_its_row() -> None:
+    named = [name for _, name in faults.list_tests() if is_of_the_world(name)]
+    assert [name for name in named if find_row(name) is None] == []
