@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Connection,
     Date,
     DateTime,
     Dialect,
@@ -30,12 +31,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    event,
     text,
 )
 
 from pipeline.model import CHANGE_LANE, FixState, PostKind, Question, RunKind, RunState, Verdict
 
-HEAD = "0001"  # the newest revision in alembic/versions; a test holds the two together
+HEAD = "0002"  # the newest revision in alembic/versions; a test holds the two together
 
 metadata = MetaData(
     naming_convention={
@@ -294,6 +296,12 @@ orders = Table(
     one_of("state", ORDER_STATES),
     Column("told_at", Utc),  # players were told
     Column("created_at", Utc, nullable=False),
+    Column("about", Text),  # the build that a rollback takes out
+    Column("ended_at", Utc),
+    Column("note", Text),  # who cancelled it, or why it failed
+    Column("place", Text),  # channel or thread of the answer that can cancel it
+    Column("message", Text),  # that answer
+    Column("shown", Text),  # the state that it shows
 )
 
 audit = Table(
@@ -308,6 +316,29 @@ audit = Table(
     Column("arguments", Text, nullable=False),
     Column("outcome", Text, nullable=False),
 )
+
+# Nothing of ours changes what was written down, and no statement can; the migration has the same.
+_REFUSED = "the audit is append-only"
+_KEEP_AUDIT = {
+    "sqlite": (
+        f"CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+        f"CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, '{_REFUSED}'); END",
+    ),
+    "postgresql": (
+        "CREATE OR REPLACE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_REFUSED}'; END $$",
+        "CREATE TRIGGER audit_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
+        "FOR EACH STATEMENT EXECUTE FUNCTION keep_audit()",
+    ),
+}
+
+
+def _keep_audit(_table: Table, connection: Connection, **_: Any) -> None:
+    for statement in _KEEP_AUDIT[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+event.listen(audit, "after_create", _keep_audit)
 
 facts = Table(
     "facts",

@@ -12,11 +12,13 @@ from pipeline import tables as t
 from pipeline.model import (
     CrashReport,
 )
+from pipeline.read_models import OrderEnd
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,
     Order,
     read_order,
+    read_order_end,
 )
 from pipeline.store.writes import (
     insert_posts,
@@ -26,10 +28,10 @@ from pipeline.store.writes import (
 class Orders(Base):
     """What people asked for, and what we began."""
 
-    def add_order(self, kind: str, by: str, reason: str, due: datetime, at: datetime) -> int:
+    def add_order(self, kind: str, by: str, reason: str, due: datetime, at: datetime, about: str | None = None) -> int:
         with self.engine.begin() as c:
             values = {"kind": kind, "by": by, "reason": reason, "due": due, "state": "waiting", "created_at": at}
-            return int(c.execute(insert(t.orders).values(**values).returning(t.orders.c.id)).scalar_one())
+            return int(c.execute(insert(t.orders).values(**values, about=about).returning(t.orders.c.id)).scalar_one())
 
     def list_waiting_orders(self) -> list[Order]:
         with self.engine.begin() as c:
@@ -40,14 +42,28 @@ class Orders(Base):
         with self.engine.begin() as c:
             c.execute(update(t.orders).where(t.orders.c.id == order).values(told_at=at))
 
-    def end_order(self, order: int, state: str, at: datetime, posts: Sequence[NewPost] = ()) -> bool:
-        """Whether it still waited."""
+    def end_order(self, order: int, state: str, at: datetime, posts: Sequence[NewPost] = (), note: str = "") -> bool:
+        """Whether it still waited. `note` = who cancelled it, or why it failed."""
         with self.engine.begin() as c:
             waiting = and_(t.orders.c.id == order, t.orders.c.state == "waiting")
-            done = c.execute(update(t.orders).where(waiting).values(state=state)).rowcount == 1
+            values = {"state": state, "ended_at": at, "note": note}
+            done = c.execute(update(t.orders).where(waiting).values(**values)).rowcount == 1
             if done:
                 insert_posts(c, None, posts, at)
         return done
+
+    def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
+        """The answer that stands there says that the order is in this state."""
+        with self.engine.begin() as c:
+            values = {"shown": state, "place": place, "message": message}
+            c.execute(update(t.orders).where(t.orders.c.id == order).values(**values))
+
+    def list_outdated_orders(self) -> list[OrderEnd]:
+        """Orders that are over while their answers still say something else, the oldest first."""
+        outdated = and_(t.orders.c.message.is_not(None), t.orders.c.shown != t.orders.c.state)
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.orders).where(outdated).order_by(t.orders.c.id)).all()
+        return [read_order_end(row) for row in rows]
 
     def append_audit(
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str

@@ -30,6 +30,7 @@ from pipeline.model import (
     Signature,
     Verdict,
 )
+from pipeline.read_models import OrderEnd
 
 
 class Overtaken(PipelineError):
@@ -117,6 +118,7 @@ class Order:
     due: datetime
     state: str
     told_at: datetime | None
+    about: str | None  # the build that a rollback takes out
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,12 @@ def read_build(row: Row[Any]) -> Build:
 
 def read_order(row: Row[Any]) -> Order:
     return Order(**{field.name: row._mapping[field.name] for field in dataclasses.fields(Order)})
+
+
+def read_order_end(row: Row[Any]) -> OrderEnd:
+    return OrderEnd(
+        row.id, row.kind, row.state, row.by, row.reason, row.due, row.ended_at, row.note or "", row.place, row.message
+    )
 
 
 def read_card_state(row: Row[Any]) -> CardState:

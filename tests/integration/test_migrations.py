@@ -164,6 +164,21 @@ def test_a_word_outside_its_check_is_refused(engine: Engine) -> None:
         connection.execute(sa.text("UPDATE runs SET state = 'DREAMING'"))
 
 
+@pytest.mark.parametrize("migrated", [True, False], ids=["migrated", "created"])
+@pytest.mark.parametrize("statement", ["UPDATE audit SET outcome = 'nothing'", "DELETE FROM audit"])
+def test_what_the_audit_holds_can_be_neither_changed_nor_deleted(
+    engine: Engine, statement: str, migrated: bool
+) -> None:
+    if migrated:
+        migrate.bring_to_head(engine, Path())
+    else:
+        metadata.create_all(engine)
+    fill(engine)
+    with pytest.raises(sa.exc.DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(sa.text(statement))
+    assert fill(engine)["audit"] == 1
+
+
 def test_two_runs_in_the_lane_of_changes_are_refused(engine: Engine) -> None:
     migrate.bring_to_head(engine, Path())
     fill(engine)
