@@ -42,11 +42,14 @@ def read_duration(text: Any) -> Any:
         return text
     words = text.strip().lower().replace(" ", "")
     if re.fullmatch(r"\d+(\.\d+)?", words):
-        return timedelta(seconds=float(words))
+        words += "s"
     if not _DURATION.fullmatch(words):
         raise ValueError("is not a duration: write it as 90s, 2m or 1h30m")
     parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", words)
-    return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
+    except OverflowError as fault:
+        raise ValueError("is longer than can be counted: write it as 90s, 2m or 1h30m") from fault
 
 
 def read_size(text: Any) -> Any:
@@ -56,7 +59,10 @@ def read_size(text: Any) -> Any:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     if found is None:
         raise ValueError("is not a size: write it as 5G or 500M")
-    return int(float(found[1]) * _SIZES[found[2]])
+    try:
+        return int(float(found[1]) * _SIZES[found[2]])
+    except OverflowError as fault:
+        raise ValueError("is larger than can be counted: write it as 5G or 500M") from fault
 
 
 def split_words(text: Any, windows: bool = sys.platform == "win32") -> Any:
@@ -129,7 +135,7 @@ def read_console(text: str) -> str:
 
 
 def read_folder(path: Path) -> Path:
-    if not path.is_dir():
+    if not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
         raise ValueError(f"{path} is not a folder: give the path of one that exists")
     return path
 
@@ -287,7 +293,10 @@ DISCORD = ("discord_token", "discord_guild_id", "discord_channel_id")
 
 def load(*, sandbox: bool = False, **given: Any) -> Settings:
     """The settings of the environment and `.env`. Raises SettingsError."""
-    faults = _misspelt(Path(".env"))
+    try:
+        faults = _misspelt(Path(".env"))
+    except UnicodeDecodeError as fault:
+        raise SettingsError([f".env: is not written in UTF-8 (byte {fault.start}): save it as UTF-8"]) from fault
     try:
         settings = Settings(**given)
     except ValidationError as fault:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline import startup
 from pipeline.crash.context import last_lines
-from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, Hold
+from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict
 from pipeline.model import (
     OVER,
     Analysis,
@@ -84,7 +84,7 @@ def posts_about(event: Event) -> list[NewPost]:
 def _what_happened(event: Event) -> str | None:
     match event.kind:
         case EventKind.HELD:
-            return f"held: {Hold(event.data['why'])}"
+            return f"held: {event.data.get('why')}"  # a newer keeper may have reasons of its own
         case EventKind.RELEASED:
             return "released"
         case EventKind.FELL_BACK:

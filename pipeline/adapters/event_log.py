@@ -11,6 +11,9 @@ from typing import IO
 from pipeline.keeper.protocol import Event, ProtocolError, from_json
 
 Key = tuple[str, int]  # keeper, number
+_LONGEST_NAME = 200
+_LAST_NUMBER = (1 << 31) - 1  # that a column holds
+_LAST_TIME = 253_402_214_400.0  # a day before the end of year 9999, seconds since the epoch
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +81,15 @@ def _still_there(file: IO[bytes], mark: _Mark) -> bool:
 def _parse(line: bytes) -> Event | None:
     """None for what no keeper has finished: a line torn by a full disk or the machine's end."""
     try:
-        return from_json(Event, line) if line.strip() else None
+        event = from_json(Event, line) if line.strip() else None
     except ProtocolError:
         _log.debug("a torn line among the keeper's events")
         return None
+    return event if event is not None and _is_sound(event) else None
+
+
+def _is_sound(event: Event) -> bool:
+    """Whether a keeper can have written it: what a spoilt file holds must not stop the import of the rest."""
+    names = (event.keeper, event.kind)
+    named = all(each.isascii() and each.isprintable() and 0 < len(each) <= _LONGEST_NAME for each in names)
+    return named and 0 <= event.number <= _LAST_NUMBER and 0 <= event.at <= _LAST_TIME and isinstance(event.data, dict)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 PROTOCOL = 1
+_MOST = 1 << 53  # of a number: what JSON gives exactly everywhere
 _SEEN_WITHIN = 10.0  # seconds; a server that writes at all, and that is looked after, shows no such gap
 DESIRED = "desired.json"
 OBSERVED = "observed.json"
@@ -245,7 +246,7 @@ def from_json(shape: type[T], text: str | bytes) -> T:
     """The dataclass in a text. Raises ProtocolError where it is not one; unknown keys are ignored."""
     try:
         return from_plain(shape, json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError) as fault:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
         raise ProtocolError(f"not a {shape.__name__}: {fault}") from fault
 
 
@@ -274,11 +275,19 @@ def _read(hint: Any, value: Any) -> Any:
 def _read_scalar(hint: type, value: Any) -> Any:
     if issubclass(hint, StrEnum):
         return hint(value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+    if hint in (int, float):
+        return _read_number(hint, value)
+    if not isinstance(value, hint):
         raise TypeError(f"expected {hint.__name__}, got {value!r}"[:200])
     return value
+
+
+def _read_number(hint: type, value: Any) -> Any:
+    """One that can be: times, sizes and counts are far below the bound, what a spoilt file holds is not."""
+    kinds = (int, float) if hint is float else int
+    if not isinstance(value, kinds) or isinstance(value, bool) or not abs(value) < _MOST:
+        raise TypeError(f"expected {hint.__name__}, got {value!r}"[:200])
+    return hint(value)
 
 
 def replace_file(path: Path, text: str) -> None:

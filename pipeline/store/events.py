@@ -51,7 +51,7 @@ class Events(Base):
         return True
 
     def _take_consequences(self, c: Connection, each: Event, at: datetime) -> None:
-        if each.kind == EventKind.EXITED and each.data.get("verdict") in CRASHES:
+        if each.kind == EventKind.EXITED and _is_crash(each):
             c.execute(
                 insert(t.crashes).values(
                     keeper=each.keeper, number=each.number, at=at, night=self.night_of(at), exit=dict(each.data)
@@ -85,3 +85,11 @@ class Events(Base):
         with self.engine.begin() as c:
             query = select(t.events.c.at, t.events.c.kind, t.events.c.data).where(t.events.c.at >= since)
             return [(row.at, row.kind, row.data) for row in c.execute(query.order_by(t.events.c.id))]
+
+
+def _is_crash(each: Event) -> bool:
+    """An end of which nobody can read how it was is told as an event and is no crash."""
+    try:
+        return from_plain(Exit, dict(each.data)).verdict in CRASHES
+    except (TypeError, ValueError):
+        return False

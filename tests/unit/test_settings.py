@@ -329,6 +329,21 @@ def test_a_setting_left_empty_has_its_default(place: Place) -> None:
     assert (settings.server_soak, settings.build_jobs, settings.approval) == (timedelta(minutes=2), None, Approval.NONE)
 
 
+def test_fuzz_a_settings_file_of_another_code_page_is_refused_in_a_sentence(place: Place) -> None:
+    (place.folder / ".env").write_bytes("REALM_NAME=Nächtlich\n".encode("cp1252"))
+    assert place.faults({}) == [".env: is not written in UTF-8 (byte 12): save it as UTF-8"]
+
+
+def test_fuzz_what_cannot_be_counted_is_refused_in_a_sentence(place: Place) -> None:
+    endless = "9" * 400
+    assert place.faults({"SERVER_SOAK": f"{endless}d", "MIN_FREE_DISK": endless, "STATE_DIR": endless}) == [
+        "MIN_FREE_DISK: is larger than can be counted: write it as 5G or 500M",
+        "SERVER_SOAK: is longer than can be counted: write it as 90s, 2m or 1h30m",
+    ]
+    place.set(SERVER_SOAK="2m", MIN_FREE_DISK="5G", STATE_DIR=str(place.folder))
+    assert place.faults({"SOURCE_DIR": endless})[0].startswith("SOURCE_DIR: ")
+
+
 def test_names_in_the_file_that_are_not_ours_do_no_harm(place: Place) -> None:
     (place.folder / ".env").write_text("SOMETHING_ELSE=1\nREALM_NAME=Nächtlich\n", encoding="utf-8")
     assert load(sandbox=True).realm_name == "Nächtlich"
