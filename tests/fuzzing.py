@@ -200,7 +200,7 @@ def check_core(folder: Path, plain: dict[str, Any]) -> None:
 
 def check_event(folder: Path, line: bytes) -> None:
     """An event comes to the bot as a line of a file, once, whatever is in it, and what comes behind it comes too."""
-    tools, path = _make_tools(folder), folder / "events.jsonl"
+    tools, path = make_tools(folder), folder / "events.jsonl"
     behind = to_json(Event(f"behind-{os.urandom(6).hex()}", 1, 1_780_000_000.0, EventKind.KEEPER_STARTED, {}))
     path.write_bytes(line.replace(b"\n", b" ") + b"\n" + behind.encode() + b"\n")
     intake.import_events(tools)
@@ -277,7 +277,7 @@ class _FileEvents(FakeKeeper):
 
 
 @cache
-def _make_tools(folder: Path) -> Tools:
+def make_tools(folder: Path) -> Tools:
     world = World(folder)
     keeper = _FileEvents(world.clock)
     keeper.path = folder / "events.jsonl"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 PROTOCOL = 1
-_MOST = 1 << 53  # of a number: what JSON gives exactly everywhere
+_MOST = 1 << 53  # of a fraction; whole numbers (inodes, nanoseconds) may be larger
 _SEEN_WITHIN = 10.0  # seconds; a server that writes at all, and that is looked after, shows no such gap
 DESIRED = "desired.json"
 OBSERVED = "observed.json"
@@ -275,19 +275,18 @@ def _read(hint: Any, value: Any) -> Any:
 def _read_scalar(hint: type, value: Any) -> Any:
     if issubclass(hint, StrEnum):
         return hint(value)
-    if hint in (int, float):
-        return _read_number(hint, value)
-    if not isinstance(value, hint):
+    if hint is float:
+        return _read_fraction(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
         raise TypeError(f"expected {hint.__name__}, got {value!r}"[:200])
     return value
 
 
-def _read_number(hint: type, value: Any) -> Any:
-    """One that can be: times, sizes and counts are far below the bound, what a spoilt file holds is not."""
-    kinds = (int, float) if hint is float else int
-    if not isinstance(value, kinds) or isinstance(value, bool) or not abs(value) < _MOST:
-        raise TypeError(f"expected {hint.__name__}, got {value!r}"[:200])
-    return hint(value)
+def _read_fraction(value: Any) -> float:
+    """One that can be a time or a span: neither NaN nor beyond all calendars, as a spoilt file may hold."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _MOST:
+        raise TypeError(f"expected float, got {value!r}"[:200])
+    return float(value)
 
 
 def replace_file(path: Path, text: str) -> None:

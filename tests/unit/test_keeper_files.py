@@ -84,9 +84,15 @@ def make_wish(folders: Folders, generation: int = 1) -> Desired:
 
 EXIT = Exit(ExitVerdict.CRASH, NOW, 42, -11, "b1", "abc+", 7, 12.5, 99.0, NOW - 99, core="/state/core", deployment="d1")
 LIFE = Life("id", NOW, "boot", 7, build="b1", pid=42, create_time=NOW, stopping=Stopping(StopWhy.WISH, "uwe: why"))
+IDENTITY = Identity((1 << 64) - 1, 2, 1_795_710_241_451_342_000)  # no number is too large for a filesystem
 MEMORY = Memory(
     life=LIFE,
-    placed=Placed(Manifest("b1", (BuildFile("a", "a", "0" * 64),)), "d1", Identity(1, 2, 3), own="f" * 64),
+    placed=Placed(
+        Manifest("b1", (BuildFile("a", "a", "0" * 64),)),
+        "d1",
+        IDENTITY,
+        own="f" * 64,
+    ),
     held=Held(Hold.FOREIGN, "pm2", "boot", 7, supervisor=Who(1, 2.5)),
     counts=Counts(1, 2, 3, (NOW, NOW), True),
     refused=(Refused("b1", None), Refused("b2", "d")),
