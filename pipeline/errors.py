@@ -4,6 +4,7 @@
     +-- TransientError        worth another try: the remote is gone, a file is locked, the console does not answer
     |   +-- RemoteUnreachable
     |   +-- ConsoleUnavailable
+    |   +-- Obstructed        the machine stands in the way: a full disk, a lock, a database that is away
     +-- DefiniteError         no try will help; the message is what an operator reads
     |   +-- ResponseRejected  a response that cannot be used
     |   +-- Refused           a patch that may not be applied: nothing was written
@@ -29,6 +30,11 @@ class RemoteUnreachable(TransientError):
 
 class ConsoleUnavailable(TransientError):
     """The server's console cannot be reached, refused the login, or did not answer in time."""
+
+
+class Obstructed(TransientError):
+    """The machine stands in the way: a disk that is full or read-only, a lock that somebody holds, a database that is
+    away. Waited for as long as it takes, uses up no try; the message says what a person can do."""
 
 
 class DefiniteError(PipelineError):

@@ -19,6 +19,7 @@ from pipeline import intake, orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
+from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, warming, wish
 from pipeline.store import Overtaken
@@ -30,6 +31,7 @@ IDLE = 5.0  # seconds between two ticks that nothing woke
 SOONEST = 0.02  # seconds, for what is due
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
+OBSTACLE = "obstacle"  # in `degraded`: what a change waits for
 WARM = "warm"  # the passage of the warm build
 CLOSING = 20.0  # seconds for what is under way to end
 
@@ -175,6 +177,8 @@ class Runner:
         while (run := await self._thread(next_change, self._tools)) is not None:
             if not await self._pass(run):
                 return
+        if OBSTACLE in self._tools.degraded and not await self._thread(warming.is_unwelcome, self._tools):
+            self._tools.degraded.pop(OBSTACLE, None)  # what waited was taken back
         commit = await self._thread(warming.wanted, self._tools)
         if commit is not None:
             await self._warm(commit)
@@ -203,20 +207,30 @@ class Runner:
             step = await self._thread(take_step, self._tools, run, passage)
         except Cancelled:
             return False
-        except TransientError as fault:
-            step = again_later(self._tools, run, str(fault))
-        except DefiniteError as fault:
-            step = fail(self._tools, run, str(fault))
         except Overtaken:
             raise
-        except Exception as bug:
-            if self._fatal:
-                raise
-            log.exception("run %s failed in %s", run.id, run.state)
-            step = again_later(self._tools, run, f"a fault of ours in {run.state}: {type(bug).__name__}; see the log")
+        except Exception as fault:
+            step = self._answer_fault(run, fault)
+        else:
+            self._tools.degraded.pop(OBSTACLE, None)
         finally:
             self._passages.pop(run.id, None)
         return await self._apply(run, step)
+
+    def _answer_fault(self, run: Run, fault: Exception) -> Step:
+        """What becomes of a run whose stage raised."""
+        obstacle = find_obstacle(fault)
+        if obstacle is not None:
+            return wait_out(self._tools, run, obstacle)
+        self._tools.degraded.pop(OBSTACLE, None)
+        if isinstance(fault, TransientError):
+            return again_later(self._tools, run, str(fault))
+        if isinstance(fault, DefiniteError):
+            return fail(self._tools, run, str(fault))
+        if self._fatal:
+            raise fault
+        log.error("run %s failed in %s", run.id, run.state, exc_info=fault)
+        return again_later(self._tools, run, f"a fault of ours in {run.state}: {type(fault).__name__}; see the log")
 
     async def _apply(self, run: Run, step: Step) -> bool:
         """Writes what a stage answered; whether the run moved."""
@@ -296,9 +310,21 @@ def apply_step(tools: Tools, run: Run, step: Step) -> bool:
         changes["reason"] = step.reason
     if step.seconds:
         changes["not_before"] = tools.now() + timedelta(seconds=step.seconds)
+    if step.attempts is not None and step.attempts != run.attempts:
+        changes["attempts"] = step.attempts
     if changes:
         tools.store.advance(run, run.state, tools.now(), **changes)
     return False
+
+
+def wait_out(tools: Tools, run: Run, obstacle: str) -> Step:
+    """The machine stands in the way, and the change is as good as it was: it waits, and its tries are not used up."""
+    words = tools.redact(obstacle)
+    if tools.degraded.get(OBSTACLE) != words:
+        log.warning("run %s waits in %s: %s", run.id, run.state, words)
+    tools.degraded[OBSTACLE] = words
+    tries = min(run.attempts, MOST_ATTEMPTS - 2)
+    return Stay(words, BACK_OFF[max(tries, 1) - 1], attempts=tries)
 
 
 def again_later(tools: Tools, run: Run, fault: str) -> Step:

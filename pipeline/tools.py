@@ -76,6 +76,7 @@ class Stay:
 
     reason: str | None = None
     seconds: float | None = None
+    attempts: int | None = None  # passages that count from now on; None = all that there were
 
 
 Step = Move | Stay

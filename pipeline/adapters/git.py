@@ -17,7 +17,7 @@ from pipeline.adapters import git_clone, git_history
 from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
-from pipeline.adapters.git_process import Actor, GitFailed, GitProgram
+from pipeline.adapters.git_process import Actor, GitFailed, GitLocked, GitProgram
 from pipeline.adapters.git_remote import OURS, Remote
 from pipeline.adapters.git_repository import Repository
 from pipeline.adapters.patch_bench import PatchBench
@@ -111,6 +111,11 @@ class GitSource:
                 self._set_exactly(branch, self._repository.get_commit(head))
             except GitFailed:  # an index or an object that a power cut left half written
                 (self._repository.git_dir / "index").unlink(missing_ok=True)
+                self.prepare()
+                self._set_exactly(branch, self._repository.get_commit(head))
+            except GitLocked:
+                if not git_clone.has_stale_lock(self._repository.git_dir):
+                    raise  # whoever holds it may come to an end: it is waited for
                 self.prepare()
                 self._set_exactly(branch, self._repository.get_commit(head))
 

@@ -6,17 +6,19 @@ it held unpushed is taken over object by object, because its references may be a
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
 import shutil
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.adapters.git_checkout import Checkout
-from pipeline.adapters.git_process import GitFailed
+from pipeline.adapters.git_process import LOCAL, GitFailed
 from pipeline.adapters.git_repository import Repository
 from pipeline.errors import SourceUnusable
 
@@ -73,6 +75,19 @@ def is_whole(repository: Repository) -> bool:
     except GitFailed as fault:
         _log.warning("our clone is damaged: %s", fault)
         return False
+
+
+def has_stale_lock(git_dir: Path) -> bool:
+    """Whether a lock is older than any git of ours may live: one that was killed left it."""
+    now = time.time()
+    return any(now - written > LOCAL for written in _list_lock_times(git_dir))
+
+
+def _list_lock_times(git_dir: Path) -> Iterator[float]:
+    for path in _walk(git_dir):
+        if path.name.endswith(".lock"):
+            with contextlib.suppress(OSError):
+                yield path.stat().st_mtime
 
 
 def remove_locks(git_dir: Path) -> list[Path]:

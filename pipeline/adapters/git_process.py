@@ -27,11 +27,13 @@ from git.exc import GitCommandNotFound
 
 from pipeline.adapters import process_tree
 from pipeline.adapters.children import mark_for
-from pipeline.errors import SourceUnusable, ToolMissing, TransientError
+from pipeline.errors import Obstructed, SourceUnusable, ToolMissing, TransientError
+from pipeline.obstacles import find_cure
 
-__all__ = ["Actor", "GitAnswer", "GitFailed", "GitProgram", "GitTimedOut", "redact_urls"]
+__all__ = ["Actor", "GitAnswer", "GitFailed", "GitHindered", "GitLocked", "GitProgram", "GitTimedOut", "redact_urls"]
 
 LOCAL = 120.0  # seconds that git may take without a network
+_LOCK = re.compile(r"Unable to create '(?P<path>[^']*\.lock)': File exists")
 _SLICE = 0.5  # seconds after which a git that exited is no longer waited for, whoever holds its pipes
 _starting = threading.Lock()  # GitPython changes os.environ for an instant on Windows
 
@@ -81,6 +83,14 @@ class GitTimedOut(TransientError):
     """git took too long; its whole tree was ended."""
 
 
+class GitHindered(Obstructed):
+    """A signal ended git, or the machine did not let it do its work."""
+
+
+class GitLocked(GitHindered):
+    """Another git holds a lock in that repository, or died and left it."""
+
+
 @dataclass(frozen=True)
 class GitAnswer:
     status: int
@@ -118,7 +128,7 @@ class GitProgram:
     ) -> GitAnswer:
         """Runs `git <arguments>` on a repository that is named; only with `cwd` alone git searches upward for one.
 
-        Raises GitFailed for an exit that is not in `accept`, GitTimedOut, ToolMissing.
+        Raises GitFailed for an exit that is not in `accept`, GitHindered, GitTimedOut, ToolMissing.
         """
         place = [f"--git-dir={git_dir}"] if git_dir else []
         place += [f"--work-tree={work_tree}"] if work_tree else []
@@ -128,7 +138,7 @@ class GitProgram:
             ["git", *place, *config, *arguments], cwd or work_tree or git_dir, stdin, timeout, env or {}
         )
         if answer.status not in accept:
-            raise GitFailed(_verb(["git", *arguments]), answer.status, answer.words)
+            raise _explain(_verb(["git", *arguments]), answer)
         return answer
 
     def end_strays(self) -> bool:
@@ -155,6 +165,18 @@ class GitProgram:
             return GitAnswer(process.returncode, out, redact_urls(words.decode(errors="replace")))
         finally:
             self._living.discard(mark)
+
+
+def _explain(verb: str, answer: GitAnswer) -> GitFailed | GitHindered:
+    """What a failure is: git's own verdict, or the machine's doing, which says nothing of what was asked."""
+    said = last_words(answer.words)
+    if answer.status < 0:
+        return GitHindered(f"git {verb} was ended by signal {-answer.status}")
+    if (lock := _LOCK.search(answer.words)) is not None:
+        return GitLocked(f"git {verb}: another git holds {lock['path']}. Cure: end it; a lock that nobody holds goes")
+    if (cure := find_cure(answer.words, "the disk that holds it")) is not None:
+        return GitHindered(f"git {verb} failed: {said}. Cure: {cure}")
+    return GitFailed(verb, answer.status, answer.words)
 
 
 def redact_urls(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import stamina
 
-from pipeline.adapters.git_process import GitAnswer, GitTimedOut, last_words, redact_urls
+from pipeline.adapters.git_process import GitAnswer, GitHindered, GitTimedOut, last_words, redact_urls
 from pipeline.adapters.git_repository import Repository
 from pipeline.errors import DefiniteError, RemoteUnreachable
 from pipeline.ports import Diverged, Pushed
@@ -105,6 +105,8 @@ class Remote:
             return self.repository.run(*arguments, accept=range(256), timeout=self.timeout)
         except GitTimedOut as late:
             raise RemoteUnreachable(f"the remote {self.name} did not answer: {late}") from late
+        except GitHindered as fault:
+            raise RemoteUnreachable(f"the remote {self.name} was not reached: {fault}") from fault
 
 
 def _reason(answer: GitAnswer) -> str:

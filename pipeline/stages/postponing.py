@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline import policy
+from pipeline import obstacles, policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import Run, RunState
 from pipeline.store import Deployment, Fact
@@ -20,17 +20,8 @@ SOONEST = timedelta(minutes=1)  # before the second try; doubled each time
 LATEST = timedelta(minutes=30)
 INTERRUPTED = "interrupted"  # the keeper was killed in the midst of it, and goes on by itself
 
-# What the keeper's error holds, in any letters -> how to mend it.
-CURES: tuple[tuple[tuple[str, ...], str], ...] = (
-    (("no space left", "errno 28", "disk quota", "winerror 112", "not enough space"), "make room in SERVER_DIR"),
-    (("read-only file system",), "make SERVER_DIR writable again"),
-    (
-        ("text file busy", "being used by another process", "winerror 32", "device or resource busy"),
-        "end the program that holds the file open",
-    ),
-    (("permission denied", "access is denied", "not permitted"), "let our user write to SERVER_DIR"),
-    (("manifest says", "is missing"), "the archived build is damaged: reject it and let it be made again"),
-)
+PLACE = "SERVER_DIR"
+DAMAGED = "the archived build is damaged: reject it and let it be made again"
 UNKNOWN_CURE = "mend that in SERVER_DIR"
 
 
@@ -43,8 +34,9 @@ class SwapFault:
 
     @property
     def cure(self) -> str:
-        words = self.error.lower()
-        return next((cure for signs, cure in CURES if any(sign in words for sign in signs)), UNKNOWN_CURE)
+        if (found := obstacles.find_cure(self.error, PLACE)) is not None:
+            return found
+        return DAMAGED if any(sign in self.error for sign in ("manifest says", "is missing")) else UNKNOWN_CURE
 
 
 def find_fault(tools: Tools, deployment: Deployment, since: datetime) -> SwapFault | None:

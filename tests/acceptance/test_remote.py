@@ -12,7 +12,7 @@ from bot.demo.bugs import get_bug
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 
 
-def test_fault_a5_without_its_remote_a_fix_goes_live_and_the_push_is_owed_until_it_is_back(ground: Ground) -> None:
+def test_fault_a5_world_git_remote_gone_a_fix_goes_live_and_the_push_is_owed_until_it_is_back(ground: Ground) -> None:
     with living(ground) as realm:
         realm.start()
         request = realm.crash(DISPATCHER)
@@ -29,7 +29,7 @@ def test_fault_a5_without_its_remote_a_fix_goes_live_and_the_push_is_owed_until_
         assert len([each for each in realm.channel.news() if "A push is owed" in each.title]) == 1
 
 
-def test_a_night_branch_with_somebody_elses_commit_is_left_alone_and_the_night_goes_on_beside_it(
+def test_world_git_branch_foreign_commit_is_left_alone_and_the_night_goes_on_beside_it(
     ground: Ground,
 ) -> None:
     with living(ground) as realm:

@@ -210,7 +210,9 @@ source.publish(NIGHT, commit.hash, None)
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("verb", ["write-tree", "commit-tree", "reset", "push"])
-def test_fault_a10_a_kill_at_any_step_of_a_fix_leaves_a_clone_that_goes_on(bed: Bed, verb: str, after: bool) -> None:
+def test_fault_a10_world_git_killed_with_its_bot_at_any_step_leaves_a_clone_that_goes_on(
+    bed: Bed, verb: str, after: bool
+) -> None:
     folder = bed.state.parent
     work = WORK.format(root=str(ROOT), tests=str(ROOT / "tests"), folder=str(folder), verb=verb, after=after)
     worker = subprocess.Popen([sys.executable, "-c", work])
@@ -247,7 +249,7 @@ def is_still(process: psutil.Process) -> bool:
         return False
 
 
-def test_fault_a9_a_git_of_an_earlier_life_is_ended_before_its_lock_goes(bed: Bed) -> None:
+def test_fault_a9_world_git_held_lock_of_an_earlier_life_goes_once_its_git_was_ended(bed: Bed) -> None:
     lock = bed.clone / ".git" / "index.lock"
     lock.write_bytes(b"")
     mark = f"{mark_for(bed.state, 'git')}:earlier"
@@ -291,7 +293,7 @@ def test_how_the_checkout_reaches_its_remote_is_taken_over(bed: Bed, tmp_path: P
     assert bed.checkout.remote_head(NIGHT) == commit.hash
 
 
-def test_a_remote_that_hangs_is_given_up_and_its_whole_tree_is_ended(tmp_path: Path) -> None:
+def test_world_git_remote_slow_is_given_up_and_its_whole_tree_is_ended(tmp_path: Path) -> None:
     bed = make_bed(tmp_path, network_timeout=2.0, push_attempts=1)
     pid = tmp_path / "pid"
     set_ssh(bed, f"{SLEEP}pathlib.Path({str(pid)!r}).write_text(str(child.pid))\nchild.wait()\n")

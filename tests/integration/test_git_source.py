@@ -250,7 +250,7 @@ def test_only_the_commit_that_is_named_is_pushed(bed: Bed) -> None:
     assert bed.checkout.remote_head(NIGHT) == first.hash
 
 
-def test_a_branch_that_somebody_else_moved_has_diverged(bed: Bed) -> None:
+def test_world_git_branch_foreign_commits_make_it_another_branch(bed: Bed) -> None:
     first = add_file(bed, "a.h")
     bed.source.publish(NIGHT, first.hash, None)
     theirs = push_from_elsewhere(bed, NIGHT, {"src/theirs.h": "x\n"})
@@ -261,7 +261,7 @@ def test_a_branch_that_somebody_else_moved_has_diverged(bed: Bed) -> None:
     assert bed.checkout.remote_head(NIGHT) == theirs
 
 
-def test_a_branch_that_vanished_has_diverged_and_is_not_made_again(bed: Bed) -> None:
+def test_world_git_branch_deleted_there_is_not_made_again(bed: Bed) -> None:
     first = add_file(bed, "a.h")
     bed.source.publish(NIGHT, first.hash, None)
     git(bed.checkout.remote, "update-ref", "-d", f"refs/heads/{NIGHT}")
@@ -313,7 +313,7 @@ def test_tags_and_other_branches_stay_at_home(tmp_path: Path) -> None:
     assert names == ["refs/heads/master", f"refs/heads/{NIGHT}"]
 
 
-def test_a_remote_that_is_gone_is_tried_three_times_and_works_again_later(bed: Bed) -> None:
+def test_world_git_remote_gone_is_tried_three_times_and_works_again_later(bed: Bed) -> None:
     commit = add_file(bed, "a.h")
     away = bed.checkout.remote.rename(bed.checkout.remote.with_name("away.git"))
     with pytest.raises(RemoteUnreachable, match="the remote origin cannot be reached: "):
@@ -344,7 +344,7 @@ def test_another_remote_can_be_named(tmp_path: Path) -> None:
     assert bed.checkout.remote_head(NIGHT) is None
 
 
-def test_a_refusal_of_the_remote_is_told_in_its_own_words(bed: Bed) -> None:
+def test_world_git_remote_refuses_and_its_own_words_are_told(bed: Bed) -> None:
     hook = bed.checkout.remote / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\necho 'no fixes after https://me:secret@example.org/freeze' >&2\nexit 1\n")
@@ -457,7 +457,7 @@ def test_a_copy_of_a_fix_that_was_reverted_is_not_held(published: tuple[Bed, Com
 # --- the user's own git ----------------------------------------------------------------------------------------------
 
 
-def test_nothing_that_the_user_configured_for_people_reaches_our_git(
+def test_world_git_hooks_and_whatever_the_user_configured_for_people_do_not_reach_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Hooks, signing, line ends, templates, aliases, odd defaults, and not even a name."""
@@ -493,7 +493,7 @@ def test_nothing_that_the_user_configured_for_people_reaches_our_git(
     assert not (tmp_path / "hooked").exists()
 
 
-def test_the_author_is_ours_without_any_identity_on_the_machine(bed: Bed) -> None:
+def test_world_git_no_identity_leaves_us_as_the_author(bed: Bed) -> None:
     add_file(bed, "a.h")
     assert bed.in_clone("log", "-1", "--format=%an <%ae>") == "Spirit Healer <noreply@spirit-healer.invalid>"
 
@@ -513,7 +513,7 @@ def test_fault_a1_a_restart_on_the_same_day_continues_the_night_branch(bed: Bed)
     assert again.publish(NIGHT, second.hash, first.hash) == Pushed(second.hash)
 
 
-def test_fault_a1_a_lost_state_folder_never_overwrites_what_the_remote_has(bed: Bed) -> None:
+def test_fault_a1_world_git_branch_ahead_of_a_lost_state_folder_is_never_overwritten(bed: Bed) -> None:
     first = add_file(bed, "a.h")
     bed.source.publish(NIGHT, first.hash, None)
     fresh = GitSource(bed.state.parent / "new-state", bed.checkout.folder, review=policy)
@@ -580,7 +580,7 @@ def test_fault_a3_nothing_of_the_users_is_ever_committed_or_pushed(bed: Bed) -> 
     assert bed.checkout.remote_head("master") == bed.base
 
 
-def test_fault_a9_locks_of_our_own_killed_git_are_removed_and_the_users_are_not(bed: Bed) -> None:
+def test_fault_a9_world_git_stale_lock_of_our_own_killed_git_goes_and_the_users_stays(bed: Bed) -> None:
     locks = ["index.lock", "HEAD.lock", f"refs/heads/{NIGHT}.lock", "packed-refs.lock", "config.lock", "shallow.lock"]
     for name in locks:
         (bed.clone / ".git" / name).write_bytes(b"")

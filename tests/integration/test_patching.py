@@ -164,7 +164,7 @@ def forms(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.mark.parametrize("shape", ["edit", "diff", "whole file"])
 @pytest.mark.parametrize("form", FORMS)
-def test_a_file_keeps_its_form(forms: Bed, form: str, shape: str) -> None:
+def test_world_git_mixed_line_ends_and_every_other_form_are_kept(forms: Bed, form: str, shape: str) -> None:
     bed, path = forms.reset(), f"src/{form}.cpp"
     committed = bed.read(path)  # `text=auto` has git store plain line ends
     text = committed.removeprefix(BOM).decode("cp1252" if form == "cp1252" else "utf-8").replace("\r\n", "\n")
@@ -206,7 +206,7 @@ def test_a_new_file_gets_the_line_ends_of_its_neighbours(tmp_path: Path) -> None
     assert (bed.read("src/game/B.cpp"), bed.read("src/plain/B.cpp")) == (b"b\r\n", b"b\n")
 
 
-def test_a_base_hash_may_be_of_the_file_as_windows_checks_it_out(bed: Bed) -> None:
+def test_world_git_crlf_base_hash_may_be_of_the_file_as_windows_checks_it_out(bed: Bed) -> None:
     digest = hashlib.sha256(MAP_CPP.replace("\n", "\r\n").encode()).hexdigest()
     bed.apply(Patch(files=(WholeFile(MAP, CURE.replace("\n", "\r\n"), digest),)))
     assert bed.read(MAP) == CURE.encode()

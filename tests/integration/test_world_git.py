@@ -1,0 +1,356 @@
+"""Git and its remote misbehave in the middle of a night: checkout, remote and our clone are real, and so is the fault.
+
+After each the fix is live, the branch has each commit once, the remote has it all, and `/status` has nothing to say.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from checkouts import MAP_CPP, Bed, git, make_source, snapshot
+from git_world import GitWorld, make_git_world, start_git_world
+from hostile_patches import make_hostile_bed
+from world import edit
+
+from pipeline.housekeeping import push_owed
+from pipeline.model import Patch, RunState
+from pipeline.views import status
+
+MAP = "src/game/Map.cpp"
+BETTER = edit(MAP, "    delete _grid;\n", "    _grid.reset();\n")
+
+
+def expect_well(world: GitWorld) -> None:
+    assert world.degraded() == []
+    assert not status(world.tools).push_owed
+
+
+def wait_until(done: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < deadline, f"in 30 s it did not happen that {what}"
+        time.sleep(0.01)
+
+
+# --- locks, kills, hooks ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def committing(folder: Path, note: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A person's `git commit -a` whose editor stays open: a living git that holds the index's lock."""
+    with (folder / MAP).open("a") as file:
+        file.write("// by hand\n")
+    editor = f"sh -c 'touch {note}; exec sleep 600'"
+    environment = {**os.environ, "GIT_AUTHOR_NAME": "User", "GIT_AUTHOR_EMAIL": "user@example.org",
+                   "GIT_COMMITTER_NAME": "User", "GIT_COMMITTER_EMAIL": "user@example.org"}  # fmt: skip
+    person = subprocess.Popen(
+        ["git", "-c", f"core.editor={editor}", "commit", "-a"],
+        cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_until(note.exists, "the editor opened")
+        assert (folder / ".git" / "index.lock").exists()
+        yield person
+    finally:
+        os.killpg(person.pid, signal.SIGTERM)
+        person.wait(timeout=30)
+
+
+async def test_world_git_held_lock_of_the_user_is_in_nobodys_way(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    with committing(world.checkout.folder, tmp_path / "editing") as person:
+        before = snapshot(world.checkout.folder)
+        fix = await world.heal("Map::Update", BETTER)
+        assert person.poll() is None
+        assert snapshot(world.checkout.folder) == before
+    world.expect_each_once(world.branch, fix)
+    expect_well(world)
+
+
+async def test_world_git_held_lock_of_a_living_git_in_our_clone_is_waited_for(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    lock = world.bed.clone / ".git" / "index.lock"
+    words = f"git reset: another git holds {lock}. Cure: end it; a lock that nobody holds goes"
+    with committing(world.bed.clone, tmp_path / "editing") as person:
+        run = await world.propose("Map::Update", BETTER)
+        for _ in range(12):  # longer than any number of tries
+            await world.pass_time(minutes=5)
+        assert world.expect(run, RunState.PATCHING).reason == words
+        assert world.degraded() == [words]
+        assert person.poll() is None and lock.exists()
+    await world.pass_time(minutes=5)
+    await world.pass_time(minutes=5)
+    fix = world.expect(run, RunState.SUCCEEDED)
+    world.expect_each_once(world.branch, fix)
+    assert fix.commit is not None and "by hand" not in world.bed.source.diff(fix.commit)
+    expect_well(world)
+
+
+GIT = """#!/bin/sh
+# Dies of kill -9, once, where it is asked for {verb}.
+for word in "$@"; do
+    if [ "$word" = {verb} ] && mkdir {note} 2>/dev/null; then
+        {lock}
+        kill -9 $$
+    fi
+done
+exec {git} "$@"
+"""
+OLD_LOCK = "touch -d '1 hour ago' {clone}/.git/index.lock"  # nobody waits an hour for a test
+
+
+@pytest.mark.parametrize("verb", ["update-index", "write-tree", "commit-tree", "reset", "ls-remote", "push"])
+async def test_world_git_killed_while_the_bot_lives_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    world = await make_git_world(tmp_path)
+    first = await world.heal("Spell::Cast")
+    program, note = tmp_path / "bin" / "git", tmp_path / "killed"
+    program.parent.mkdir()
+    lock = OLD_LOCK.format(clone=world.bed.clone) if verb in ("update-index", "reset") else ":"
+    program.write_text(GIT.format(verb=verb, note=note, lock=lock, git=shutil.which("git")))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    run = await world.propose("Map::Update", BETTER)
+    for _ in range(3):
+        await world.pass_time(minutes=5)
+    assert note.exists()
+    fix = world.expect(run, RunState.SUCCEEDED)
+    world.expect_each_once(world.branch, first, fix)
+    assert world.checkout.remote_head(world.branch) == fix.commit
+    expect_well(world)
+
+
+HOOKS = (
+    "applypatch-msg", "commit-msg", "fsmonitor-watchman", "post-checkout", "post-commit", "post-index-change",
+    "post-merge", "post-rewrite", "pre-commit", "pre-merge-commit", "pre-push", "pre-rebase", "prepare-commit-msg",
+    "reference-transaction", "upload-pack",
+)  # fmt: skip
+
+
+async def test_world_git_hooks_of_the_user_are_not_run(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    for folder in (world.checkout.folder / ".git" / "hooks", world.checkout.folder / ".githooks"):
+        folder.mkdir(exist_ok=True)
+        for name in HOOKS:
+            (folder / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/hooked-{name}\nexit 1\n")
+            (folder / name).chmod(0o755)
+    git(world.checkout.folder, "config", "core.hooksPath", ".githooks")
+    world.bed.source.prepare()
+    before = snapshot(world.checkout.folder)
+    fix = await world.heal("Map::Update", BETTER)
+    assert not any(name.startswith("hooked") for name in snapshot(tmp_path))
+    assert world.checkout.remote_head(world.branch) == fix.commit
+    assert snapshot(world.checkout.folder) == before
+
+
+# --- the remote ------------------------------------------------------------------------------------------------------
+
+
+async def test_world_git_remote_gone_is_told_once_and_pushed_to_when_it_is_back(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    away = world.checkout.remote.rename(tmp_path / "away.git")
+    first = await world.heal("Map::Update")
+    second = await world.heal("Spell::Cast")
+    assert status(world.tools).push_owed
+    assert [each.split(":")[0] for each in world.told("push owed")] == [f"`{world.branch}` is not on the remote"]
+    away.rename(world.checkout.remote)
+    await world.pass_time(minutes=1)
+    assert world.checkout.remote_head(world.branch) == second.commit
+    world.expect_each_once(world.branch, first, second)
+    expect_well(world)
+
+
+SSH = """
+import pathlib, shlex, subprocess, sys, time
+if pathlib.Path({slow!r}).exists():
+    time.sleep(600)
+verb, path = shlex.split(sys.argv[-1])
+sys.exit(subprocess.call(["git", verb.removeprefix("git-"), path]))
+"""
+
+
+async def test_world_git_remote_slow_holds_up_no_deployment(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path, network_timeout=0.5, push_attempts=1)
+    slow, script = tmp_path / "slow", tmp_path / "ssh.py"
+    script.write_text(SSH.format(slow=str(slow)))
+    git(world.checkout.folder, "config", "core.sshCommand", f"'{sys.executable}' '{script}'")
+    git(world.checkout.folder, "remote", "set-url", "origin", f"ssh://git@example.invalid{world.checkout.remote}")
+    world.bed.source.prepare()
+    slow.touch()
+    fix = await world.heal("Map::Update")
+    [told] = world.told("push owed")
+    assert told == (
+        f"`{world.branch}` is not on the remote: the remote origin did not answer: git ls-remote took longer than 0.5 s"
+    )
+    slow.unlink()
+    wait_until(lambda: push_owed(world.tools), "the remote answered in time")
+    assert world.checkout.remote_head(world.branch) == fix.commit
+    expect_well(world)
+
+
+async def test_world_git_remote_refuses_by_hook_until_it_takes_it(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    hook = world.checkout.remote / "hooks" / "pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho 'no pushes during the freeze' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    fix = await world.heal("Map::Update")
+    for _ in range(3):
+        await world.pass_time(minutes=10)
+    assert world.told("push owed") == [
+        f"`{world.branch}` is not on the remote: the remote origin refused the push: "
+        "[remote rejected] (pre-receive hook declined) (it says: no pushes during the freeze)"
+    ]
+    assert status(world.tools).push_owed
+    hook.unlink()
+    await world.pass_time(minutes=1)
+    assert world.checkout.remote_head(world.branch) == fix.commit
+    world.expect_each_once(world.branch, fix)
+    expect_well(world)
+
+
+def rewrite(world: GitWorld, branch: str, *commands: tuple[str, ...]) -> str:
+    """Somebody else's clone does this to a branch and forces it onto the remote; its new head."""
+    other = world.folder / "other"
+    git(world.folder, "clone", "-q", "-b", branch, str(world.checkout.remote), "other")
+    for command in commands:
+        git(other, *command)
+    git(other, "push", "-q", "--force", "origin", f"HEAD:refs/heads/{branch}")
+    head = git(other, "rev-parse", "HEAD")
+    shutil.rmtree(other)
+    return head
+
+
+async def test_world_git_remote_rewritten_night_is_left_as_it_is_and_goes_on_beside_it(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    first = await world.heal("Map::Update")
+    branch = world.branch
+    theirs = rewrite(world, branch, ("commit", "-q", "--amend", "-m", "tidied up"))
+    second = await world.heal("Spell::Cast")
+    assert world.checkout.remote_head(branch) == theirs
+    assert world.checkout.remote_head(f"{branch}-2") == second.commit
+    world.expect_each_once(f"{branch}-2", first, second)
+    assert world.told("branch continued") == [
+        f"`{branch}` has commits on origin that we do not have ({theirs[:12]}): the night goes on as `{branch}-2`"
+    ]
+    expect_well(world)
+
+
+async def test_world_git_remote_rewritten_base_is_no_reason_to_wait_or_to_force(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    theirs = rewrite(
+        world, "master", ("checkout", "-q", "--orphan", "anew"), ("commit", "-q", "-a", "-m", "all in one")
+    )
+    fix = await world.heal("Map::Update")
+    assert world.checkout.remote_head("master") == theirs
+    assert world.checkout.remote_head(world.branch) == fix.commit
+    world.expect_each_once(world.branch, fix)
+    expect_well(world)
+
+
+async def test_world_git_branch_ahead_of_all_that_we_know_is_continued_beside(tmp_path: Path) -> None:
+    """The state folder was lost: the remote has fixes of this night that neither database nor clone know."""
+    lost = await make_git_world(tmp_path)
+    known = await lost.heal("Map::Update")
+    source = make_source(tmp_path / "anew", lost.checkout)
+    source.prepare()
+    bed = Bed(lost.checkout, tmp_path / "anew" / "state", source, lost.bed.base)
+    world = await start_git_world(tmp_path / "anew", bed)
+    fix = await world.heal("Spell::Cast")
+    assert world.checkout.remote_head(world.branch) == known.commit
+    assert world.checkout.remote_head(f"{world.branch}-2") == fix.commit
+    world.expect_each_once(f"{world.branch}-2", fix)
+    expect_well(world)
+
+
+async def test_world_git_branch_deleted_on_the_remote_goes_on_under_another_name(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    first = await world.heal("Map::Update")
+    branch = world.branch
+    git(world.checkout.remote, "update-ref", "-d", f"refs/heads/{branch}")
+    second = await world.heal("Spell::Cast")
+    assert world.checkout.remote_head(branch) is None
+    assert world.checkout.remote_head(f"{branch}-2") == second.commit
+    world.expect_each_once(f"{branch}-2", first, second)
+    assert world.told("branch continued") == [
+        f"`{branch}` is gone from origin, where it was pushed before: the night goes on as `{branch}-2`"
+    ]
+    expect_well(world)
+
+
+# --- the checkout and its files --------------------------------------------------------------------------------------
+
+
+async def test_world_git_no_identity_anywhere_hinders_no_fix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config"
+    config.write_text("[user]\nuseConfigOnly=true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for name in ("EMAIL", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    world = await make_git_world(tmp_path)
+    fix = await world.heal("Map::Update", BETTER)
+    author = world.bed.in_clone("log", "-1", "--format=%an <%ae> %cn", str(fix.commit))
+    assert author == "Spirit Healer <noreply@spirit-healer.invalid> Spirit Healer"
+
+
+ODD = "src/Größe & Co/Karte (neu).cpp"
+ODD_DIFF = f"""\
+--- a/{ODD}
++++ b/{ODD}
+@@ -6,3 +6,3 @@
+         unit->Leave();
+-    delete _grid;
++    _grid.reset();
+ }}
+"""
+
+
+async def test_world_git_path_with_spaces_and_umlauts_is_like_any_other(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path / "Die Größe der Welt", {ODD: MAP_CPP})
+    first = await world.heal("Map::~Map", Patch(diff=ODD_DIFF))
+    second = await world.heal("Map::Update", edit(ODD, "unit->Update(diff);", "unit->Update(diff, true);"))
+    assert world.bed.read(ODD).decode() == MAP_CPP.replace("delete _grid", "_grid.reset()").replace(
+        "(diff);", "(diff, true);"
+    )
+    assert world.checkout.remote_head(world.branch) == second.commit
+    world.expect_each_once(world.branch, first, second)
+
+
+@pytest.mark.parametrize("attributes", ["", "* text=auto eol=crlf\n"], ids=["autocrlf", "attributes"])
+async def test_world_git_crlf_checkout_is_healed_with_the_repositorys_line_ends(
+    tmp_path: Path, attributes: str
+) -> None:
+    world = await make_git_world(tmp_path, {".gitattributes": attributes, MAP: MAP_CPP})
+    user = world.checkout.folder
+    git(user, "config", "core.autocrlf", "true")
+    (user / MAP).unlink()
+    git(user, "checkout", "--", MAP)
+    assert b"\r\n" in (user / MAP).read_bytes()
+    world.bed.source.prepare()
+    windows = edit(MAP, "    delete _grid;\r\n}\r\n", "    _grid.reset();\r\n}\r\n")  # what its user's analyst sees
+    fix = await world.heal("Map::~Map", windows)
+    assert world.bed.read(MAP, str(fix.commit)).decode() == MAP_CPP.replace("delete _grid;", "_grid.reset();")
+    assert world.bed.in_clone("status", "--porcelain") == ""
+
+
+async def test_world_git_submodule_is_carried_along_and_never_changed(tmp_path: Path) -> None:
+    world = await start_git_world(tmp_path, make_hostile_bed(tmp_path / "git"))
+    fix = await world.heal("Map::Update", BETTER)
+    carried = world.bed.in_clone("ls-tree", str(fix.commit), "src/dep")
+    assert carried.startswith("160000 commit ") and carried == world.bed.in_clone("ls-tree", world.bed.base, "src/dep")
+    refused = await world.propose("Dep::Work", edit("src/dep/x.cpp", "", "int x;\n"))
+    assert world.expect(refused, RunState.PROPOSED).reason == (
+        "`src/dep/x.cpp` lies in the submodule `src/dep`, a repository of its own"
+    )
