@@ -1,4 +1,4 @@
-"""A loopback Discord: REST v10, gateway, attachments and three calls of a visitor, on 127.0.0.1 only.
+"""A loopback Discord: REST v10, gateway, attachments, three calls of a visitor and a page, on 127.0.0.1 only.
 
 For `demo`, `run --sandbox` and the tests. The real discord.py client talks to it over real sockets once
 `redirect_discord` was called. In short::
@@ -20,6 +20,7 @@ Ids are strings of digits, as Discord's are: `guild_id`, `channel_id`, `operator
 from bot.sandbox.clock import Clock
 from bot.sandbox.faults import Faults
 from bot.sandbox.feed import MessageEvent
+from bot.sandbox.panel import Panel, PanelButton, PanelGroup, PanelItem
 from bot.sandbox.permission import Permission
 from bot.sandbox.redirect import redirect_discord
 from bot.sandbox.rules import Rules
@@ -32,6 +33,10 @@ __all__ = [
     "Faults",
     "MessageEvent",
     "MessageState",
+    "Panel",
+    "PanelButton",
+    "PanelGroup",
+    "PanelItem",
     "Permission",
     "Reply",
     "Rules",

@@ -87,7 +87,13 @@ def _address(service: Service, interaction: Interaction, message: Message, body:
     ephemeral = Flag(body.get("flags") or 0) & Flag.EPHEMERAL
     invocation = interaction.describe(show_user(user), service.guild.id)
     reader = user.id if ephemeral else None
-    return replace(message, invocation=invocation, flags=message.flags | ephemeral, ephemeral_to=reader)
+    return replace(
+        message,
+        invocation=invocation,
+        command=interaction.command,
+        flags=message.flags | ephemeral,
+        ephemeral_to=reader,
+    )
 
 
 def _describe(service: Service, interaction: Interaction, kind: CallbackType) -> Json:

@@ -1,5 +1,4 @@
-"""Who may come in, and the calls of a visitor: `GET /`, `GET /sandbox/state`, `POST /sandbox/slash`, `POST
-/sandbox/click`, attachments."""
+"""Who may come in, the calls of a visitor and of the page, and attachments."""
 
 import hmac
 import json
@@ -8,11 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import visitor
+from bot.sandbox import page, visitor
 from bot.sandbox.errors import Json
-from bot.sandbox.page import show_page
+from bot.sandbox.panel import PanelPlace
 from bot.sandbox.service import Service
 from bot.sandbox.state import describe_sandbox
+from bot.sandbox.stream import Stream
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PICTURES = {
@@ -44,19 +44,24 @@ def _refuse(status: int, words: str) -> web.Response:
 
 
 class Doors:
-    def __init__(self, service: Service, page_token: str) -> None:
+    def __init__(self, service: Service, page_token: str, place: PanelPlace) -> None:
         self._service = service
         self._page_token = page_token
+        self._place = place
+        self.stream = Stream(service, place)
 
     def add_to(self, app: web.Application) -> None:
-        app.router.add_get("/", show_page)
+        page.add_to(app)
         app.router.add_get("/cdn/attachments/{channel}/{attachment}/{filename}", self._serve_attachment)
         app.router.add_get("/sandbox/state", self._admit(self._show_state))
         app.router.add_post("/sandbox/slash", self._admit(self._slash))
         app.router.add_post("/sandbox/click", self._admit(self._click))
+        app.router.add_get("/sandbox/stream", self._admit(self.stream.serve))
+        app.router.add_post("/sandbox/complete", self._admit(self._complete))
+        app.router.add_post("/sandbox/press", self._admit(self._press))
 
-    def _admit(self, handler: Callable[[web.Request], Awaitable[web.Response]]) -> Handler:
-        async def admit(request: web.Request) -> web.Response:
+    def _admit(self, handler: Handler) -> Handler:
+        async def admit(request: web.Request) -> web.StreamResponse:
             said = request.headers.get("X-Sandbox-Token", "")
             if not hmac.compare_digest(said.encode(), self._page_token.encode()):
                 return _refuse(401, "the header X-Sandbox-Token is missing or wrong")
@@ -73,16 +78,24 @@ class Doors:
 
     async def _slash(self, request: web.Request) -> web.Response:
         body = await _read_object(request)
-        options = body.get("options") or {}
-        if not isinstance(options, dict):
-            raise visitor.VisitorError("options must be an object")
         command, user = _read_text(body, "command").removeprefix("/"), _read_text(body, "user")
-        return web.json_response(await visitor.slash(self._service, command, options, user))
+        return web.json_response(await visitor.slash(self._service, command, _read_options(body), user))
 
     async def _click(self, request: web.Request) -> web.Response:
         body = await _read_object(request)
         message_id, custom_id = _read_text(body, "message_id"), _read_text(body, "custom_id")
         return web.json_response(await visitor.click(self._service, message_id, custom_id, _read_text(body, "user")))
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        body = await _read_object(request)
+        command, option, user = (_read_text(body, name) for name in ("command", "option", "user"))
+        typed = body.get("value", "")
+        choices = await visitor.complete(self._service, command, option, typed, user, _read_options(body))
+        return web.json_response({"choices": choices})
+
+    async def _press(self, request: web.Request) -> web.Response:
+        body = await _read_object(request)
+        return web.json_response({"said": await self._place.press(_read_text(body, "button"))})
 
     async def _serve_attachment(self, request: web.Request) -> web.Response:
         found = next(
@@ -118,6 +131,13 @@ async def _read_object(request: web.Request) -> Json:
     if not isinstance(body, dict):
         raise visitor.VisitorError("the body must be an object")
     return body
+
+
+def _read_options(body: Json) -> Json:
+    options = body.get("options") or {}
+    if not isinstance(options, dict):
+        raise visitor.VisitorError("options must be an object")
+    return options
 
 
 def _read_text(body: Json, name: str) -> str:

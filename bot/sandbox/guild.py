@@ -86,6 +86,8 @@ class Message:
     nonce: str | None = None
     invocation: Json | None = None
     # interaction_metadata of an answer to an interaction
+    command: str | None = None
+    # name of the slash command that it answers
     ephemeral_to: str | None = None
     # user id
     mentions_everyone: bool = False

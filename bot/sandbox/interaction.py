@@ -37,6 +37,8 @@ class Interaction:
     # message id, or the choices of an autocomplete
     message: str | None = None
     # id of the message with the component
+    command: str | None = None
+    # name of the slash command
     acknowledged: CallbackType | None = None
     original: str | None = None
     # id of the message that @original names

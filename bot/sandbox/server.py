@@ -20,6 +20,7 @@ from bot.sandbox.feed import Feed, MessageEvent
 from bot.sandbox.files import Files
 from bot.sandbox.gateway import Gateway
 from bot.sandbox.guild import Guild, Snowflakes, create_guild
+from bot.sandbox.panel import Panel, PanelPlace, Press
 from bot.sandbox.payloads import show_role
 from bot.sandbox.permission import Permission
 from bot.sandbox.rest import Check, RestApi
@@ -53,6 +54,8 @@ class Sandbox:
         files = Files(self._store.folder)
         self._service = Service(self._guild, self._gateway, self._feed, files, rules, clock, self._store.touch)
         self._rest = RestApi(self._service, self.faults, self._store, token, check)
+        self._place = PanelPlace(self._feed)
+        self._doors = Doors(self._service, page_token, self._place)
         self._runner = web.AppRunner(self._build_app(), access_log=None, handle_signals=False, shutdown_timeout=1.0)
 
     @classmethod
@@ -78,7 +81,7 @@ class Sandbox:
         app = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[guard_host(lambda: self.port)])
         app.router.add_route("*", "/api/v10/{tail:.*}", self._rest.serve)
         app.router.add_get("/gateway/", self._serve_gateway)
-        Doors(self._service, self.page_token).add_to(app)
+        self._doors.add_to(app)
         return app
 
     async def _serve_gateway(self, request: web.Request) -> web.StreamResponse:
@@ -98,6 +101,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Clients see their connections torn; what a store keeps is on disk afterwards."""
+        self._doors.stream.close()
         self._gateway.disconnect(None)
         await self._runner.cleanup()
         await self._store.save(self._guild, self._service.files)
@@ -196,6 +200,10 @@ class Sandbox:
     ) -> list[Json]:
         """The choices `{"name", "value"}` offered for what was typed so far; `options` are those already filled in."""
         return await visitor.complete(self._service, command, option, value, user, options or {})
+
+    def show_panel(self, panel: Panel, press: Press) -> None:
+        """Puts a panel beside the channel of the page, or changes it; `press` is called with a button's id."""
+        self._place.put(panel, press)
 
     def set_operator(self, user: str, *, granted: bool) -> None:
         """Gives "operator" or "guest" the operator role, or takes it away."""

@@ -128,6 +128,7 @@ def _begin(
         begun=service.clock.steady(),
         answered=asyncio.get_running_loop().create_future(),
         message=None if message is None else message.id,
+        command=data.get("name"),
     )
     service.interactions[interaction.id] = interaction
     service.gateway.dispatch("INTERACTION_CREATE", _describe(service, interaction, data, person, message))

@@ -114,3 +114,14 @@ assert list((Path(pipeline.crash.__file__).parent / "data").glob("*.txt"))
 """
     done = run(installed, tmp_path, code)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_the_sandbox_is_there(installed: Path, tmp_path: Path) -> None:
+    code = """
+from bot.sandbox.page import FILES, KINDS
+
+assert {"index.html", "main.js", "theme.css", "icon.svg"} <= {file.name for file in FILES.iterdir()}
+assert all(file.suffix in KINDS for file in FILES.iterdir())
+"""
+    done = run(installed, tmp_path, code)
+    assert done.returncode == 0, done.stderr

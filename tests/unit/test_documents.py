@@ -121,7 +121,7 @@ def test_every_command_that_a_message_names_is_there() -> None:
 
 def test_the_calls_of_the_sandbox_are_those_of_its_page() -> None:
     app = web.Application()
-    Doors(cast(Any, None), "token").add_to(app)
+    Doors(cast(Any, None), "token", cast(Any, None)).add_to(app)
     calls = {(each.method, each.resource.canonical) for each in app.router.routes() if each.resource is not None}
     shown = re.findall(r"`(GET|POST) (/[^`]*)`", read(ROOT / "docs" / "sandbox.md"))
     assert set(shown) == {each for each in calls if each[0] != "HEAD"}
