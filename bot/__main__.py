@@ -1,4 +1,5 @@
-"""The command line: `spirit-healer run`, `keeper`, `demo`, `doctor`, `status`, `inspect`, `migrate`.
+"""The command line: `spirit-healer run`, `keeper`, `demo`, `doctor`, `status`, `inspect`,
+`summary`, `migrate`.
 
 With `--json`, standard output is exactly that JSON on one line, and everything else goes to standard error. Imports
 are made inside the commands: `status` must not pay for Discord, nor `keeper` for the database.
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -171,6 +173,35 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
     else:
         click.echo("\n\n".join(report.describe_crash(path, each) for path, each in found))
     sys.exit(0 if all(each.kind != "unknown" for _, each in found) else 1)
+
+
+@main.command()
+@click.option(
+    "--night",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="Its evening; without it, the night of now.",
+)
+@click.option("--json", "as_json", is_flag=True)
+@click.option(
+    "--chart", type=click.Path(dir_okay=False, writable=True, path_type=Path), metavar="FILE.png", help="Draws it."
+)
+def summary(night: datetime | None, as_json: bool, chart: Path | None) -> None:
+    """What a night brought, as the channel reads it in the morning."""
+    from bot import report
+    from pipeline.errors import DefiniteError
+
+    try:
+        found = report.read_summary(night.date() if night else None)
+        if chart is not None:
+            report.write_chart(found, chart)
+    except DefiniteError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(1)
+    if as_json:
+        print_json(report.summary_as_plain(found))
+    else:
+        click.echo(report.summary_as_text(found))
 
 
 @main.command()

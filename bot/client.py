@@ -13,13 +13,24 @@ import discord
 from discord import app_commands
 
 from bot.channel import Channel
-from bot.commands import Desk, admit, answer_privately, get_visitor, pause, restart_server, resume, revert, status
+from bot.commands import (
+    Desk,
+    admit,
+    answer_privately,
+    get_visitor,
+    pause,
+    restart_server,
+    resume,
+    revert,
+    status,
+    summary,
+)
 from bot.commands.buttons import press
 from bot.messages import Phase, failed
 from bot.outbox import Report
 from bot.permissions import Allowed, decide
 
-COMMANDS = (status, pause, resume, revert, restart_server)
+COMMANDS = (status, summary, pause, resume, revert, restart_server)
 NO_LIMIT_LONGER_THAN = 30.0  # seconds discord.py may sleep for a rate limit by itself
 
 _log = logging.getLogger(__name__)

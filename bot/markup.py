@@ -21,6 +21,11 @@ _MARK = re.compile(r"[\\*`]|~(?=~)|(?<=~)~|\|(?=\|)|(?<=\|)\||(?<![A-Za-z0-9])_|
 _LINE_START = re.compile(r"^([ \t]*)(?=#{1,3}\s|>|-#|[+-]\s|\d+[.)]\s)", re.MULTILINE)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _TICK = "\u02cb"  # looks like a backtick and ends no code span
+_STAMP = re.compile(r"<t:(\d+)(?::(\w))?>")
+_LINK = re.compile(r"\[([^\]\n]+)\]\(<?(https?://[^)\s>]+)>?\)")
+_MARKS = re.compile(
+    r"\\([*_`~|\\])|\*\*|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|`|^(?:-# |#{1,3} |> )|\u200b", re.MULTILINE
+)
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\"'\\]+")
 
 
@@ -78,8 +83,12 @@ def revision(hash: str) -> str:
 
 def commit_link(commit: str, url: str | None) -> str:
     """The short commit, as a link where it has a page."""
-    span = code(short(commit))
-    return f"[{span}]({url})" if url and _WEB_ADDRESS.fullmatch(url) else span
+    return web_link(code(short(commit)), url)
+
+
+def web_link(words: str, url: str | None) -> str:
+    """Our own words, as a link where there is a page."""
+    return f"[{words}]({url})" if url and _WEB_ADDRESS.fullmatch(url) else words
 
 
 def ago(moment: datetime) -> str:
@@ -89,6 +98,19 @@ def ago(moment: datetime) -> str:
 
 def clock_time(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:t>"
+
+
+def bare(text: str, *, links: bool = False) -> str:
+    """A text for Discord as one for a terminal: no marks, moments on this machine's clock, links as their words, with
+    their addresses behind where `links` are wanted."""
+    words = _STAMP.sub(lambda found: _on_this_clock(int(found[1]), found[2]), text)
+    words = _LINK.sub(r"\1 (\2)" if links else r"\1", words)
+    return _MARKS.sub(lambda mark: mark[1] or "", words).strip()
+
+
+def _on_this_clock(stamp: int, form: str | None) -> str:
+    moment = datetime.fromtimestamp(stamp)
+    return f"{moment:%H:%M:%S}" if form in ("R", "T") else f"{moment:%H:%M}"
 
 
 def duration(seconds: float) -> str:

@@ -53,12 +53,14 @@ class Rest:
 
     until: float = 0.0  # monotonic seconds
     tries: int = 0  # failures in a row
+    asked: bool = False  # by Discord, for so long
 
     def begin(self, now: float, seconds: float | None = None) -> float:
         """1, 2, 4 … 60 s, or as long as Discord asks; how long."""
         self.tries += 1
         length = seconds if seconds is not None else min(LONGEST_REST, 2.0 ** (self.tries - 1))
         self.until = now + length
+        self.asked = seconds is not None
         return length
 
 
@@ -80,6 +82,7 @@ class Outbox:
         self._channel = channel
         self._clock = clock
         self._realm = realm
+        self._home = Home(channel.guild, channel.id)
         self._redact = redact
         self._report = report
         self._woken = asyncio.Event()
@@ -99,7 +102,9 @@ class Outbox:
 
     def resume(self) -> None:
         """Discord is there again: nothing waits for the end of a rest that its absence began."""
-        self._rests.get("discord", Rest()).until = 0.0
+        for rest in self._rests.values():
+            if not rest.asked:
+                rest.until = 0.0
         self.wake()
 
     async def run(self) -> None:
@@ -147,7 +152,7 @@ class Outbox:
 
     def _render_card(self, view: CardView) -> Message:
         """In a thread: a run carries its whole patch, and redacting that takes a moment."""
-        return render_card(cleaned(view, self._redact), Home(self._channel.guild, self._channel.id))
+        return render_card(cleaned(view, self._redact), self._home)
 
     async def _send_card(self, state: CardState, view: CardView, message: Message) -> str:
         """Noted at once, still as undelivered: its thread comes next, and a kill in between must not send it twice."""
@@ -228,7 +233,7 @@ class Outbox:
         self._settle(mark)
 
     def _render_post(self, post: Post) -> Message:
-        return render_post(cleaned(post, self._redact), self._realm)
+        return render_post(cleaned(post, self._redact), self._realm, self._home)
 
     async def _get_thread(self, post: Post) -> str | None:
         if post.card is None:

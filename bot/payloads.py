@@ -34,11 +34,13 @@ class Button:
 
 @dataclass(frozen=True)
 class Attachment:
-    """A text beside a message. One of `text` and `path` is filled; a path is read when the message is sent."""
+    """A file beside a message. One of `text`, `path` and `content` is filled; a path is read when the message is sent,
+    and `content` is a picture of our own making, which holds no words of others."""
 
     name: str
     text: str | None = None
     path: Path | None = None
+    content: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Embed:
     colour: Colour = Colour.GREY
     fields: tuple[Field, ...] = ()
     footer: str = ""
+    image: str = ""  # name of the attachment that is shown in it
 
 
 @dataclass(frozen=True)

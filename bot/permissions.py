@@ -23,6 +23,7 @@ class Need(Enum):
 # Commands by their names, buttons by the first word of their custom_id.
 TABLE: dict[str, Need] = {
     "status": Need.MEMBER,
+    "summary": Need.MEMBER,
     "pause": Need.OPERATOR,
     "resume": Need.OPERATOR,
     "revert": Need.OPERATOR,

@@ -6,13 +6,18 @@ post must never be lost to a fault.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, assert_never
 
+from bot.cards import Home
 from bot.limits import cut_text
 from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
+from bot.summary import render_summary
+from pipeline.keeper.protocol import from_plain
 from pipeline.model import Post, PostKind, Verdict
+from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
 SHOWN_ERRORS = 3
@@ -45,15 +50,13 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
 )
 
 
-def render_post(post: Post, realm: str) -> Message:
+def render_post(post: Post, realm: str, home: Home | None = None) -> Message:
     """The message of an outbox row; its footer ends with the id by which it is found in the channel again."""
-    message = _render(post)
-    embed = message.embed or Embed()
-    footed = Embed(embed.title, embed.description, embed.colour, embed.fields, f"{plain(realm)} · #p{post.id}")
-    return Message(message.content, footed, message.buttons, message.files, message.ping)
+    message = _render(post, home)
+    return replace(message, embed=replace(message.embed or Embed(), footer=f"{plain(realm)} · #p{post.id}"))
 
 
-def _render(post: Post) -> Message:
+def _render(post: Post, home: Home | None) -> Message:
     data = post.data
     match post.kind:
         case PostKind.ANALYSIS:
@@ -77,7 +80,7 @@ def _render(post: Post) -> Message:
         case PostKind.REJECTED_RESPONSE:
             return _refused_responses(data)
         case PostKind.SUMMARY:
-            return _plain_news(str(data.get("title") or "Summary"), prose(_text(data, "text")), Colour.GREY)
+            return render_summary(from_plain(NightSummary, data), home)
         case _:
             assert_never(post.kind)
 

@@ -45,6 +45,8 @@ def describe(settings: Settings) -> Realm:
         max_players_for_restart=settings.max_players_for_restart,
         analyst_nightly_limit=settings.analyst_nightly_limit,
         min_free_disk=settings.min_free_disk,
+        remote=settings.source_remote,
+        summary_time=settings.summary_time,
         timezone=settings.zone,
     )
 

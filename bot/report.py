@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceLock
-from bot.markup import count
-from bot.settings import state_folder
+from bot.markup import bare, count
+from bot.payloads import Embed
+from bot.settings import read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
+
+if TYPE_CHECKING:
+    from pipeline.adapters.keeper_client import FileKeeper
+    from pipeline.store import Store
+    from pipeline.summary import Links, NightSummary
+
+T = TypeVar("T")
 
 
 class Where(BaseSettings):
@@ -29,6 +39,13 @@ class Where(BaseSettings):
     server_dir: Path | None = None
     database_url: SecretStr | None = None
     realm_name: str = "realm"
+    source_remote: str = "origin"
+    source_commit_url: str | None = None
+    timezone: Annotated[str | None, AfterValidator(read_zone)] = None
+
+    @property
+    def zone(self) -> ZoneInfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else None
 
     @property
     def database(self) -> str:
@@ -48,10 +65,13 @@ def locate() -> Where:
 def read_status() -> StatusView | None:
     """None where there is no database yet. Raises DefiniteError where there is one that cannot be read."""
     where = locate()
-    if not where.has_database:
-        return None
+    return _ask(where, lambda: _read_status(where)) if where.has_database else None
+
+
+def _ask(where: Where, question: Callable[[], T]) -> T:
+    """What the database answers. Raises DefiniteError."""
     try:
-        return _read(where)
+        return question()
     except SQLAlchemyError as fault:
         name = "DATABASE_URL" if where.database_url is not None else str(where.state_dir / "spirit-healer.sqlite")
         why = next(iter(str(getattr(fault, "orig", fault)).strip().splitlines()), type(fault).__name__)
@@ -68,18 +88,26 @@ def find_bot() -> int | None:
     return InstanceLock(locate().state_dir).find_bot()
 
 
-def _read(where: Where) -> StatusView:
-    from pipeline import policy, views
-    from pipeline.adapters.keeper_client import FileKeeper
+def _open(where: Where) -> Store:
+    from pipeline import policy
     from pipeline.crash.as_json import report_from_plain, report_to_plain
     from pipeline.store import Codec, Store, open_engine
 
-    store = Store(
-        open_engine(where.database), Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, None)
-    )
-    server_dir = where.server_dir or where.state_dir
-    keeper = FileKeeper(where.state_dir, server_dir)
-    return views.outside_status(where.realm_name, store, keeper, datetime.now(UTC), where.state_dir)
+    codec = Codec(report_to_plain, report_from_plain)
+    return Store(open_engine(where.database), codec, lambda at: policy.night_of(at, where.zone))
+
+
+def _find_keeper(where: Where) -> FileKeeper:
+    from pipeline.adapters.keeper_client import FileKeeper
+
+    return FileKeeper(where.state_dir, where.server_dir or where.state_dir)
+
+
+def _read_status(where: Where) -> StatusView:
+    from pipeline import views
+
+    keeper = _find_keeper(where)
+    return views.outside_status(where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir)
 
 
 def as_plain(view: StatusView | None) -> dict[str, Any] | None:
@@ -133,3 +161,66 @@ def describe_crash(path: Path, report: CrashReport) -> str:
         *(f"  note: {note}" for note in report.notes),
     ]
     return "\n".join(line for line in lines if line)
+
+
+# --- the summary -----------------------------------------------------------------------------------------------------
+
+
+def read_summary(night: date | None) -> NightSummary:
+    """None = the night of now. Without a database, one that nobody looked at. Raises DefiniteError."""
+    from pipeline import policy
+    from pipeline.summary import NightSummary, frame
+
+    where, now = locate(), datetime.now(UTC)
+    wanted = night or policy.night_of(now, where.zone)
+    if not where.has_database:
+        return NightSummary(where.realm_name, wanted.isoformat(), chart=frame(wanted, now, where.zone))
+    return _ask(where, lambda: _summarize(where, wanted, now))
+
+
+def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
+    from pipeline.summary import Scene, summarize
+
+    keeper = _find_keeper(where)
+    observed = keeper.observed() if keeper.alive() else None
+    return summarize(_open(where), night, Scene(where.realm_name, now, where.zone, observed, _link(where)))
+
+
+def _link(where: Where) -> Links:
+    """Pages of commits, as the remote of our clone has them."""
+    from pipeline import policy
+    from pipeline.adapters.git import CLONE, GitSource
+    from pipeline.summary import Links
+
+    if not (where.state_dir / CLONE).is_dir():
+        return Links(remote=where.source_remote)
+    source = GitSource(
+        where.state_dir, where.state_dir, review=policy, remote_name=where.source_remote,
+        commit_url_template=where.source_commit_url,
+    )  # fmt: skip
+    return Links(source.url, source.compare_url, remote=where.source_remote)
+
+
+def summary_as_plain(summary: NightSummary) -> dict[str, Any]:
+    return dataclasses.asdict(summary)
+
+
+def summary_as_text(summary: NightSummary) -> str:
+    """What the channel has, without its marks."""
+    from bot.summary import render_summary
+
+    if not locate().has_database:
+        return "Nothing to tell: there is no database yet. `spirit-healer run` makes it."
+    embed = render_summary(summary).embed or Embed()
+    lines = [line for line in (embed.title, "", *embed.description.splitlines()) if not line.startswith("```")]
+    return "\n".join(bare(line, links=True) if line else "" for line in lines)
+
+
+def write_chart(summary: NightSummary, path: Path) -> None:
+    """Raises DefiniteError where the file cannot be written."""
+    from bot.chart import draw
+
+    try:
+        path.write_bytes(draw(summary.chart))
+    except OSError as fault:
+        raise DefiniteError(f"--chart: {path} cannot be written: {fault.strerror}") from fault

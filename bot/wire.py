@@ -60,6 +60,8 @@ class Pen:
         return limits.fit(replace(message, files=tuple(self._read(each) for each in message.files)))
 
     def _read(self, file: Attachment) -> Attachment:
+        if file.content is not None:
+            return file
         text = file.text if file.path is None else _read_ends(file.path)
         return Attachment(file.name, self.redact(text or ""))
 
@@ -85,6 +87,8 @@ def to_embed(embed: Embed) -> discord.Embed:
     made = discord.Embed(title=embed.title or None, description=embed.description or None, colour=int(embed.colour))
     for each in embed.fields:
         made.add_field(name=each.name, value=each.value, inline=each.inline)
+    if embed.image:
+        made.set_image(url=f"attachment://{embed.image}")
     return made.set_footer(text=embed.footer) if embed.footer else made
 
 
@@ -98,4 +102,5 @@ def to_view(buttons: tuple[Button, ...]) -> discord.ui.View:
 
 
 def _to_file(file: Attachment) -> discord.File:
-    return discord.File(io.BytesIO((file.text or "").encode("utf-8")), filename=file.name)
+    content = file.content if file.content is not None else (file.text or "").encode("utf-8")
+    return discord.File(io.BytesIO(content), filename=file.name)

@@ -1,16 +1,19 @@
-"""What has to be done now and then: pushes that are owed, the identity of what was found, old builds, quiet fixes."""
+"""What has to be done now and then: pushes that are owed, the identity of what was found, old builds, quiet fixes, the
+morning summary."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
+from pipeline import policy, views
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OVER, FixState
+from pipeline.model import OVER, FixState, PostKind
 from pipeline.points import point
 from pipeline.stages import finding, publishing
-from pipeline.store import Fact
+from pipeline.store import Fact, NewPost
 from pipeline.tools import Tools
 
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
@@ -102,10 +105,28 @@ def prune(tools: Tools) -> bool:
     return False
 
 
+def post_summary(tools: Tools) -> bool:
+    """Once for each night, on the morning after it or as soon as the bot is back. Nights before our first start, and
+    those for which nobody was there on two mornings, have none."""
+    due = policy.summary_due(tools.now(), tools.realm.summary_time, tools.realm.timezone)
+    last = tools.store.get_fact(Fact.SUMMARY)
+    if last is not None and due <= date.fromisoformat(last["night"]):
+        return False
+    posts = []
+    if last is not None:
+        summary = views.night_summary(tools, due)
+        point("summary.made")
+        posts = [NewPost(PostKind.SUMMARY, dataclasses.asdict(summary), to_channel=True)]
+    tools.store.set_fact(Fact.SUMMARY, {"night": due.isoformat()}, posts=posts, at=tools.now())
+    point("summary.noted")
+    return bool(posts)
+
+
 # What, and how often in seconds.
 CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
     (settle_found, 1),
     (push_owed, 30),
     (verify_quiet_fixes, 600),
     (prune, 60),
+    (post_summary, 5),
 )

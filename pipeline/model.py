@@ -398,6 +398,8 @@ class Realm:
     max_tries: int = 3  # runs per signature and night before it is only counted
     analyst_nightly_limit: int = 50
     min_free_disk: int = 5 << 30  # bytes
+    remote: str = "origin"  # SOURCE_REMOTE: its name, for commands that people type
+    summary_time: time = time(8)
     timezone: tzinfo | None = None  # None = the machine's own
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from pipeline import views
@@ -34,8 +34,10 @@ from pipeline.model import (
 from pipeline.points import point
 from pipeline.stages import deploying, finding
 from pipeline.store import Fact, NewPost, Overtaken
+from pipeline.summary import NightSummary
 from pipeline.tools import Tools
 
+NIGHTS = 60  # that are offered
 LAPSED_AFTER = timedelta(minutes=5)
 
 
@@ -52,6 +54,14 @@ class Orders:
 
     async def status(self) -> StatusView:
         return await asyncio.to_thread(views.status, self._tools)
+
+    async def summary(self, night: date | None) -> NightSummary:
+        """None = this night so far."""
+        return await asyncio.to_thread(views.night_summary, self._tools, night or self._tools.night())
+
+    async def list_nights(self) -> list[date]:
+        """Of which there is something to tell, newest first."""
+        return await asyncio.to_thread(self._store.list_nights, NIGHTS)
 
     async def list_fixes(self) -> list[FixLine]:
         """Tonight's commits of ours, newest first."""

@@ -131,6 +131,13 @@ def night_begins(night: date, zone: tzinfo | None) -> datetime:
     return _at(night, _NOON, zone)
 
 
+def summary_due(now: datetime, clock: time, zone: tzinfo | None) -> date:
+    """The newest night whose summary is due: at SUMMARY_TIME (`clock`) of the day after its evening."""
+    today = now.astimezone(zone).date()
+    mornings = (today - timedelta(days=back) for back in range(3))
+    return next(day for day in mornings if _at(day, clock, zone) <= now) - timedelta(days=1)
+
+
 def branch_name(night: date, number: int = 1) -> str:
     """`overnight-20260131`, the second of that night `overnight-20260131-2`."""
     return f"overnight-{night:%Y%m%d}" + (f"-{number}" if number > 1 else "")

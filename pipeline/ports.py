@@ -87,6 +87,9 @@ class Source(Protocol):
     def url(self, commit: str) -> str | None:
         """The commit's page, None where the remote has none."""
 
+    def compare_url(self, base: str, branch: str) -> str | None:
+        """The page of what a branch has above a commit, None where the remote has none."""
+
     def diff(self, commit: str) -> str:
         """The commit as a unified diff against its first parent."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 
 from pipeline import policy, startup
 from pipeline import tables as t
+from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import (
     CardView,
@@ -34,6 +36,7 @@ from pipeline.model import (
 from pipeline.ports import Keeper
 from pipeline.startup import Trouble
 from pipeline.store import Deployment, Store
+from pipeline.summary import Links, NightSummary, Scene, summarize
 from pipeline.tools import Tools
 
 
@@ -192,6 +195,25 @@ def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | No
     if last is not None and last.down_seconds is not None:
         return last.down_seconds
     return observed.learned_start if observed else None
+
+
+# --- nights ----------------------------------------------------------------------------------------------------------
+
+
+def night_summary(tools: Tools, night: date) -> NightSummary:
+    """What a person reads in the morning, or so far."""
+    links = Links(tools.source.url, tools.source.compare_url, partial(_is_merged, tools), tools.realm.remote)
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    degraded = tuple(tools.degraded.values())
+    scene = Scene(tools.realm.name, tools.now(), tools.realm.timezone, observed, links, degraded)
+    return summarize(tools.store, night, scene)
+
+
+def _is_merged(tools: Tools, commit: str) -> bool:
+    try:
+        return tools.prepared.is_set() and tools.source.contains(tools.source.base_head(), commit)
+    except PipelineError:
+        return False  # then it is shown once more
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from pipeline.model import (
     Signature,
     StatusView,
 )
+from pipeline.summary import NightSummary
 
 NOW = datetime(2024, 11, 22, 23, 0, tzinfo=UTC)  # long before any test: the sandbox has its own time
 NIGHT = date(2024, 11, 22)
@@ -214,6 +215,7 @@ class FakeDesk:
     restart_plan: RestartPlan = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
     view: StatusView = field(default_factory=make_status)
     fixes: list[FixLine] = field(default_factory=list)
+    night: NightSummary = field(default_factory=NightSummary)
     failure: Exception | None = None
 
     def _take(self, *order: str) -> Outcome:
@@ -228,6 +230,13 @@ class FakeDesk:
     async def status(self) -> StatusView:
         self._fail()
         return self.view
+
+    async def summary(self, night: date | None) -> NightSummary:
+        self._fail()
+        return replace(self.night, night=(night or NIGHT).isoformat())
+
+    async def list_nights(self) -> list[date]:
+        return [NIGHT, NIGHT - timedelta(days=1)]
 
     async def list_fixes(self) -> list[FixLine]:
         return self.fixes

@@ -206,6 +206,9 @@ class FakeSource:
     def url(self, commit: str) -> str | None:
         return f"https://example.org/commit/{commit}"
 
+    def compare_url(self, base: str, branch: str) -> str | None:
+        return f"https://example.org/compare/{base}...{branch}"
+
     def diff(self, commit: str) -> str:
         return f"diff of {commit}"
 

@@ -1,4 +1,4 @@
-"""The page of a commit, from the address of the remote. Pure."""
+"""The page of a commit, and of a branch against a commit, from the address of the remote. Pure."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ def commit_url(remote: str | None, template: str | None, commit: str) -> str | N
     """
     template = template or (derive_template(remote) if remote else None)
     return template.replace("{commit}", commit) if template else None
+
+
+def compare_url(remote: str | None, base: str, branch: str) -> str | None:
+    """The address of the page with all that `branch` has above `base`; None where the remote has no pages."""
+    place = _parse(remote) if remote else None
+    if place is None:
+        return None
+    scheme, host, path = place
+    if host == "bitbucket.org":
+        page = f"branches/compare/{branch}%0D{base}"
+    else:
+        page = f"{'-/' if 'gitlab' in host else ''}compare/{base}...{branch}"
+    return f"{scheme}://{host}/{quote(path, safe='/~._-+')}/{page}"
 
 
 def derive_template(remote: str) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipeline.adapters import git_clone, git_history
 from pipeline.adapters.commit_messages import name_reverts
-from pipeline.adapters.commit_urls import commit_url
+from pipeline.adapters.commit_urls import commit_url, compare_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
 from pipeline.adapters.git_process import Actor, GitFailed, GitLocked, GitProgram
 from pipeline.adapters.git_remote import OURS, Remote
@@ -201,6 +201,9 @@ class GitSource:
 
     def url(self, commit: str) -> str | None:
         return commit_url(self._remote.url(), self._template, commit)
+
+    def compare_url(self, base: str, branch: str) -> str | None:
+        return compare_url(self._remote.url(), base, branch)
 
     def _find(self, revision: str) -> str | None:
         names = (

@@ -10,6 +10,7 @@ from pipeline.store.crashes import Crashes
 from pipeline.store.engine import open_engine
 from pipeline.store.events import Events
 from pipeline.store.facts import Facts
+from pipeline.store.nights import Nights
 from pipeline.store.orders import Orders
 from pipeline.store.outbox import Outbox
 from pipeline.store.refusals import Refusal, Refusals
@@ -23,5 +24,5 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox, Refusals):
+class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox, Refusals, Nights):
     """The database, as sentences."""

@@ -56,6 +56,12 @@ class Outbox(Base):
         with self.engine.begin() as c:
             return read_card_state(c.execute(select(t.cards).where(t.cards.c.id == card)).one())
 
+    def get_message_of_run(self, run: str) -> str | None:
+        """The message of its card, once there is one."""
+        with self.engine.begin() as c:
+            query = select(t.cards.c.message).join(t.runs, t.runs.c.card == t.cards.c.id).where(t.runs.c.id == run)
+            return c.execute(query).scalar_one_or_none()
+
     def card_delivered(self, card: int, version: int, message: str, thread: str | None) -> None:
         values: dict[str, Any] = {"delivered": version, "message": message}
         if thread is not None:

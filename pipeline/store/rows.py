@@ -46,6 +46,7 @@ class Fact(StrEnum):
     FOUND = "found"  # {"build", "commit"}: the first fallback
     RUNNING = "running"  # {"build", "revision", "commit"}: what was last seen ready
     WARM = "warm"  # commit of the warm build
+    SUMMARY = "summary"  # {"night"}: the newest that was summarised
     IMPORTED = "imported"  # crash and response folders as they were at the first start
 
 

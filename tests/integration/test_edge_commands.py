@@ -18,6 +18,7 @@ from bot.commands.restart_server import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
 from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunState
+from pipeline.summary import Counts, CrashLine, NightSummary
 
 ORDERS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
     ("pause", {"reason": "raid tonight"}, ("pause", "operator", "raid tonight")),
@@ -56,7 +57,7 @@ async def send_button(world: EdgeWorld, custom_id: str) -> str:
 
 async def test_the_commands_are_registered_once_and_again_only_when_they_changed(world: EdgeWorld) -> None:
     names = sorted(world.sandbox.state()["commands"])
-    assert names == ["pause", "restart-server", "resume", "revert", "status"]
+    assert names == ["pause", "restart-server", "resume", "revert", "status", "summary"]
     assert world.count_requests("PUT", "/commands") == 1
     await world.restart()
     assert world.count_requests("PUT", "/commands") == 1
@@ -456,3 +457,27 @@ async def test_an_audit_that_cannot_be_written_hides_no_answer(world: EdgeWorld)
 async def test_secrets_in_what_the_pipeline_says_are_not_relayed(world: EdgeWorld) -> None:
     world.desk.answer = Impossible("the login hunter2 was refused.")
     assert (await world.slash("pause"))["content"] == "the login [redacted] was refused. Nothing was changed."
+
+
+# --- the summary -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_summary_of_a_night_comes_with_its_chart_for_everyone(world: EdgeWorld) -> None:
+    world.desk.night = NightSummary(realm="Testrealm", crashes=(CrashLine(NAME, 3, 7),), counts=Counts(crashes=3))
+    message = await world.slash("summary", user="guest", night="2024-11-21")
+    (embed,) = message["embeds"]
+    assert embed["title"] == "Night of 21 Nov: nothing needs you"
+    (picture,) = message["attachments"]
+    assert picture["filename"] == "night.png"
+    assert embed["image"]["url"] == picture["url"]
+
+
+async def test_a_night_that_is_none_is_answered_in_words(world: EdgeWorld) -> None:
+    message = await world.slash("summary", night="yesterday")
+    assert "`yesterday` is no night: give the date of its evening" in str(message)
+
+
+async def test_nights_are_offered_newest_first(world: EdgeWorld) -> None:
+    choices = await world.sandbox.autocomplete("summary", "night", "")
+    assert [each["value"] for each in choices] == ["2024-11-22", "2024-11-21"]
+    assert [each["name"] for each in await world.sandbox.autocomplete("summary", "night", "21")] == ["21 Nov 2024"]

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 
 from bot.demo.story import Healing, conclude
-from bot.demo.telling import WIDTH, Teller, strip_marks
+from bot.demo.telling import WIDTH, Teller
+from bot.markup import bare
 from bot.sandbox import MessageEvent
 
 
@@ -47,7 +48,13 @@ def test_threads_and_repetitions_are_left_out_and_nothing_is_longer_than_a_line(
     ],
 )
 def test_marks_for_discord_are_not_shown(text: str, shown: str) -> None:
-    assert strip_marks(text) == shown
+    assert bare(text) == shown
+
+
+def test_a_terminal_that_is_to_be_copied_from_has_the_addresses_of_links() -> None:
+    assert bare("[`a1b2c3d`](https://host/c/a1b2c3d), [compare](<https://host/x>)", links=True) == (
+        "a1b2c3d (https://host/c/a1b2c3d), compare (https://host/x)"
+    )
 
 
 def test_the_verdict_says_where_things_lie() -> None:

@@ -52,7 +52,10 @@ def list_blocks(page: Path) -> list[str]:
 
 def list_words(command: click.Command) -> set[str]:
     """Options and arguments as a usage line has them."""
-    options = {opt for each in command.params if isinstance(each, click.Option) for opt in each.opts}
+    given = [each for each in command.params if isinstance(each, click.Option)]
+    options = {
+        opt for each in given for opt in (*each.opts, *([each.metavar.replace(".", "")] if each.metavar else []))
+    }
     return options | {"FILE" for each in command.params if isinstance(each, click.Argument)}
 
 

@@ -623,7 +623,12 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "`response_x.json`: nobody asked for this\nIt lies in `rejected/`; nothing was changed.",
     ),
     (PostKind.ORDER, {"what": "restarting", "detail": "new map", "by": "Ann"}, "Server restarts", "new map\nby Ann"),
-    (PostKind.SUMMARY, {"title": "Night of 23 Nov: quiet", "text": "Up 100 %"}, "Night of 23 Nov: quiet", "Up 100 %"),
+    (
+        PostKind.SUMMARY,
+        {"night": "2024-11-23", "counts": {"up": 80000.0}},
+        "Night of 23 Nov: quiet",
+        "Up 100 %, 0 crashes, nothing waits for you.",
+    ),
 ]
 
 

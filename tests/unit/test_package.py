@@ -15,6 +15,7 @@ IMPORTED_AS = {
     "GitPython": "git",
     "pydantic-settings": "pydantic_settings",
     "python-dotenv": "dotenv",
+    "pillow": "PIL",
 }
 WITH = {
     "yarl": "discord.py",  # an address for discord.py has to be one of its kind

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from world import World
+from world import GOOD, World
 
 from bot.__main__ import main
 from bot.lock import InstanceLock
@@ -21,8 +23,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return found
 
 
-def ask() -> tuple[int, str]:
-    answer = CliRunner().invoke(main, ["status"])
+def ask(*words: str) -> tuple[int, str]:
+    answer = CliRunner().invoke(main, words or ["status"])
     assert answer.exception is None or isinstance(answer.exception, SystemExit), answer.exc_info
     return answer.exit_code, answer.output
 
@@ -60,3 +62,51 @@ def test_it_says_that_no_bot_runs_and_no_more_when_one_does(state: Path) -> None
         assert "No bot runs" not in ask()[1]
     finally:
         lock.release()
+
+
+# --- the summary -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_database_the_summary_says_so_and_draws_an_empty_night(state: Path) -> None:
+    code, words = ask("summary", "--night", "2026-11-22", "--chart", "night.png")
+    assert (code, words) == (0, "Nothing to tell: there is no database yet. `spirit-healer run` makes it.\n")
+    assert Path("night.png").read_bytes().startswith(b"\x89PNG")
+    assert not state.exists()
+
+
+@pytest.fixture
+def healed(state: Path) -> str:
+    """A night with a fix that went live; its commit."""
+    state.mkdir()
+    world = World(state)
+    commit = asyncio.run(heal(world))
+    world.engine.dispose()
+    (state / "world.sqlite").rename(state / "spirit-healer.sqlite")
+    return commit
+
+
+async def heal(world: World) -> str:
+    await world.start()
+    await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    return world.runs()[0].commit or ""
+
+
+def test_the_summary_prints_what_the_channel_reads(healed: str) -> None:
+    code, words = ask("summary", "--night", "2026-11-22")
+    assert code == 0
+    assert words.splitlines()[0].startswith("Night of 22 Nov: ")
+    assert f"- Map::Update {healed[:7]} · live since " in words
+    assert "git merge origin/overnight-20261122" in words.splitlines()
+    code, words = ask("summary", "--night", "2026-11-22", "--json")
+    assert json.loads(words)["fixed"][0]["commit"] == healed and words.count("\n") == 1
+
+
+def test_a_chart_that_cannot_be_written_is_one_line(state: Path) -> None:
+    code, words = ask("summary", "--chart", "no/such/folder/night.png")
+    assert (code, words.count("\n")) == (1, 1)
+    assert "--chart" in words and "cannot be written" in words
+
+
+def test_a_night_that_is_no_date_is_a_usage_error(state: Path) -> None:
+    assert ask("summary", "--night", "yesterday")[0] == 2

@@ -1,0 +1,224 @@
+"""The morning summary as a message: what needs you, what was fixed, what was not, the server, how to merge.
+
+A pure function of what the pipeline gathered (pipeline/summary.py). A quiet night says so in one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from typing import assert_never
+
+from bot import chart
+from bot.cards import Home
+from bot.limits import cut_middle
+from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose, web_link
+from bot.payloads import Attachment, Colour, Embed, Message
+from pipeline.model import FixState, RunState, Verdict
+from pipeline.summary import BranchLine, CrashLine, FixedLine, Need, NightSummary, Topic, UndoneLine, UnfixedLine
+
+SHOWN = 8  # lines of one part; the rest is counted
+PICTURE = "night.png"
+
+
+def render_summary(summary: NightSummary, home: Home | None = None) -> Message:
+    """With the chart of the night, unless nothing happened in it."""
+    heading = f"Night of {_day(summary)}: {_state(summary)}"
+    if is_quiet(summary):
+        return Message(embed=Embed(heading, quiet_line(summary), Colour.GREEN))
+    parts = [part for part in (list_parts(summary, home)) if part]
+    picture = Attachment(PICTURE, content=chart.draw(summary.chart))
+    return Message(embed=Embed(heading, "\n\n".join(parts), _colour(summary), image=PICTURE), files=(picture,))
+
+
+def _day(summary: NightSummary) -> str:
+    night = date.fromisoformat(summary.night or "1970-01-01")
+    return f"{night.day} {night:%b}"
+
+
+def _state(summary: NightSummary) -> str:
+    needs = len(summary.needs)
+    if needs:
+        return f"{count(needs, 'thing')} {'needs' if needs == 1 else 'need'} you"
+    return "quiet" if is_quiet(summary) else "nothing needs you"
+
+
+def _colour(summary: NightSummary) -> Colour:
+    if any(each.topic is Topic.SERVER for each in summary.needs):
+        return Colour.RED
+    return Colour.AMBER if summary.needs else Colour.GREEN
+
+
+def is_quiet(summary: NightSummary) -> bool:
+    happened = (summary.needs, summary.fixed, summary.unfixed, summary.undone, summary.crashes, summary.branches)
+    return not any(happened) and not summary.counts.starts
+
+
+def quiet_line(summary: NightSummary) -> str:
+    up = f"Up {_share(summary)}" if summary.counts.up + summary.counts.down else "Nobody looked at the server"
+    return f"{up}, 0 crashes, nothing waits for you."
+
+
+def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
+    """In the order in which they are read."""
+    yield _part("", [f"{number}. {_need(each, summary, home)}" for number, each in enumerate(summary.needs, 1)])
+    yield _part(_title("Fixed", summary.fixed), [f"- {_fixed(each)}" for each in summary.fixed])
+    yield _part(_title("Not fixed", summary.unfixed), [f"- {_unfixed(each, home)}" for each in summary.unfixed])
+    yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
+    yield "\n".join(line for line in (server_line(summary), crash_line(summary)) if line)
+    yield merge_part(summary.branches)
+
+
+def _title(words: str, lines: Sequence[object]) -> str:
+    return f"{words} ({len(lines)})"
+
+
+def _part(heading: str, lines: Sequence[str]) -> str:
+    shown = [*lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
+    return "\n".join([*([f"**{heading}**"] if heading else []), *shown]) if lines else ""
+
+
+# --- what needs a person ---------------------------------------------------------------------------------------------
+
+
+def _need(need: Need, summary: NightSummary, home: Home | None) -> str:
+    detail = prose(cut_middle(need.detail, 200))
+    run = f"run {code(need.run)}" if need.run else ""
+    match need.topic:
+        case Topic.SERVER:
+            return join(f"**The server does not run** ({plain(need.subject)})", detail)
+        case Topic.PAUSE:
+            return join(f"The pipeline is paused by {plain(need.subject)}", detail, "`/resume` lets it go on")
+        case Topic.APPROVAL:
+            return join(f"{code(need.subject)} waits for an approval", detail, run, _see(need.message, home))
+        case Topic.LOOK:
+            return join(f"{code(need.subject)} needs a look", detail, run, _see(need.message, home))
+        case Topic.REVIEW:
+            return next((review(each) for each in summary.branches if each.name == need.subject), code(need.subject))
+        case Topic.PUSH:
+            return join(f"{code(need.subject)} is not on the remote yet", detail, "it is tried again by itself")
+        case Topic.DEGRADED:
+            return f"Does not work: {detail}"
+        case _:
+            assert_never(need.topic)
+
+
+def review(branch: BranchLine) -> str:
+    fixes = f"{code(branch.name)} has {count(branch.fixes, 'fix', 'fixes')} to review"
+    return join(f"{fixes}: {web_link('compare', branch.compare)}" if branch.compare else fixes, "commands below")
+
+
+def _see(message: str | None, home: Home | None) -> str:
+    return f"[see]({home.link(message)})" if message and home else ""
+
+
+# --- what became of the crashes --------------------------------------------------------------------------------------
+
+
+def _fixed(line: FixedLine) -> str:
+    change = f"{count(line.files, 'file')}, +{line.added} −{line.removed}" if line.files else ""
+    live = f"live since {ago(_time(line.live_since))}" if line.live_since is not None else ""
+    doubt = "" if line.verdict == Verdict.HEALTHY else f"verdict {plain(line.verdict or 'none')}"
+    crashed = f"crashed {count(line.crashes, 'time')} before" if line.crashes else ""
+    facts = join(f"{code(line.subject)} {commit_link(line.commit, line.url)}", live, crashed, change, doubt)
+    return f"{facts}\n  {prose(cut_middle(line.cause, 160))}" if line.cause else facts
+
+
+def _unfixed(line: UnfixedLine, home: Home | None) -> str:
+    times = f" ×{line.crashes}" if line.crashes > 1 else ""
+    why = prose(cut_middle(line.why, 160))
+    return join(f"{code(line.subject)}{times}: {_doing(line.state)}", why, _see(line.message, home))
+
+
+def _doing(state: str) -> str:
+    return _DOING.get(state, plain(state.lower().replace("_", " ")))
+
+
+_DOING = {
+    RunState.ANALYZING: "with the analyst",
+    RunState.PROPOSED: "a proposal waits for a look",
+    RunState.READY: "a fix waits for its turn",
+    RunState.AWAITING_APPROVAL: "a fix waits for an approval",
+    RunState.PATCHING: "a fix is being made",
+    RunState.BUILDING: "a fix is being built",
+    RunState.PUBLISHING: "a fix is being pushed",
+    RunState.AWAITING_DEPLOYMENT: "a fix is built and waits for a quiet moment",
+    RunState.DEPLOYING: "a fix is being deployed",
+    RunState.VERIFYING: "a fix is live and being watched",
+    RunState.ROLLING_BACK: "its fix is being rolled back",
+    RunState.ROLLED_BACK: "its fix made it worse and was rolled back",
+    RunState.FAILED: "given up",
+    RunState.CANCELLED: "rejected",
+    "environment": "environment, not a bug",
+    FixState.RECURRED: "came back with its fix in place",
+    FixState.REVERTED: "its fix was reverted",
+}
+
+
+def _undone(line: UndoneLine) -> str:
+    who = f"reverted by {plain(line.by)}" if line.by else "rolled back"
+    why = prose(cut_middle(line.why, 160))
+    return join(f"{code(line.subject)} {who} in {commit_link(line.commit, line.url)}", why)
+
+
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+
+def server_line(summary: NightSummary) -> str:
+    counts = summary.counts
+    line = join(
+        f"up {_share(summary)}" if counts.up + counts.down else "nobody looked at it",
+        _crashes(summary),
+        count(counts.starts, "restart"),
+        f"down {duration(counts.down)}" if counts.down else "",
+        f"back after {duration(counts.recovery)} (median)" if counts.recovery is not None else "",
+        "**not back from the last crash**" if counts.not_back else "",
+    )
+    return f"**Server:** {line}"
+
+
+def _crashes(summary: NightSummary) -> str:
+    counts = summary.counts
+    before = f"{counts.crashes_before} of {counts.kinds_before}" if counts.crashes_before else "none"
+    of_kinds = f" of {count(counts.kinds, 'kind')}" if counts.kinds else ""
+    return f"{count(counts.crashes, 'crash', 'crashes')}{of_kinds} (night before: {before})"
+
+
+def _share(summary: NightSummary) -> str:
+    """Never rounded up to a full 100."""
+    counts = summary.counts
+    percent = 100 * counts.up / (counts.up + counts.down)
+    if counts.down and percent > 99.9:
+        return "99.9 %"
+    return f"{percent:.1f} %" if counts.down else "100 %"
+
+
+def crash_line(summary: NightSummary) -> str:
+    """By signature, the most frequent first, against the night before."""
+    kinds = [_kind(each) for each in summary.crashes[:SHOWN]]
+    more = len(summary.crashes) - SHOWN
+    return f"**Crashes:** {join(*kinds, f'and {more} more' if more > 0 else '')}" if kinds else ""
+
+
+def _kind(line: CrashLine) -> str:
+    before = f" (night before: {line.before})" if line.before else ""
+    return f"{code(line.title, 60)} ×{line.crashes}{before}"
+
+
+def merge_part(branches: Sequence[BranchLine]) -> str:
+    """The exact words to type."""
+    if not branches:
+        return ""
+    commands = [f"git fetch {_word(branches[0].remote)}"]
+    commands += [f"git merge {_word(each.remote)}/{_word(each.name)}" for each in branches]
+    owed = [f"{code(each.name)} is not all on the remote yet" for each in branches if not each.pushed]
+    return "\n".join(["**To merge**", block("\n".join(commands)), *owed])
+
+
+def _word(text: str) -> str:
+    """Names of remotes and branches, which need no quoting; anything else is not typed by anybody."""
+    return "".join(each for each in text if each.isalnum() or each in "-_./")
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,341 @@
+"""One night as people want to read it in the morning. The values are what JSON holds: times are seconds since the
+epoch, the night is ISO; each has a default, as a summary that waits in the outbox may be read by a newer version."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from enum import StrEnum
+
+from pipeline import policy
+from pipeline.keeper.protocol import EventKind, Observed, ServerState
+from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.store import Branch, Store
+from pipeline.store.nights import NightCard
+from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
+
+TELLING = (
+    EventKind.SPAWNED, EventKind.ADOPTED, EventKind.READY, EventKind.STOPPING, EventKind.EXITED,
+    EventKind.SPAWN_FAILED, EventKind.HELD,
+)  # fmt: skip
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+LIVE = (FixState.WATCHING, FixState.VERIFIED)
+
+
+class Topic(StrEnum):
+    """What needs a person."""
+
+    SERVER = "server"  # it does not run
+    PAUSE = "pause"
+    APPROVAL = "approval"
+    LOOK = "look"  # a proposal, or a run that was given up
+    REVIEW = "review"  # a night branch to merge
+    PUSH = "push"  # owed
+    DEGRADED = "degraded"
+
+
+@dataclass(frozen=True)
+class Need:
+    topic: Topic = Topic.LOOK
+    subject: str = ""
+    detail: str = ""
+    run: str | None = None
+    message: str | None = None  # id of its card in the channel
+
+
+@dataclass(frozen=True)
+class BranchLine:
+    """A night branch with fixes that nobody merged yet."""
+
+    name: str = ""
+    remote: str = "origin"
+    fixes: int = 0
+    compare: str | None = None  # the page that shows them all
+    pushed: bool = True
+
+
+@dataclass(frozen=True)
+class FixedLine:
+    subject: str = ""
+    commit: str = ""
+    url: str | None = None
+    cause: str | None = None
+    files: int = 0
+    added: int = 0  # lines
+    removed: int = 0  # lines
+    verdict: str | None = None
+    live_since: float | None = None
+    crashes: int = 0  # of this signature, this night
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class UnfixedLine:
+    subject: str = ""
+    crashes: int = 0  # this night
+    state: str = ""  # a RunState, "environment", "recurred", or what became of the crash where no run was begun
+    why: str = ""
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class UndoneLine:
+    """A fix that was taken back."""
+
+    subject: str = ""
+    commit: str = ""  # that took it back
+    url: str | None = None
+    by: str | None = None  # operator, None = the pipeline
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class CrashLine:
+    title: str = ""
+    crashes: int = 0
+    before: int = 0  # the night before
+
+
+@dataclass(frozen=True)
+class Counts:
+    crashes: int = 0
+    kinds: int = 0
+    crashes_before: int = 0  # the night before
+    kinds_before: int = 0
+    starts: int = 0  # that an end came before
+    up: float = 0.0  # seconds
+    down: float = 0.0  # seconds, planned stops and starts included
+    recovery: float | None = None  # seconds from a crash to ready, median
+    not_back: bool = False  # the last crash was not followed by a server that was ready
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A moment on the chart."""
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    begin: float = 0.0
+    end: float = 0.0  # of the night
+    until: float = 0.0  # how far it is told
+    server: tuple[Span, ...] = ()
+    crashes: tuple[float, ...] = ()
+    builds: tuple[Span, ...] = ()  # `what` is built or failed
+    deployments: tuple[Mark, ...] = ()  # `what` is the verdict, "" = none yet
+    hours: tuple[Mark, ...] = ()  # every third: `what` is what clocks of the realm show
+
+
+@dataclass(frozen=True)
+class NightSummary:
+    realm: str = ""
+    night: str = ""  # YYYY-MM-DD, its evening
+    over: bool = True  # False: it goes on
+    needs: tuple[Need, ...] = ()
+    branches: tuple[BranchLine, ...] = ()
+    fixed: tuple[FixedLine, ...] = ()
+    unfixed: tuple[UnfixedLine, ...] = ()
+    undone: tuple[UndoneLine, ...] = ()
+    crashes: tuple[CrashLine, ...] = ()
+    counts: Counts = Counts()
+    chart: Chart = Chart()
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the source tells: pages of commits and comparisons, and what the base branch has already."""
+
+    url: Callable[[str], str | None] = lambda commit: None
+    compare: Callable[[str, str], str | None] = lambda base, branch: None
+    is_merged: Callable[[str], bool] = lambda commit: False
+    remote: str = "origin"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a summary is made of beside the database."""
+
+    realm: str
+    now: datetime
+    zone: tzinfo | None  # None = the machine's own
+    observed: Observed | None = None  # None = no keeper answers
+    links: Links = Links()
+    degraded: Sequence[str] = ()
+
+
+def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
+    """The night, as far as it has come. Reads the database only."""
+    before = night - DAY
+    end = policy.night_begins(night + DAY, scene.zone)
+    cards = store.list_night_cards(night, before)
+    branches = [each for each in store.list_night_branches(night) if not is_done(store, scene, each)]
+    lines = tuple(_branch(store, scene, each) for each in branches)
+    current = store.night_of(scene.now) == night or scene.now - end < DAY
+    empty = frame(night, scene.now, scene.zone)
+    happenings = read_happenings(store, empty.begin, empty.until)
+    chart = draw(store, night, happenings, empty)
+    return NightSummary(
+        realm=scene.realm,
+        night=night.isoformat(),
+        over=scene.now >= end,
+        needs=tuple(list_needs(store, night, scene, lines)) if current else (),
+        branches=lines,
+        fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
+        unfixed=tuple(_unfixed(card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
+        undone=tuple(_undone(store, scene, run) for card in cards for run in card.runs if is_undoing(run)),
+        crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
+        counts=_count(store, night, before, chart.server, count_starts(happenings, chart.begin)),
+        chart=chart,
+    )
+
+
+# --- what needs a person ---------------------------------------------------------------------------------------------
+
+
+def list_needs(store: Store, night: date, scene: Scene, branches: Sequence[BranchLine]) -> Iterator[Need]:
+    """Most urgent first. What waits since an earlier night waits still."""
+    yield from _server_needs(scene.observed)
+    pause = store.get_pause()
+    if pause is not None:
+        yield Need(Topic.PAUSE, pause.by, pause.reason)
+    waiting = store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED)
+    for run in (*waiting, *store.list_given_up(night - DAY)):
+        topic = Topic.APPROVAL if run.state is RunState.AWAITING_APPROVAL else Topic.LOOK
+        yield Need(topic, run.subject, run.reason or "", run.id, store.get_message_of_run(run.id))
+    for branch in store.list_owed_branches():
+        yield Need(Topic.PUSH, branch.name, branch.owed_reason or "")
+    yield from (Need(Topic.REVIEW, each.name) for each in branches)
+    yield from (Need(Topic.DEGRADED, detail=each) for each in scene.degraded)
+
+
+def _server_needs(observed: Observed | None) -> Iterator[Need]:
+    if observed is None:
+        yield Need(Topic.SERVER, "unknown")
+    elif observed.state in (ServerState.HELD, ServerState.BACKOFF, ServerState.ABSENT):
+        yield Need(Topic.SERVER, observed.state, observed.hold_detail or (observed.hold or ""))
+
+
+def is_done(store: Store, scene: Scene, branch: Branch) -> bool:
+    """Nothing to review: no fix stands on it, or the base branch has it."""
+    return not store.count_fixes_of_branch(branch.name) or scene.links.is_merged(branch.head)
+
+
+def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
+    return BranchLine(
+        branch.name, scene.links.remote, store.count_fixes_of_branch(branch.name),
+        scene.links.compare(branch.base, branch.name), branch.pushed == branch.head,
+    )  # fmt: skip
+
+
+# --- what became of the crashes --------------------------------------------------------------------------------------
+
+
+def is_fixed(run: Run) -> bool:
+    return run.kind is RunKind.FIX and run.state is RunState.SUCCEEDED and run.fix_state in LIVE
+
+
+def is_undoing(run: Run) -> bool:
+    """A revert that stands: of an operator, or of a rollback."""
+    return run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED and run.commit is not None
+
+
+def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
+    deployment = store.get_deployment(run.deployment) if run.deployment else None
+    ready = deployment.ready_at if deployment else None
+    return FixedLine(
+        subject=run.subject,
+        commit=run.commit or "",
+        url=scene.links.url(run.commit) if run.commit else None,
+        cause=run.analysis.summary if run.analysis else None,
+        files=len(run.changes),
+        added=sum(each.added for each in run.changes),
+        removed=sum(each.removed for each in run.changes),
+        verdict=run.verdict,
+        live_since=ready.timestamp() if ready else None,
+        crashes=card.crashes,
+        message=card.message,
+    )
+
+
+def _unfixed(card: NightCard) -> UnfixedLine:
+    fixes = [run for run in card.runs if run.kind is RunKind.FIX]
+    if not fixes:
+        why = (card.report or {}).get("cure") if card.judged == "environment" else None
+        return UnfixedLine(card.title, card.crashes, card.judged or "not read yet", why or "", card.message)
+    last = fixes[-1]
+    state = last.fix_state if last.state is RunState.SUCCEEDED else last.state  # recurred, or reverted
+    return UnfixedLine(card.title, card.crashes, state or last.state, last.reason or "", card.message)
+
+
+def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:
+    commit = run.commit or ""
+    return UndoneLine(run.subject, commit, scene.links.url(commit), run.asked_by, run.reason or "")
+
+
+# --- figures and the chart -------------------------------------------------------------------------------------------
+
+
+def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: int) -> Counts:
+    crashes, kinds = store.count_night_crashes(night)
+    crashes_before, kinds_before = store.count_night_crashes(before)
+    recoveries = store.list_night_recoveries(night)
+    seen = [each for each in recoveries if each is not None]
+    return Counts(
+        crashes, kinds, crashes_before, kinds_before,
+        starts=starts,
+        up=seconds_of(server, Phase.UP),
+        down=seconds_of(server, Phase.STARTING, Phase.STOPPING, Phase.DOWN, Phase.HELD),
+        recovery=statistics.median(seen) if seen else None,
+        not_back=bool(recoveries) and recoveries[-1] is None,
+    )  # fmt: skip
+
+
+def count_starts(happenings: Sequence[Happening], begin: float) -> int:
+    """Starts of the night that were not the first start of all."""
+    return sum(each.kind == EventKind.SPAWNED and each.at >= begin for each in happenings[1:])
+
+
+def read_happenings(store: Store, begin: float, until: float) -> list[Happening]:
+    """Oldest first; the first may be of before the night, and says how that began."""
+    rows = store.list_events_until(TELLING, _moment(begin), _moment(until))
+    return [Happening(row.at.timestamp(), row.kind, row.data) for row in rows]
+
+
+def frame(night: date, now: datetime, zone: tzinfo | None) -> Chart:
+    """The chart of a night in which nothing happened."""
+    begin, end = policy.night_begins(night, zone), policy.night_begins(night + DAY, zone)
+    until = min(max(now, begin), end)
+    return Chart(begin.timestamp(), end.timestamp(), until.timestamp(), hours=tuple(_hours(begin, end, zone)))
+
+
+def draw(store: Store, night: date, happenings: Sequence[Happening], empty: Chart) -> Chart:
+    """What the chart shows."""
+    begin, until = _moment(empty.begin), _moment(empty.until)
+    builds = [(each, each.begun.timestamp()) for each in store.list_builds_between(begin, until)]
+    return replace(
+        empty,
+        server=trace_server(happenings, empty.begin, empty.until),
+        crashes=tuple(at.timestamp() for at in store.list_crash_times(night)),
+        builds=tuple(Span(begun, begun + (each.seconds or 0.0), each.state) for each, begun in builds),
+        deployments=tuple(
+            Mark((each.wished_at or each.created_at).timestamp(), each.verdict or "")
+            for each in store.list_deployments_between(begin, until)
+        ),
+    )
+
+
+def _hours(begin: datetime, end: datetime, zone: tzinfo | None) -> Iterator[Mark]:
+    at = begin
+    while at <= end:
+        yield Mark(at.timestamp(), f"{at.astimezone(zone):%H}")
+        at += 3 * HOUR
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

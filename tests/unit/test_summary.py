@@ -1,0 +1,416 @@
+"""The morning summary: what it says of a night, and that it is said once, at its time, in every zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from edge_fakes import COMMIT, NAME, NOW, URL
+from world import BASE, GOOD, OPERATOR, START, World
+
+from bot.cards import Home
+from bot.payloads import Colour, Message
+from bot.posts import render_post
+from bot.summary import PICTURE, render_summary
+from pipeline import policy, views
+from pipeline.keeper.protocol import ExitVerdict, ServerState
+from pipeline.model import Approval, FixState, Patch, Post, PostKind, RunState, Verdict, WholeFile
+from pipeline.store import Fact
+from pipeline.summary import (
+    BranchLine,
+    Counts,
+    CrashLine,
+    FixedLine,
+    Need,
+    NightSummary,
+    Topic,
+    UndoneLine,
+    UnfixedLine,
+)
+
+NIGHT = date(2026, 11, 22)
+WORSE = Patch(files=(WholeFile("src/Spell.cpp", "worse"),))
+HOME = Home(1, 2)
+SEE = "[see](https://discord.com/channels/1/2/77)"
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> World:
+    return await World(tmp_path).start()
+
+
+def look(world: World, night: date = NIGHT) -> NightSummary:
+    return views.night_summary(world.tools, night)
+
+
+def text_of(message: Message) -> str:
+    assert message.embed is not None
+    return message.embed.description
+
+
+def title_of(message: Message) -> str:
+    assert message.embed is not None
+    return message.embed.title
+
+
+async def heal(world: World, name: str = "Map::Update") -> None:
+    await world.answer(await world.crash(name), GOOD)
+    await world.pass_time(minutes=3)
+
+
+# --- what a night brought --------------------------------------------------------------------------------------------
+
+
+async def test_a_fix_that_went_live_is_to_be_reviewed_and_counts_its_crashes(world: World) -> None:
+    await heal(world)
+    found = look(world)
+    (fixed,) = found.fixed
+    assert (fixed.subject, fixed.verdict, fixed.crashes, fixed.cause) == ("Map::Update", "healthy", 1, "A cause.")
+    assert fixed.url == f"https://example.org/commit/{fixed.commit}"
+    compare = f"https://example.org/compare/{BASE}...overnight-20261122"
+    assert found.branches == (BranchLine("overnight-20261122", "origin", 1, compare, True),)
+    assert [each.topic for each in found.needs] == [Topic.REVIEW]
+    assert (found.unfixed, found.undone) == ((), ())
+    assert (found.counts.crashes, found.counts.kinds, found.counts.starts) == (1, 1, 2)
+
+
+async def test_a_branch_that_the_base_has_needs_nobody_any_more(world: World) -> None:
+    await heal(world)
+    world.source.base = world.source.branches["overnight-20261122"]
+    assert (look(world).needs, look(world).branches) == ((), ())
+
+
+async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) -> None:
+    await world.answer(await world.crash("Spell::Cast"), WORSE)
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    found = look(world)
+    assert found.fixed == ()
+    assert [(each.subject, each.state) for each in found.unfixed] == [
+        ("Spell::Cast", RunState.ROLLED_BACK), ("Loot::Roll", RunState.ANALYZING),
+    ]  # fmt: skip
+    (undone,) = found.undone
+    assert (undone.subject, undone.by) == ("Spell::Cast", None)
+    assert [each.topic for each in found.needs] == [Topic.PAUSE]
+
+
+async def test_a_fix_that_an_operator_took_back_says_who(world: World) -> None:
+    await heal(world)
+    (run,) = world.runs("Map::Update")
+    await world.orders.revert(run.commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    found = look(world)
+    assert found.fixed == ()
+    assert [(each.subject, each.state) for each in found.unfixed] == [("Map::Update", FixState.REVERTED)]
+    assert [(each.subject, each.by) for each in found.undone] == [("Map::Update", "Ann")]
+    assert found.branches == (), "nothing that stands on it is to be merged"
+
+
+async def test_a_crash_that_came_back_is_not_fixed(world: World) -> None:
+    await heal(world)
+    await world.pass_time(hours=1)
+    await world.crash("Map::Update")
+    assert [(each.subject, each.state, each.crashes) for each in look(world).unfixed] == [
+        ("Map::Update", RunState.ANALYZING, 2)
+    ]
+
+
+async def test_what_is_no_bug_names_its_cure(world: World) -> None:
+    world.keeper.crash("port 8085")
+    await world.settle()
+    (line,) = look(world).unfixed
+    assert (line.subject, line.state, line.why) == ("port 8085", "environment", "free the port")
+
+
+async def test_what_waits_for_a_person_waits_in_the_next_mornings_too(world: World) -> None:
+    await world.answer(await world.crash("Map::Update"), None, prose="try this")
+    await world.pass_time(days=2)
+    found = look(world, NIGHT + timedelta(days=2))
+    assert [(each.topic, each.subject) for each in found.needs] == [(Topic.LOOK, "Map::Update")]
+    assert found.crashes == ()
+
+
+async def test_an_old_night_is_told_without_what_needs_somebody_now(world: World) -> None:
+    await world.answer(await world.crash("Map::Update"), None, prose="try this")
+    await world.pass_time(days=3)
+    found = look(world)
+    assert (found.needs, found.over, found.counts.crashes) == ((), True, 1)
+
+
+@pytest.mark.parametrize("approval", [Approval.PATCH, Approval.DEPLOY])
+async def test_an_approval_that_nobody_gave_is_a_need(tmp_path: Path, approval: Approval) -> None:
+    world = await World(tmp_path, {"approval": approval}).start()
+    await world.answer(await world.crash("Map::Update"), GOOD)
+    (need,) = look(world).needs
+    assert (need.topic, need.subject) == (Topic.APPROVAL, "Map::Update")
+
+
+async def test_a_server_that_is_down_comes_first(world: World) -> None:
+    await heal(world)
+    world.keeper.end(ExitVerdict.SHUTDOWN)
+    assert world.keeper.now is not None
+    world.keeper.now = replace(world.keeper.now, state=ServerState.HELD, hold_detail="it was shut down")
+    await world.settle()
+    first = look(world).needs[0]
+    assert (first.topic, first.detail) == (Topic.SERVER, "it was shut down")
+
+
+async def test_a_push_that_is_owed_and_what_does_not_work_are_needs(world: World) -> None:
+    world.source.remote_gone = True
+    await heal(world)
+    world.tools.degraded["console"] = "the console is deaf"
+    topics = [each.topic for each in look(world).needs]
+    assert topics == [Topic.PUSH, Topic.REVIEW, Topic.DEGRADED]
+    assert look(world).branches[0].pushed is False
+
+
+async def test_crashes_are_compared_with_the_night_before(world: World) -> None:
+    for _ in range(3):
+        await world.crash("Map::Update")
+    await world.crash("Spell::Cast")
+    await world.pass_time(days=1)
+    await world.crash("Map::Update")
+    found = look(world, NIGHT + timedelta(days=1))
+    assert found.crashes == (CrashLine("Map::Update", 1, 3),)
+    counts = found.counts
+    assert (counts.crashes, counts.kinds, counts.crashes_before, counts.kinds_before) == (1, 1, 4, 2)
+
+
+async def test_the_chart_has_what_happened_and_no_more_than_has_been(world: World) -> None:
+    await heal(world)
+    chart = look(world).chart
+    assert chart.until == world.clock.now().timestamp() < chart.end
+    assert chart.begin == policy.night_begins(NIGHT, UTC).timestamp()
+    assert chart.server[-1].end == chart.until
+    assert (len(chart.crashes), [each.what for each in chart.builds]) == (1, ["built"])
+    assert [each.what for each in chart.deployments] == [Verdict.HEALTHY]
+    assert [each.what for each in chart.hours] == ["12", "15", "18", "21", "00", "03", "06", "09", "12"]
+
+
+@pytest.mark.parametrize(
+    ("night", "hours"),
+    [
+        (date(2026, 3, 28), ["12", "15", "18", "21", "00", "04", "07", "10"]),
+        (date(2026, 10, 24), ["12", "15", "18", "21", "00", "02", "05", "08", "11"]),
+    ],
+)
+def test_the_hours_are_those_that_clocks_show_when_they_are_changed(night: date, hours: list[str]) -> None:
+    from pipeline.summary import frame
+
+    chart = frame(night, START, ZoneInfo("Europe/Berlin"))
+    assert [each.what for each in chart.hours] == hours
+
+
+# --- when it is posted -----------------------------------------------------------------------------------------------
+
+
+def summaries(world: World) -> list[str]:
+    """The nights of the summaries that were posted."""
+    return [each.data["night"] for each in world.posts() if each.kind is PostKind.SUMMARY]
+
+
+async def test_it_is_posted_once_in_the_morning(world: World) -> None:
+    await world.pass_time(hours=9)  # 07:00
+    assert summaries(world) == []
+    await world.pass_time(hours=1, minutes=1)
+    assert summaries(world) == ["2026-11-22"]
+    await world.pass_time(hours=5)
+    assert summaries(world) == ["2026-11-22"]
+    await world.pass_time(days=1)
+    assert summaries(world) == ["2026-11-22", "2026-11-23"]
+
+
+async def test_a_bot_that_was_down_at_the_hour_posts_it_when_it_is_back(world: World) -> None:
+    world.clock.time += timedelta(hours=17)  # 15:00 of the next day
+    world.restart()
+    await world.settle()
+    assert summaries(world) == ["2026-11-22"]
+    world.restart()
+    await world.pass_time(minutes=1)
+    assert summaries(world) == ["2026-11-22"]
+
+
+async def test_after_days_without_a_bot_only_the_newest_night_is_told(world: World) -> None:
+    world.clock.time += timedelta(days=4)
+    await world.settle()
+    assert summaries(world) == ["2026-11-25"]
+
+
+async def test_nights_before_the_first_start_have_none(world: World) -> None:
+    await world.pass_time(minutes=1)
+    assert world.store.get_fact(Fact.SUMMARY) == {"night": "2026-11-21"}
+    assert summaries(world) == []
+
+
+async def test_a_clock_that_is_put_back_posts_nothing_twice(world: World) -> None:
+    await world.pass_time(hours=11)
+    world.clock.time -= timedelta(hours=5)
+    world.restart()
+    await world.settle()
+    await world.pass_time(hours=5)
+    assert summaries(world) == ["2026-11-22"]
+
+
+BERLIN, NEW_YORK, AUCKLAND = (ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York", "Pacific/Auckland"))
+
+
+@pytest.mark.parametrize(
+    ("zone", "clock", "evening", "due"),
+    [
+        (UTC, time(8), date(2026, 11, 22), datetime(2026, 11, 23, 8, tzinfo=UTC)),
+        (BERLIN, time(8), date(2026, 3, 28), datetime(2026, 3, 29, 6, tzinfo=UTC)),  # the short night
+        (BERLIN, time(8), date(2026, 10, 24), datetime(2026, 10, 25, 7, tzinfo=UTC)),  # the long night
+        (BERLIN, time(2, 30), date(2026, 3, 28), datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),  # a time that is left out
+        (BERLIN, time(2, 30), date(2026, 10, 24), datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # that comes twice
+        (NEW_YORK, time(7, 30), date(2026, 3, 7), datetime(2026, 3, 8, 11, 30, tzinfo=UTC)),
+        (AUCKLAND, time(8), date(2026, 9, 26), datetime(2026, 9, 26, 19, tzinfo=UTC)),
+        (UTC, time(18), date(2026, 11, 22), datetime(2026, 11, 23, 18, tzinfo=UTC)),  # when it is over
+        (UTC, time(0), date(2026, 11, 22), datetime(2026, 11, 23, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_summary_of_a_night_is_due_on_the_morning_after_it(
+    zone: Any, clock: time, evening: date, due: datetime
+) -> None:
+    assert policy.summary_due(due, clock, zone) == evening
+    assert policy.summary_due(due - timedelta(seconds=1), clock, zone) == evening - timedelta(days=1)
+
+
+# --- what is read ----------------------------------------------------------------------------------------------------
+
+FULL = NightSummary(
+    realm="Testrealm", night="2024-11-22", over=False,
+    needs=(
+        Need(Topic.SERVER, "held", "it died too often"),
+        Need(Topic.PAUSE, "Ann", "I look myself"),
+        Need(Topic.APPROVAL, "Map::Update", "", "9f3c21aa", "77"),
+        Need(Topic.LOOK, "Spell::Cast", "the change touches `sql/`", "9f3c21ab", "77"),
+        Need(Topic.PUSH, "overnight-20241122", "the remote does not answer"),
+        Need(Topic.REVIEW, "overnight-20241122"),
+        Need(Topic.DEGRADED, detail="the console is deaf"),
+    ),
+    branches=(BranchLine("overnight-20241122", "origin", 2, "https://example.org/compare/b...overnight", False),),
+    fixed=(
+        FixedLine(NAME, COMMIT, URL, "Members die in reverse order.", 1, 12, 1, "healthy", NOW.timestamp(), 3, "77"),
+        FixedLine("Map::Load", COMMIT, None, verdict="inconclusive"),
+    ),
+    unfixed=(
+        UnfixedLine("BIH::subdivide", 2, "environment", "regenerate the maps", "77"),
+        UnfixedLine("Spell::Cast", 1, "PROPOSED"),
+    ),
+    undone=(UndoneLine("Aura::Update", COMMIT, URL, "Ann"), UndoneLine("Loot::Roll", COMMIT, None, None, "worse")),
+    crashes=(CrashLine(NAME, 3, 7), CrashLine("BIH::subdivide", 2, 0)),
+    counts=Counts(6, 4, 28, 11, 5, 97_800.0, 2_200.0, 5.0),
+)  # fmt: skip
+THEN = int(NOW.timestamp())
+TEXT = f"""\
+1. **The server does not run** (held) · it died too often
+2. The pipeline is paused by Ann · I look myself · `/resume` lets it go on
+3. `Map::Update` waits for an approval · run `9f3c21aa` · {SEE}
+4. `Spell::Cast` needs a look · the change touches `sql/` · run `9f3c21ab` · {SEE}
+5. `overnight-20241122` is not on the remote yet · the remote does not answer · it is tried again by itself
+6. `overnight-20241122` has 2 fixes to review: [compare](https://example.org/compare/b...overnight) · commands below
+7. Does not work: the console is deaf
+
+**Fixed (2)**
+- `{NAME}` [`a1b2c3d`]({URL}) · live since <t:{THEN}:R> · crashed 3 times before · 1 file, +12 −1
+  Members die in reverse order.
+- `Map::Load` `a1b2c3d` · verdict inconclusive
+
+**Not fixed (2)**
+- `BIH::subdivide` ×2: environment, not a bug · regenerate the maps · {SEE}
+- `Spell::Cast`: a proposal waits for a look
+
+**Taken back (2)**
+- `Aura::Update` reverted by Ann in [`a1b2c3d`]({URL})
+- `Loot::Roll` rolled back in `a1b2c3d` · worse
+
+**Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · down 36 min 40 s · \
+back after 5 s (median)
+**Crashes:** `{NAME}` ×3 (night before: 7) · `BIH::subdivide` ×2
+
+**To merge**
+```
+git fetch origin
+git merge origin/overnight-20241122
+```
+`overnight-20241122` is not all on the remote yet"""
+
+
+def test_a_full_night_is_read_in_the_order_in_which_it_matters() -> None:
+    message = render_summary(FULL, HOME)
+    assert title_of(message) == "Night of 22 Nov: 7 things need you"
+    assert text_of(message) == TEXT
+    assert message.embed is not None and (message.embed.colour, message.embed.image) == (Colour.RED, PICTURE)
+    assert [each.name for each in message.files] == [PICTURE]
+
+
+def test_a_quiet_night_says_so_in_one_line() -> None:
+    message = render_summary(NightSummary(night="2024-11-23", counts=Counts(up=80_000.0)))
+    assert title_of(message) == "Night of 23 Nov: quiet"
+    assert text_of(message) == "Up 100 %, 0 crashes, nothing waits for you."
+    assert message.files == ()
+
+
+def test_a_night_without_a_keeper_claims_nothing_of_the_server() -> None:
+    message = render_summary(NightSummary(night="2024-11-23"))
+    assert text_of(message) == "Nobody looked at the server, 0 crashes, nothing waits for you."
+
+
+@pytest.mark.parametrize(
+    ("needs", "title", "colour"),
+    [
+        ((Need(Topic.LOOK, "a"),), "Night of 22 Nov: 1 thing needs you", Colour.AMBER),
+        ((), "Night of 22 Nov: nothing needs you", Colour.GREEN),
+    ],
+)
+def test_the_title_says_whether_a_person_is_needed(needs: tuple[Need, ...], title: str, colour: Colour) -> None:
+    message = render_summary(replace(FULL, needs=needs))
+    assert message.embed is not None and (message.embed.title, message.embed.colour) == (title, colour)
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "share"),
+    [(1000.0, 0.0, "100 %"), (100_000.0, 1.0, "99.9 %"), (90.0, 10.0, "90.0 %"), (0.0, 10.0, "0.0 %")],
+)
+def test_a_moment_of_downtime_is_never_rounded_away(up: float, down: float, share: str) -> None:
+    message = render_summary(replace(FULL, counts=replace(FULL.counts, up=up, down=down)))
+    assert f"**Server:** up {share} · " in text_of(message)
+
+
+def test_long_lists_are_counted_beyond_what_anybody_reads() -> None:
+    many = tuple(UnfixedLine(f"Map::f{number}", 1, "FAILED") for number in range(20))
+    text = text_of(render_summary(replace(FULL, unfixed=many)))
+    assert "`Map::f7`: given up\nand 12 more" in text
+
+
+def test_what_others_wrote_is_plain_text_in_it() -> None:
+    evil = "@everyone `x` [a](http://b) **c**"
+    lines = {
+        "needs": (Need(Topic.LOOK, evil, evil), Need(Topic.PAUSE, evil, evil), Need(Topic.SERVER, evil, evil)),
+        "unfixed": (UnfixedLine(evil, 1, evil, evil),),
+        "undone": (UndoneLine(evil, evil, "javascript:x", evil, evil),),
+        "fixed": (FixedLine(evil, evil, "http://x) [y](http://z", evil, verdict=evil),),
+        "branches": (BranchLine("x`; rm -rf ~", "$(id)", 1, "javascript:x"),),
+        "crashes": (CrashLine(evil, 1, 0),),
+    }
+    text = text_of(render_summary(replace(FULL, **lines)))  # type: ignore[arg-type] # each field by its name
+    outside = re.sub(r"`[^`\n]*`", "", text)
+    for danger in ("@everyone", "](", "javascript", "**c**"):
+        assert danger not in outside
+    assert "@everyone" not in text
+    assert "git merge id/xrm-rf" in text
+
+
+def test_a_summary_comes_back_from_the_outbox_as_it_was() -> None:
+    import json
+
+    data = json.loads(json.dumps(asdict(FULL)))
+    message = render_post(Post(34, PostKind.SUMMARY, None, data, NOW), "Testrealm", HOME)
+    assert text_of(message) == TEXT
+    assert message.embed is not None and message.embed.footer == "Testrealm · #p34"
