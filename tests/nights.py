@@ -72,7 +72,7 @@ class Night:
         await self._order()
         await self._deploy_by_a_crash()
         await self._answer_by_command()
-        await self._pass(hours=1)
+        await self._pass(hours=10)  # past the morning and its summary
         return self._look()
 
     async def _heal_one(self) -> None:

@@ -469,7 +469,7 @@ async def test_the_summary_of_a_night_comes_with_its_chart_for_everyone(world: E
     assert embed["title"] == "Night of 21 Nov: nothing needs you"
     (picture,) = message["attachments"]
     assert picture["filename"] == "night.png"
-    assert embed["image"]["url"] == picture["url"]
+    assert embed["image"]["url"] == "attachment://night.png"
 
 
 async def test_a_night_that_is_none_is_answered_in_words(world: EdgeWorld) -> None:
