@@ -27,7 +27,7 @@ from pipeline.ports import Clock
 EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
 TICK = 2.0  # seconds between passes when nothing wakes it
 LONGEST_REST = 60.0  # seconds
-SKEW = timedelta(minutes=5)  # how far Discord's clock may be from ours
+SKEW = timedelta(days=1)  # how far Discord's clock may be from ours: also from one in a wrong time zone
 
 Report = Callable[[str, str | None], None]  # topic, what does not work in words; None = it works again
 T = TypeVar("T")

@@ -24,6 +24,8 @@ class Fault:
     # how many requests it still meets
     retry_after: float = 0.0
     # seconds, said with a 429
+    skip: int = 0
+    # how many requests pass before
 
     def meets(self, method: str, path: str, moment: Moment) -> bool:
         return self.left > 0 and self.moment is moment and self.method in ("*", method) and bool(self.path.search(path))
@@ -47,24 +49,35 @@ class Faults:
         expression `path` get `status`; with `after` the effect has happened all the same."""
         self._plan(method, path, status, times, after=after)
 
-    def cut(self, method: str, path: str, *, times: int = 1, after: bool = False) -> None:
-        """As `fail`, but the connection is torn and no answer comes."""
-        self._plan(method, path, None, times, after=after)
+    def cut(self, method: str, path: str, *, times: int = 1, after: bool = False, skip: int = 0) -> None:
+        """As `fail`, but the connection is torn and no answer comes; the next `skip` requests pass first."""
+        self._plan(method, path, None, times, after=after, skip=skip)
 
     def limit(self, method: str, path: str, retry_after: float, *, times: int = 1) -> None:
         """The next requests are answered with 429 and have no effect; `retry_after` in seconds."""
         self._plan(method, path, 429, times, after=False, retry_after=retry_after)
 
     def _plan(
-        self, method: str, path: str, status: int | None, times: int, *, after: bool, retry_after: float = 0.0
+        self,
+        method: str,
+        path: str,
+        status: int | None,
+        times: int,
+        *,
+        after: bool,
+        retry_after: float = 0.0,
+        skip: int = 0,
     ) -> None:
         moment = Moment.AFTER if after else Moment.BEFORE
-        self._planned.append(Fault(method, re.compile(path), status, moment, times, retry_after))
+        self._planned.append(Fault(method, re.compile(path), status, moment, times, retry_after, skip))
 
     def take(self, method: str, path: str, moment: Moment) -> Fault | None:
         """The planned fault that meets this request, counted as used."""
         self._planned = [fault for fault in self._planned if fault.left > 0]
         met = next((fault for fault in self._planned if fault.meets(method, path, moment)), None)
+        if met is not None and met.skip:
+            met.skip -= 1
+            return None
         if met is not None:
             met.left -= 1
         return met
