@@ -26,9 +26,9 @@ import psutil
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from keeper_world import KeeperWorld  # noqa: E402
+from keeper_world import KeeperWorld
 
-from pipeline.keeper.protocol import ReadyRule, RestartLimits  # noqa: E402
+from pipeline.keeper.protocol import ReadyRule, RestartLimits
 
 if sys.platform == "win32":
     raise SystemExit("pidfds, named pipes and SIGKILL are POSIX")
