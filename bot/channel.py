@@ -2,7 +2,8 @@
 
 ChannelFault
 +-- Uncertain      no answer, or 5xx: it may have happened or not
-+-- Later          Discord asks to wait (429, 30046); nothing happened
++-- Later          Discord asks to wait (429); nothing happened
+|   +-- TooOld     too many edits of messages older than an hour (30046)
 +-- MessageGone    the message was deleted
 +-- PlaceGone      the thread (or the channel itself) was deleted
 +-- Closed         we may not, or the login no longer holds: waits until a person mends it
@@ -48,6 +49,10 @@ class Later(ChannelFault):
     def __init__(self, words: str, seconds: float) -> None:
         super().__init__(words)
         self.seconds = seconds
+
+
+class TooOld(Later):
+    """The message takes no more edits for now: it is older than an hour, and was edited often."""
 
 
 class MessageGone(ChannelFault):
@@ -132,7 +137,7 @@ class Channel:
                 if each.created_at < since:
                     break
                 if me is not None and each.author.id == me.id:
-                    found |= {mark: str(each.id) for mark in _marks(each)}
+                    found = {mark: str(each.id) for mark in _marks(each)} | found  # the newest of a mark counts
         return found
 
     def _messageable(self, place: str | None) -> discord.PartialMessageable:
@@ -165,8 +170,10 @@ async def _told() -> AsyncIterator[None]:
 
 def _name(fault: discord.HTTPException) -> ChannelFault:
     words = f"Discord says: {fault.text or 'no reason'} ({fault.status}, {fault.code})"
-    if fault.status == 429 or fault.code == TOO_MANY_OLD_EDITS:
-        return Later(words, OLD_EDIT_WAIT if fault.code == TOO_MANY_OLD_EDITS else _asked_wait(fault))
+    if fault.code == TOO_MANY_OLD_EDITS:
+        return TooOld(words, OLD_EDIT_WAIT)
+    if fault.status == 429:
+        return Later(words, _asked_wait(fault))
     if fault.status >= 500:
         return Uncertain(words)
     if fault.code == UNKNOWN_MESSAGE:

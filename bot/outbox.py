@@ -15,9 +15,9 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, TypeVar
 
 from bot.cards import Home, render_card, thread_name
-from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, Uncertain
+from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, TooOld, Uncertain
 from bot.messages import bare
-from bot.payloads import Message
+from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.redaction import Redact, cleaned
 from pipeline.model import CardState, CardView, Post
@@ -42,6 +42,7 @@ class Ledger(Protocol):
     def get_card_state(self, card: int) -> CardState: ...
     def card_delivered(self, card: int, version: int, message: str, thread: str | None) -> None: ...
     def card_lost(self, card: int) -> None: ...
+    def card_replaced(self, card: int) -> None: ...
     def list_pending_posts(self, now: datetime) -> list[Post]: ...
     def post_delivered(self, post: int, message: str) -> None: ...
     def post_deferred(self, post: int, why: str, not_before: datetime) -> None: ...
@@ -183,11 +184,18 @@ class Outbox:
             _log.warning("the message of card %s was deleted; a new one is sent", state.card)
             await self._lose(state.card)
             return False
+        except TooOld:
+            if not _calls_somebody(message):
+                raise
+            _log.warning("the message of card %s takes no edits for now; a new one refers to it", state.card)
+            await self._lose(state.card, replaced=True)
+            return False
         self._edited[state.card] = self._clock.monotonic()
         return True
 
-    async def _lose(self, card: int) -> None:
-        await asyncio.to_thread(self._ledger.card_lost, card)
+    async def _lose(self, card: int, *, replaced: bool = False) -> None:
+        """A new message is sent: the old one is gone, or stays where it is as it is."""
+        await asyncio.to_thread(self._ledger.card_replaced if replaced else self._ledger.card_lost, card)
         self._losses[card] = self._losses.get(card, 0) + 1
         self._shown.pop(card, None)
         self.wake()
@@ -355,6 +363,11 @@ def _headline(message: Message | None) -> tuple[str, object, object] | None:
     """What tells one state from another: an edit that changes it is never held back."""
     embed = message.embed if message else None
     return None if message is None or embed is None else (embed.title, embed.colour, message.buttons)
+
+
+def _calls_somebody(message: Message) -> bool:
+    """What a person is needed for, or what is down, does not wait for an old message to take edits again."""
+    return message.embed is not None and message.embed.colour in (Colour.AMBER, Colour.RED)
 
 
 def _beginning(view: CardView) -> datetime:

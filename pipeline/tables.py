@@ -90,7 +90,7 @@ cards = Table(
     Column("delivered", Integer, nullable=False, default=0),
     Column("message", Text),
     Column("thread", Text),
-    Column("previous_message", Text),  # of the same signature, the last night it had one
+    Column("previous_message", Text),  # of the same signature: of an earlier night, or one that took no more edits
     Column("touched_at", Utc, nullable=False),
     UniqueConstraint("key", "night"),
 )

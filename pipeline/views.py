@@ -229,6 +229,7 @@ class Ledger:
         self.get_card_state = store.get_card_state
         self.card_delivered = store.card_delivered
         self.card_lost = store.card_lost
+        self.card_replaced = store.card_replaced
         self.list_pending_posts = store.list_pending_posts
         self.post_delivered = store.post_delivered
         self.post_deferred = store.post_deferred

@@ -173,6 +173,11 @@ class FakeLedger:
     def card_lost(self, card: int) -> None:
         self.cards[card] = replace(self.cards[card], delivered=0, message=None, thread=None)
 
+    def card_replaced(self, card: int) -> None:
+        known = self.cards[card]
+        self.views[card] = replace(self.views[card], previous_card=known.message)
+        self.cards[card] = replace(known, delivered=0, message=None)
+
     def list_pending_posts(self, now: datetime) -> list[Post]:
         ready: list[Post] = []
         blocked: set[int | None] = set()

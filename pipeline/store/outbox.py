@@ -75,6 +75,12 @@ class Outbox(Base):
             values = {"delivered": 0, "message": None, "thread": None}
             c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
 
+    def card_replaced(self, card: int) -> None:
+        """Its message takes no edits for now: a new one is sent that refers to it. The thread stays."""
+        with self.engine.begin() as c:
+            values = {"delivered": 0, "previous_message": t.cards.c.message, "message": None}
+            c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
+
     def list_pending_posts(self, now: datetime) -> list[Post]:
         """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred.
         Refused responses come last: they keep no word about the server waiting."""

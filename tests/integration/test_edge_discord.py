@@ -354,6 +354,25 @@ async def test_an_edit_that_discord_puts_off_is_kept_and_tried_later() -> None:
         assert world.titles == [f"Fix proposed: {NAME}"] and not world.ledger.list_dirty_cards()
 
 
+async def test_what_calls_for_somebody_does_not_wait_for_an_old_message_to_take_edits() -> None:
+    async with open_world(old_message_age=-1.0, old_edits=0, old_edit_retry_after=0.0) as world:
+        world.ledger.show(make_card())
+        world.ledger.post(PostKind.BACKTRACE, 12, frames="main")
+        await world.deliver()
+        (old, _) = world.messages
+        world.ledger.show(make_card(run=make_run(RunState.PROPOSED)))
+        world.ledger.post(PostKind.ANALYSIS, 12, analysis={"summary": "why"})
+        await world.deliver(3)
+        assert world.titles == [f"Crash in {NAME}", f"Needs a look: {NAME}"]
+        new = next(each for each in world.messages if each["embeds"][0]["title"].startswith("Needs"))
+        assert new["embeds"][0]["description"].endswith(f"/{old['id']})"), "it refers to the one before"
+        assert world.in_thread(old["id"]) == ["The crash", "Analysis"], "the detail stays in one thread"
+        assert not world.ledger.list_dirty_cards()
+        await world.restart()
+        await world.deliver()
+        assert len(world.titles) == 2
+
+
 async def test_a_form_that_discord_refuses_is_sent_bare_and_blocks_nothing(world: EdgeWorld) -> None:
     world.sandbox.faults.fail("POST", SENDING, 400)
     tell_a_story(world)

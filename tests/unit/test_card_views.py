@@ -71,3 +71,13 @@ async def test_a_machine_that_slept_makes_no_end_unseen(world: World) -> None:
     world.keeper.start(None, None)
     await world.settle()
     assert text(world).startswith("Server back after **0.1 s** · ")
+
+
+async def test_a_card_whose_message_takes_no_more_edits_refers_to_it_and_keeps_its_thread(world: World) -> None:
+    await world.crash("Map::Update")
+    (state,) = world.store.list_dirty_cards()
+    world.store.card_delivered(state.card, state.wanted, "77", "78")
+    world.store.card_replaced(state.card)
+    (again,) = world.store.list_dirty_cards()
+    assert (again.card, again.message, again.thread) == (state.card, None, "78")
+    assert world.ledger.get_card_view(state.card).previous_card == "77"

@@ -361,7 +361,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, previous_card="77"),
         f"Cancelled: {NAME}",
         Colour.GREY,
-        f"rejected by Ann\n{CRASH}\n{BACK}\n[The card of an earlier night](https://discord.com/channels/1/2/77)",
+        f"rejected by Ann\n{CRASH}\n{BACK}\n[The card before this one](https://discord.com/channels/1/2/77)",
         [],
     ),
 }
