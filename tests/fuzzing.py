@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,6 +22,7 @@ from typing import Any
 
 import psutil
 from hypothesis import strategies as st
+from sqlalchemy import event
 from world import FakeKeeper, World
 
 from bot.demo.bugs import BUGS, FixKind, response
@@ -276,9 +278,16 @@ class _FileEvents(FakeKeeper):
         return EventLog(self.path).read(after)
 
 
+def _hurry(connection: sqlite3.Connection, _record: object) -> None:
+    """This database is only a book of what was taken in."""
+    connection.execute("PRAGMA synchronous=OFF")
+
+
 @cache
 def make_tools(folder: Path) -> Tools:
     world = World(folder)
+    event.listen(world.engine, "connect", _hurry)
+    world.engine.dispose()
     keeper = _FileEvents(world.clock)
     keeper.path = folder / "events.jsonl"
     return replace(world.tools, keeper=keeper)

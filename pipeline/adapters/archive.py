@@ -76,6 +76,7 @@ class Archive:
         draft = self.folder / f".new-{build}-{secrets.token_hex(4)}"
         try:
             draft.mkdir(parents=True)
+            sync_folder(self.folder.parent)  # the folder of all builds may be new
             files = tuple(_keep(each, draft / FILES) for each in products)
             if sql is not None and sql.is_dir():
                 _copy_sql(sql, draft / SQL, self._newest_sql())
@@ -144,15 +145,13 @@ def _keep(product: Product, files: Path) -> BuildFile:
         raise OSError(f"{product.path} does not lie below SERVER_DIR")
     target = files / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    checksum, size = _copy(product.source, target)
-    if product.executable:
-        target.chmod(0o755)
+    checksum, size = _copy(product.source, target, 0o755 if product.executable else None)
     _sync_up_to(target.parent, files.parent)
     return BuildFile(str(path), str(path), checksum, size, product.executable)
 
 
-def _copy(source: Path, target: Path) -> tuple[str, int]:
-    """Copies and syncs in constant memory; the checksum and the size of what was written."""
+def _copy(source: Path, target: Path, mode: int | None = None) -> tuple[str, int]:
+    """Copies and syncs in constant memory; the checksum and the size of what was written. `mode` None = the usual."""
     checksum, size = hashlib.sha256(), 0
     with source.open("rb") as reader, target.open("xb") as writer:
         while chunk := reader.read(_CHUNK):
@@ -160,6 +159,8 @@ def _copy(source: Path, target: Path) -> tuple[str, int]:
             size += len(chunk)
             writer.write(chunk)
         writer.flush()
+        if mode is not None:
+            target.chmod(mode)
         os.fsync(writer.fileno())
     return checksum.hexdigest(), size
 

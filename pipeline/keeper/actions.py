@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import assert_never
 
 from pipeline.keeper import adoption, decision, lives, locks
@@ -44,6 +45,7 @@ class Actions:
         self.server_lock = lock  # None while a server that an earlier keeper started holds it
         self._at_once = False  # the server died a moment ago: nothing may stand before its restart
         self._reason = "keeper started"
+        self._left: list[Path] = []  # what the dead server left, until it is synced
         self._launched = False
         self.looked_at = 0.0  # when a living server was last looked for, seconds since the epoch
 
@@ -99,6 +101,7 @@ class Actions:
         draw(self._book, life, exit_, self._placing.staged)
         self._at_once = exit_.verdict in _AT_ONCE
         self._reason = f"after {exit_.verdict.value}"
+        self._left = [Path(each) for each in (exit_.output, exit_.log, exit_.core) if each]
         return True
 
     def act(self, action: Action) -> bool:
@@ -256,6 +259,9 @@ class Actions:
         self._at_once = False
         self._launcher.prepare()
         self._placing.close_if_saved(self._book.save())
+        if self._left:
+            left, self._left = self._left, []
+            self._worker.add(lambda: lives.keep_safe(left))
         if self._launched:
             self._launched = False
             point("start.noted")

@@ -59,14 +59,17 @@ class Book:
         self._note_reached()
         view = replace(self.compose(), at=0.0)
         done = self._saved == (self.memory, view)
-        if not done and self._may_try():
-            done = write_json(self.folders.memory, self.memory)
-            done = write_json(self.folders.observed, replace(view, at=time.time())) and done
-            self._saved = (self.memory, view) if done else None
-            self._next_try = 0.0 if done else time.monotonic() + _RETRY
-        if self.journal.owes and (done or self._may_try()):
-            self.journal.sync()
-            self._next_try = time.monotonic() + _RETRY if self.journal.owes else self._next_try
+        if (done and not self.journal.owes) or not self._may_try():
+            return done
+        self.journal.sync()  # first: an end that the memory has left behind must be told
+        done = done or self._write(view)
+        self._next_try = 0.0 if done and not self.journal.owes else time.monotonic() + _RETRY
+        return done
+
+    def _write(self, view: Observed) -> bool:
+        done = write_json(self.folders.memory, self.memory)
+        done = write_json(self.folders.observed, replace(view, at=time.time())) and done
+        self._saved = (self.memory, view) if done else None
         return done
 
     def _may_try(self) -> bool:

@@ -58,13 +58,14 @@ class Checksums:
             self._known[os.fspath(target)] = known
 
 
-def copy_with_sum(source: Path, target: Path) -> str:
-    """Copies, synced, and gives the sha256 of what was written."""
+def copy_with_sum(source: Path, target: Path, mode: int) -> str:
+    """Copies, synced together with its mode, and gives the sha256 of what was written."""
     digest = hashlib.sha256()
     with source.open("rb") as old, target.open("wb") as new:
         while chunk := old.read(_CHUNK):
             digest.update(chunk)
             new.write(chunk)
         new.flush()
+        target.chmod(mode)
         os.fsync(new.fileno())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from pipeline.keeper.protocol import (
     ProtocolError,
     from_json,
     replace_file,
+    sync_folder,
     to_json,
 )
 from pipeline.points import point
@@ -92,7 +93,9 @@ class Folders:
         """Raises OSError only for the folder without which nothing can be locked."""
         self.own.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
+            sync_folder(self.server)
             self.lives.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync_folder(self.state)
         except OSError:
             return  # a full or unwritable state folder stops no start
 

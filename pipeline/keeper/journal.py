@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.keeper.protocol import Event, EventKind, ProtocolError, from_json, to_json
+from pipeline.keeper.protocol import Event, EventKind, ProtocolError, from_json, sync_folder, to_json
 from pipeline.points import point
 
 _TAIL = 1 << 20  # bytes read back at the start of a keeper
@@ -24,6 +24,7 @@ class Journal:
         self._number, self._torn = _read_end(path)
         self._owed: list[bytes] = []
         self._unsynced = False
+        self._unnamed = False  # the file is new, and its name in the folder not synced yet
         self._file: int | None = None
 
     def write(self, kind: EventKind, at: float, data: Mapping[str, Any]) -> None:
@@ -47,7 +48,9 @@ class Journal:
         try:
             point("journal.sync")
             os.fsync(self._file)
-            self._unsynced = False
+            if self._unnamed:
+                sync_folder(self._path.parent)
+            self._unsynced = self._unnamed = False
         except OSError:
             return
 
@@ -68,6 +71,7 @@ class Journal:
             os.close(self._file)  # somebody removed the file: what is written there nobody reads
             self._file = None
         if self._file is None:
+            self._unnamed = not self._path.exists()
             binary = getattr(os, "O_BINARY", 0)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | binary, 0o600)
         return self._file

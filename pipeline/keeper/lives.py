@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pipeline.keeper.protocol import sync_folder
 from pipeline.points import point
 
 KEPT_LIVES = 20
@@ -110,6 +111,24 @@ def _move(source: Path, *targets: Path) -> Path | None:
         except OSError:
             continue  # another filesystem, or held open by a viewer on Windows
     return source
+
+
+def keep_safe(paths: Iterable[Path]) -> None:
+    """Syncs what a life left, and the names of its files: a crash is read minutes later, maybe in another boot."""
+    for path in paths:
+        try:
+            _sync_file(path)
+            sync_folder(path.parent)
+        except OSError:
+            continue
+
+
+def _sync_file(path: Path) -> None:
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows syncs only what may be written
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def was_halted(log: Path | None, output: Path | None) -> bool:

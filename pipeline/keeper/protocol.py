@@ -15,6 +15,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -254,9 +255,14 @@ def from_plain(shape: type[T], plain: Any) -> T:
     """The dataclass in what `json.loads` gave."""
     if not isinstance(plain, dict):
         raise TypeError(f"expected an object, got {type(plain).__name__}")
-    hints = get_type_hints(shape)
+    hints = _get_hints(typing.cast(typing.Hashable, shape))
     names = [each.name for each in dataclasses.fields(typing.cast(Any, shape)) if each.name in plain]
     return shape(**{name: _read(hints[name], plain[name]) for name in names})
+
+
+@cache
+def _get_hints(shape: typing.Hashable) -> dict[str, Any]:
+    return get_type_hints(shape)
 
 
 def _read(hint: Any, value: Any) -> Any:

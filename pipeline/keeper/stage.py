@@ -98,9 +98,8 @@ def _copy(source: Path, target: Path, file: BuildFile, sums: Checksums) -> bool:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     try:
-        if copy_with_sum(source, temporary) != file.sha256:
+        if copy_with_sum(source, temporary, 0o755 if file.executable else 0o644) != file.sha256:
             return False
-        temporary.chmod(0o755 if file.executable else 0o644)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)

@@ -167,4 +167,6 @@ def _sync(plan: Plan, folders: Folders) -> None:
 
 
 def _list_folders(plan: Plan, folders: Folders) -> Iterable[Path]:
-    return sorted({each.parent for pair in list_steps(plan, folders) for each in pair})
+    """Those of the files, and all above them up to SERVER_DIR: a new one's own name has to outlive the machine, too."""
+    inner = {above for pair in list_steps(plan, folders) for each in pair for above in each.parents}
+    return sorted(each for each in inner if each.is_relative_to(folders.server))

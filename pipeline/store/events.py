@@ -22,6 +22,7 @@ from pipeline.store.writes import (
 )
 
 CRASHES = (ExitVerdict.CRASH, ExitVerdict.HANG_AT_STOP, ExitVerdict.WITH_MACHINE)
+_RECENT = 50  # crashes among which one that is told again is looked for
 
 
 class Events(Base):
@@ -51,7 +52,7 @@ class Events(Base):
         return True
 
     def _take_consequences(self, c: Connection, each: Event, at: datetime) -> None:
-        if each.kind == EventKind.EXITED and _is_crash(each):
+        if each.kind == EventKind.EXITED and _is_crash(each) and not _is_counted(c, each):
             c.execute(
                 insert(t.crashes).values(
                     keeper=each.keeper, number=each.number, at=at, night=self.night_of(at), exit=dict(each.data)
@@ -93,3 +94,10 @@ def _is_crash(each: Event) -> bool:
         return from_plain(Exit, dict(each.data)).verdict in CRASHES
     except (TypeError, ValueError):
         return False
+
+
+def _is_counted(c: Connection, each: Event) -> bool:
+    """A power loss may take an event that was imported and not yet synced: the next keeper tells that end once more."""
+    newest = select(t.crashes.c.exit).where(t.crashes.c.keeper != "file").order_by(t.crashes.c.id.desc())
+    told = (each.data.get("pid"), each.data.get("started"))
+    return any((exit_.get("pid"), exit_.get("started")) == told for exit_ in c.execute(newest.limit(_RECENT)).scalars())
