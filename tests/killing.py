@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import psutil
 from living_ground import Ground
-from living_realm import LivingRealm, living
+from living_realm import LivingRealm, living_as
 
 from bot.demo.bugs import FixKind, PlantedBug, get_bug
 from pipeline import points
@@ -45,21 +45,12 @@ class Fault:
         return f"{self.point}:{self.victim}"
 
 
-class KilledRealm(LivingRealm):
-    """Looks after its bot while it waits for anything, and does what the faults say."""
+class MortalRealm(LivingRealm):
+    """Looks after its bot while it waits for anything: one that died is started again, as a service manager would."""
 
-    def arm(self, folder: Path, faults: Sequence[Fault]) -> None:
-        folder.mkdir()
-        self._left = {folder / fault.point: fault for fault in faults}
-        self._settings[points.VARIABLE] = ",".join(f"{each.point}:pause:{path}" for path, each in self._left.items())
-        self._settings[points.SEEN] = str(folder / "seen.txt")
-        self._seen = folder / "seen.txt"
-        self.fired: list[Fault] = []
+    def __init__(self, ground: Ground, conf: dict[str, object], settings: dict[str, str]) -> None:
+        super().__init__(ground, conf, settings)
         self._over = False
-
-    @property
-    def reached(self) -> set[str]:
-        return set(self._seen.read_text(encoding="utf-8").split()) if self._seen.exists() else set()
 
     def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = 0.01) -> T:
         """A bot that is being killed answers nobody: it is asked again."""
@@ -73,26 +64,50 @@ class KilledRealm(LivingRealm):
         return super().wait(ask, what, max(timeout, LONG), every)
 
     def look_after(self) -> None:
+        if not self._over and self._bot is not None and self._bot.poll() is not None:
+            self.start_bot()
+
+    def strike(self, victim: Victim) -> bool:
+        """kill -9; whether anybody lived to be killed."""
+        struck = False
+        if victim is not Victim.KEEPER and self.bot_pid is not None:
+            self.kill_bot()
+            struck = True
+        if victim is not Victim.BOT:
+            with suppress(psutil.NoSuchProcess, KeyError):  # none was started yet
+                self.kill_keeper()
+                struck = True
+        return struck
+
+    def close(self) -> None:
+        self._over = True
+        super().close()
+
+
+class KilledRealm(MortalRealm):
+    """Does what the faults say, too."""
+
+    def arm(self, folder: Path, faults: Sequence[Fault]) -> None:
+        folder.mkdir()
+        self._left = {folder / fault.point: fault for fault in faults}
+        self._settings[points.VARIABLE] = ",".join(f"{each.point}:pause:{path}" for path, each in self._left.items())
+        self._settings[points.SEEN] = str(folder / "seen.txt")
+        self._seen = folder / "seen.txt"
+        self.fired: list[Fault] = []
+
+    @property
+    def reached(self) -> set[str]:
+        return set(self._seen.read_text(encoding="utf-8").split()) if self._seen.exists() else set()
+
+    def look_after(self) -> None:
         if self._over:
             return
         for path in [path for path in self._left if path.exists()]:
             fault = self._left.pop(path)
             self.fired.append(fault)
-            self._strike(fault.victim)
+            self.strike(fault.victim)
             path.with_name(f"{path.name}.go").touch()
-        if self._bot is not None and self._bot.poll() is not None:
-            self.start_bot()
-
-    def _strike(self, victim: Victim) -> None:
-        if victim is not Victim.KEEPER:
-            self.kill_bot()
-        if victim is not Victim.BOT:
-            with suppress(psutil.NoSuchProcess, KeyError):  # none was started yet
-                self.kill_keeper()
-
-    def close(self) -> None:
-        self._over = True
-        super().close()
+        super().look_after()
 
 
 @dataclass
@@ -116,7 +131,7 @@ class Night:
         self._answer(AURA, FixKind.CRASH_AFTER_READY)
         self._wait_run(AURA, "fix", "ROLLED_BACK")
         self._wait_run(AURA, "revert", "SUCCEEDED")
-        self._order(lambda: self.realm.channel.slash("resume").content, lambda: not self._read("facts", "key='pause'"))
+        self._order(lambda: self.realm.channel.slash("resume").content, lambda: not self._read("facts", "name='pause'"))
 
     def _revert(self) -> None:
         (commit,) = {row["commit"] for row in self._runs(DISPATCHER, "fix") if row["state"] == "SUCCEEDED"}
@@ -213,8 +228,7 @@ def killing(ground: Ground, folder: Path, faults: Sequence[Fault]) -> Iterator[N
         realm.arm(folder, faults)
         return realm
 
-    with living(ground, make=make, SERVER_SOAK="5s") as realm:
-        assert isinstance(realm, KilledRealm)
+    with living_as(make, ground, SERVER_SOAK="5s") as realm:
         try:
             yield Night(realm)
         except AssertionError as fault:

@@ -18,13 +18,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
-from checker import Look, Message, Row, broken, gather, read_journal
+from checker import History, Look, Message, Row, broken, gather, read_journal
 from invariants import UNCOMMITTED, Site, Witness, is_alive, list_processes
 from living_channel import Channel, Said
 from living_ground import Ground
@@ -34,6 +34,7 @@ import bot
 from bot.demo.bugs import FixKind, PlantedBug, response
 
 T = TypeVar("T")
+R = TypeVar("R", bound="LivingRealm")
 COMMAND = [sys.executable, "-m", "bot", "run", "--sandbox"]
 PATIENCE = 60.0  # seconds for anything to happen
 WARM_BUILD = 300.0  # seconds
@@ -58,7 +59,7 @@ class LivingRealm:
         self.world_port, self.soap_port = find_free_ports(2)
         self._settings = settings
         self._bot: subprocess.Popen[bytes] | None = None
-        self._lives = 0  # how often the bot was started
+        self.lives = 0  # how often the bot was started
         self._channel: Channel | None = None
         self._players: list[PlayerClient] = []
         self._configure(conf)
@@ -109,9 +110,9 @@ class LivingRealm:
 
     def start_bot(self) -> subprocess.Popen[bytes]:
         """Starts it and waits for nothing."""
-        self._lives += 1
+        self.lives += 1
         self._channel = None
-        with (self.root / f"bot-{self._lives}.txt").open("wb") as output:
+        with (self.root / f"bot-{self.lives}.txt").open("wb") as output:
             self._bot = subprocess.Popen(
                 COMMAND, cwd=self.root / "cwd", env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,
@@ -131,9 +132,13 @@ class LivingRealm:
         return self._bot.wait(ENDING)
 
     @property
+    def bot_pid(self) -> int | None:
+        return self._bot.pid if self._bot is not None and self._bot.poll() is None else None
+
+    @property
     def bot_output(self) -> str:
         """What the present life of the bot printed."""
-        return _read(self.root / f"bot-{self._lives}.txt")
+        return _read(self.root / f"bot-{self.lives}.txt")
 
     @property
     def channel(self) -> Channel:
@@ -294,7 +299,9 @@ class LivingRealm:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
                 database.row_factory = sqlite3.Row
                 return [dict(row) for row in database.execute(query)]
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as fault:
+            if "no such column" in str(fault):
+                raise
             return []
 
     def _query(self, query: str) -> list[tuple[Any, ...]]:
@@ -357,9 +364,12 @@ class LivingRealm:
             time.sleep(SELDOM)
 
     def _list_faults(self, looks: list[Look]) -> list[str]:
+        return broken(self.gather_history(looks))
+
+    def gather_history(self, looks: Sequence[Look] = ()) -> History:
         said = [Message(each.kind, each.number, each.words, each.thread) for each in self.channel.said()]
         alive = self.server_pid is not None
-        return broken(gather(self.state, self.remote, self.commit, looks=looks, messages=said, alive=alive))
+        return gather(self.state, self.remote, self.commit, looks=looks, messages=said, alive=alive)
 
     def describe(self) -> str:
         """For whoever reads of a failed test."""
@@ -404,15 +414,22 @@ class LivingRealm:
 
 
 @contextmanager
-def living(
+def living(ground: Ground, conf: dict[str, object] | None = None, **settings: str) -> Iterator[LivingRealm]:
+    """A realm of its own for one test. At its end the invariants hold, and nothing of it runs any more."""
+    with living_as(LivingRealm, ground, conf, **settings) as realm:
+        yield realm
+
+
+@contextmanager
+def living_as(
+    make: Callable[[Ground, dict[str, object], dict[str, str]], R],
     ground: Ground,
     conf: dict[str, object] | None = None,
-    make: Callable[[Ground, dict[str, object], dict[str, str]], LivingRealm] | None = None,
     **settings: str,
-) -> Iterator[LivingRealm]:
-    """A realm of its own for one test. At its end the invariants hold, and nothing of it runs any more."""
+) -> Iterator[R]:
+    """The same, for a realm of another kind."""
     ground.lay_out()
-    realm = (make or LivingRealm)(ground, conf or {}, settings)
+    realm = make(ground, conf or {}, settings)
     realm.work_in_the_checkout()
     try:
         with Witness(_site(realm)) as witness:

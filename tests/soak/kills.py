@@ -1,13 +1,16 @@
 """kill -9 everywhere: each fault point of a night on real parts, for the bot, for its keeper, for both.
 
     python tests/soak/kills.py [--seed 1] [--faults 8] [--nights 0] [--only swap]
+    python tests/soak/kills.py --random 200 [--seed 1] [--mean 6]
 
 Points are found by playing one night undisturbed. Then the faults, some to a night, in an order that the seed gives.
-Prints a line for each night, and each invariant that broke. About a minute a night; ends with 1 if anything broke.
+With `--random N` there are no points: N kills at moments that nobody chose, in nights of two minutes in which the dice
+say what else happens. Prints a line for each night, and each invariant that broke; ends with 1 if anything broke.
 """
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -17,9 +20,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from killing import Fault, Victim, killing
+from chance import SETTINGS, Chance, Killer, Pace
+from killing import Fault, MortalRealm, Victim, killing
 from living_ground import Ground, borrow_ground
-from living_realm import warm_up
+from living_realm import living_as, warm_up
+
+NIGHT = 120.0  # seconds of a night by chance, before it comes to rest
 
 
 def main() -> int:
@@ -28,10 +34,13 @@ def main() -> int:
     parser.add_argument("--faults", type=int, default=8, help="in one night")
     parser.add_argument("--nights", type=int, default=0, help="at most; 0 = until each fault was made")
     parser.add_argument("--only", default="", help="points whose name begins so")
+    parser.add_argument("--random", type=int, default=0, help="so many kills at random moments instead")
+    parser.add_argument("--mean", type=float, default=6.0, help="seconds between two of them")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended all the same
     with borrow_ground() as ground, tempfile.TemporaryDirectory() as folder:
         warm_up(ground)
-        return play_all(ground, Path(folder), asked)
+        return play_by_chance(ground, asked) if asked.random else play_all(ground, Path(folder), asked)
 
 
 def play_all(ground: Ground, folder: Path, asked: argparse.Namespace) -> int:
@@ -79,10 +88,53 @@ def play(ground: Ground, folder: Path, faults: list[Fault], fired: list[Fault]) 
         fault = error
     fired += kept.fired
     names = " ".join(f"{'' if each in kept.fired else '-'}{each}" for each in faults)
-    print(f"{'ok    ' if fault is None else 'BROKEN'} {time.monotonic() - began:4.0f} s  {names}", flush=True)
+    print(write_outcome(fault, began), names, flush=True)
     if fault is not None:
         traceback.print_exception(fault)
     return fault is None
+
+
+def write_outcome(fault: Exception | None, began: float) -> str:
+    return f"{'ok    ' if fault is None else 'BROKEN'} {time.monotonic() - began:4.0f} s "
+
+
+# --- at random ------------------------------------------------------------------------------------------------------
+
+
+def play_by_chance(ground: Ground, asked: argparse.Namespace) -> int:
+    kills = broken = number = 0
+    while kills < asked.random:
+        number += 1
+        made, whole = play_one_by_chance(ground, f"{asked.seed}.{number}", asked.mean)
+        kills += made
+        broken += not whole
+    print(f"{kills} kills at random moments of {number} nights, {broken} nights with something broken")
+    return int(broken > 0)
+
+
+def play_one_by_chance(ground: Ground, seed: str, mean: float) -> tuple[int, bool]:
+    """Kills that were made, and whether everything held."""
+    began = time.monotonic()
+    told: list[str] = []
+    fault = None
+    killer: Killer | None = None
+    try:
+        with living_as(MortalRealm, ground, None, **SETTINGS) as realm:
+            realm.start_bot()
+            night = Chance(realm, random.Random(f"{seed} night"), Pace())
+            with Killer(realm, random.Random(f"{seed} kills"), mean) as killer:
+                night.play(NIGHT)
+            told = [killer.describe(), night.describe()]
+            night.rest()
+    except Exception as error:
+        fault = error
+    print(
+        f"{'ok    ' if fault is None else 'BROKEN'} {time.monotonic() - began:4.0f} s  seed {seed}: {'; '.join(told)}"
+    )
+    if fault is not None:
+        traceback.print_exception(fault)
+    sys.stdout.flush()
+    return 0 if killer is None else killer.kills.total(), fault is None
 
 
 if __name__ == "__main__":
