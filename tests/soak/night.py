@@ -26,7 +26,7 @@ from living_ground import borrow_ground
 from living_realm import living_as, warm_up
 
 READING = 15.0  # seconds between two readings
-ASKING = 5.0  # seconds between two questions to the channel
+ASKING = 60.0  # seconds between two questions to the channel: its sandbox, a part of the bot here, remembers them
 
 
 def main() -> int:
