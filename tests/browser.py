@@ -147,6 +147,8 @@ class Browser:
         return [str(entry["message"]) for entry in entries]
 
     def photograph(self, path: Path) -> None:
+        """With the mouse out of the way."""
+        self._command("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": 0, "y": 0})
         path.parent.mkdir(parents=True, exist_ok=True)
         assert self.driver.save_screenshot(str(path)), path
 

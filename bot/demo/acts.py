@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.demo.bugs import FixKind, PlantedBug, response
+from bot.demo.bugs import FixKind, PlantedBug, find_bug_of, response
 from bot.demo.world import PASSWORD, USER, DemoWorld
 from pipeline.adapters.console import parse_console
 from pipeline.errors import ConsoleUnavailable, DefiniteError
@@ -41,17 +41,36 @@ def crash(world: DemoWorld, bug: PlantedBug) -> str:
     return console.execute(bug.command)
 
 
+@dataclass(frozen=True)
+class OpenRequest:
+    """A request that nobody answered yet."""
+
+    id: str
+    bug: PlantedBug | None
+    # whose crash it is; None for a crash of something else
+    readable: bool
+    # whether there was a stack to tell it by
+
+
 def find_request(world: DemoWorld, bug: PlantedBug) -> str | None:
-    """The newest request about the crash of this bug that nobody answered yet."""
-    folder = world.queue
-    requests = sorted((folder / "requests").glob("request_*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in requests:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        name = bug.function.rsplit("::", 1)[-1]
-        about = json.dumps([plain["crash"]["crash_function"], plain["signature"]])
-        if name in about and not was_answered(folder, plain["request_id"]):
-            return str(plain["request_id"])
-    return None
+    """The newest open one about this bug; one that could be about any if there is none."""
+    requests = list_requests(world)
+    about = [each for each in requests if each.bug == bug] or [each for each in requests if not each.readable]
+    return about[0].id if about else None
+
+
+def list_requests(world: DemoWorld) -> list[OpenRequest]:
+    """Those that are open, newest first."""
+    paths = sorted(
+        (world.queue / "requests").glob("request_*.json"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    found = [read_request(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    return [each for each in found if not was_answered(world.queue, each.id)]
+
+
+def read_request(plain: dict[str, Any]) -> OpenRequest:
+    functions = [str(frame).split(" at ")[0] for frame in plain["crash"]["call_stack"]]
+    return OpenRequest(str(plain["request_id"]), find_bug_of(functions), bool(functions))
 
 
 def was_answered(folder: Path, request_id: str) -> bool:

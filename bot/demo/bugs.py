@@ -78,6 +78,7 @@ SYSTEMS = "src/modules/Playerbot/Core/GameSystemsManager.cpp"
 # Where the two regressions show, so that a test can tell their crashes from the bug's own.
 CRASH_AT_START_FUNCTION = "EventDispatcher::Register"
 CRASH_AFTER_READY_FUNCTION = "EventDispatcher::Publish"
+REGRESSIONS = (CRASH_AT_START_FUNCTION, CRASH_AFTER_READY_FUNCTION)
 
 _START_REGRESSION = Edit(
     SYSTEMS,
@@ -261,12 +262,12 @@ def get_bug(name: str) -> PlantedBug:
 
 
 def find_bug_of(functions: list[str]) -> PlantedBug | None:
-    """The bug that these frames (innermost first, with or without parameters) are the crash of."""
-    for frame in functions:
-        for bug in BUGS:
-            if frame.split("(")[0].split("[")[0] == bug.function:
-                return bug
-    return None
+    """The bug that these frames (innermost first, with or without parameters) are the crash of; None where a bad fix
+    is what crashed."""
+    names = [frame.split("(")[0].split("[")[0] for frame in functions]
+    by_function = {bug.function: bug for bug in BUGS}
+    first = next((name for name in names if name in by_function or name in REGRESSIONS), "")
+    return by_function.get(first)
 
 
 def list_edits(bug: PlantedBug, which: FixKind) -> tuple[Edit, ...]:

@@ -17,12 +17,12 @@ import click
 
 from bot import app as bot_app
 from bot import log as bot_log
-from bot.demo import acts, bugs, leftovers, story
+from bot.demo import acts, bugs, leftovers, panel, story
 from bot.demo.telling import Say, Teller
 from bot.demo.world import DemoWorld, make_world, settings_of
 from bot.sandbox import MessageEvent
 from bot.settings import SettingsError
-from pipeline.errors import PipelineError
+from pipeline.errors import DefiniteError, PipelineError
 
 SOAK = timedelta(seconds=20)
 SOAK_ONCE = timedelta(seconds=3)
@@ -66,17 +66,32 @@ async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
 
 async def host(world: DemoWorld, stop: asyncio.Event, say: Say, teller: Teller) -> int:
     """The realm for a visitor, until told to stop."""
-    async with bot_in(world, SOAK, teller.hear) as app:
+    async with bot_in(world, SOAK, teller.hear) as app, panel_of(app, world):
+        say(f"\nThe channel, to be seen and used in a browser: {get_address(app)}\n")
         await story.wait_until_up(app, READY)
-        say(instructions(world, app.sandbox.address if app.sandbox else ""))
+        say(instructions(world, get_address(app)))
         await stop.wait()
         teller.step(f"Ending the realm, the bot and the keeper; {world.folder} is removed.")
     return 0
 
 
+@asynccontextmanager
+async def panel_of(app: bot_app.App, world: DemoWorld) -> AsyncIterator[None]:
+    """Beside the channel, for as long as the realm is there."""
+    if app.sandbox is None:
+        raise DefiniteError("the demo has no sandbox")
+    kept = asyncio.ensure_future(panel.keep_up(world, app.sandbox))
+    try:
+        yield
+    finally:
+        kept.cancel()
+        await asyncio.wait({kept})
+
+
 async def heal(world: DemoWorld, stop: asyncio.Event, teller: Teller) -> story.Healing | None:
     """One crash by itself; None if it was told to stop meanwhile."""
     async with bot_in(world, SOAK_ONCE, teller.hear) as app:
+        teller.step(f"The channel, to look on in a browser: {get_address(app)}")
         telling = asyncio.ensure_future(story.tell(app, world, teller.step))
         told_to_stop = asyncio.ensure_future(stop.wait())
         await asyncio.wait({telling, told_to_stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -125,6 +140,10 @@ async def finish(running: Awaitable[None]) -> None:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
+def get_address(app: bot_app.App) -> str:
+    return app.sandbox.address if app.sandbox else ""
+
+
 def instructions(world: DemoWorld, address: str) -> str:
     """Where to look, and the line for each planted bug and each prepared fix."""
     own = f"{sys.executable} -m bot.demo"
@@ -133,9 +152,10 @@ def instructions(world: DemoWorld, address: str) -> str:
     crash = "\n".join(f"  {own} crash {bug.name:<10} {where}    # {bug.title}" for bug in bugs.BUGS)
     fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
     return f"""
-The realm is up, and the bot watches it. The channel: {address}
+The realm is up, and the bot watches it. Crash it and answer on the page, {address}
+or with these lines, each in another terminal.
 
-Crash it (each line in another terminal):
+Crash it:
 {crash}
 
 Answer as its analyst would, well or badly ({kinds}):

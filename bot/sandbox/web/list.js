@@ -15,6 +15,7 @@ export class MessageList {
     this.items = new Map();
     this.following = true;
     this.limit = SHOWN;
+    this.blank = make("p", { class: "blank" });
     this.earlier = make("button", { class: "button earlier", type: "button", on: { click: () => this.#showMore() } },
       "Show earlier messages");
     element.addEventListener("scroll", () => moved(this.#look()), { passive: true });
@@ -33,6 +34,12 @@ export class MessageList {
     this.#group(visible);
     if (this.following) this.toEnd();
     return added;
+  }
+
+  /** Words instead of messages, until there are some. */
+  say(words) {
+    if (this.blank.textContent !== words) this.blank.textContent = words;
+    if (!this.items.size) this.element.replaceChildren(this.blank);
   }
 
   toEnd() {
@@ -67,6 +74,7 @@ export class MessageList {
   }
 
   #place(hasEarlier) {
+    if (!this.items.size && this.blank.isConnected) return;
     const wanted = [...(hasEarlier ? [this.earlier] : []), ...[...this.items.values()].map((item) => item.element)];
     for (const element of [...this.element.children]) if (!wanted.includes(element)) element.remove();
     wanted.forEach((element, index) => {

@@ -90,7 +90,9 @@ function draw() {
   document.title = `#${channel.place.name}`;
   showPeople();
   panel.show(channel.panel);
-  const added = messages.show(channel.list(null, user, dismissed), keyOf);
+  const said = channel.list(null, user, dismissed);
+  if (!said.length && link === "live") messages.say(`Nothing has been said in #${channel.place.name} yet. Type / for a command.`);
+  const added = messages.show(said, keyOf);
   if (added && !messages.following) newest.hidden = false;
   showThread();
 }
@@ -99,7 +101,8 @@ function draw() {
 function keyOf(message) {
   const buttons = message.components.flatMap((row) => row.components ?? []).map((each) => room.isBusy(message.id, each.custom_id));
   const opened = room.threadOf(message.id);
-  const origin = message.reply_to && channel.messages.has(message.reply_to);
+  const answered = channel.messages.get(message.reply_to);
+  const origin = answered && headline(answered);
   return [opened?.name, opened && room.count(opened.id), origin, ...buttons].join("\n");
 }
 
@@ -207,8 +210,8 @@ function linked(state) {
 }
 
 function showBlank() {
-  const words = "This page is opened with the address that was printed at the start: its end has the token that lets you in.";
-  byId("channel").replaceChildren(make("p", { class: "blank" }, words));
+  messages.clear();
+  messages.say("This page is opened with the address that was printed at the start: its end has the token that lets you in.");
 }
 
 newest.addEventListener("click", () => {

@@ -7,6 +7,8 @@ import { makeTime } from "/page/times.js";
 const TAGS = { strong: "strong", underline: "u", emphasis: "em", strike: "s", item: "li", paragraph: "p" };
 const LINE_CLASSES = [
   ["@@", "hunk"],
+  ["diff ", "file"],
+  ["index ", "file"],
   ["+++", "file"],
   ["---", "file"],
   ["+", "added"],

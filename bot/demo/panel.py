@@ -1,0 +1,112 @@
+"""The panel beside the channel in the demo: what the visitor looks at, and what he can do to the realm."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from bot.demo import acts, bugs
+from bot.demo.acts import OpenRequest
+from bot.demo.bugs import FixKind, PlantedBug
+from bot.demo.world import DemoWorld
+from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
+from pipeline.errors import PipelineError
+
+log = logging.getLogger(__name__)
+LOOK = 0.3  # seconds between two looks at what is asked of the analyst
+TITLE = "A realm to break"
+TEXT = (
+    "This is the channel of a small realm on this machine: a C++ server with eight planted bugs, its git repository, "
+    "and Spirit Healer, which watches it. "
+    "Crash it: the server is back at once, the crash is read, and a fix is asked for. "
+    "Then answer as the analyst would, well or badly, and see the fix built, deployed and judged, or taken back."
+)
+
+
+@dataclass(frozen=True)
+class Fix:
+    label: str
+    hint: str
+    style: str = "secondary"
+
+
+FIXES = {
+    FixKind.GOOD: Fix("Good fix", "The bug no longer crashes the server.", "success"),
+    FixKind.NO_COMPILE: Fix("Does not compile", "A semicolon is missing."),
+    FixKind.NOT_CURED: Fix("Cures nothing", "Only a comment: the bug crashes the server as before."),
+    FixKind.CRASH_AT_START: Fix("Dies at start", "It cures the bug, and the server dies before it is ready."),
+    FixKind.CRASH_AFTER_READY: Fix("Dies when up", "It cures the bug, and the server dies 3 s after it is ready."),
+    FixKind.OUTSIDE: Fix("Writes elsewhere", "It writes to `../outside.txt`, which is refused."),
+}
+
+
+async def keep_up(world: DemoWorld, sandbox: Sandbox) -> None:
+    """Shows the panel and keeps it with what is asked, until it is cancelled."""
+    hand = Hand(world)
+    while True:
+        try:
+            requests = await asyncio.to_thread(acts.list_requests, world)
+            sandbox.show_panel(describe(requests, hand.crashed), hand.press)
+        except (OSError, ValueError, LookupError):
+            log.exception("the panel could not be brought up to date")
+        await asyncio.sleep(LOOK)
+
+
+class Hand:
+    """The visitor's, by the panel's buttons."""
+
+    def __init__(self, world: DemoWorld) -> None:
+        self._world = world
+        self.crashed: PlantedBug | None = None
+        # with what he did so last: what an unreadable crash is taken for
+
+    async def press(self, button: str) -> str:
+        """What came of it. Raises VisitorError where nothing could be done."""
+        act, name, *rest = button.split(" ")
+        bug = bugs.get_bug(name)
+        try:
+            if act == "crash":
+                return await self._crash(bug)
+            return await self._answer(bug, FixKind(rest[0]), rest[1])
+        except PipelineError as fault:
+            raise VisitorError(f"{fault}. The server may be starting just now; try again in a moment.") from fault
+
+    async def _crash(self, bug: PlantedBug) -> str:
+        await asyncio.to_thread(acts.crash, self._world, bug)
+        self.crashed = bug
+        return f"Set off: {bug.title}."
+
+    async def _answer(self, bug: PlantedBug, kind: FixKind, request: str) -> str:
+        if acts.was_answered(self._world.queue, request):
+            raise VisitorError("That request was answered a moment ago.")
+        await asyncio.to_thread(acts.answer, self._world, bug, request, kind)
+        return f"Sent: {FIXES[kind].label.lower()}. {FIXES[kind].hint}"
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def describe(requests: list[OpenRequest], crashed: PlantedBug | None = None) -> Panel:
+    """What is asked comes first; with nothing asked, what can be crashed."""
+    crashing = PanelGroup("Crash the realm", "", tuple(map(show_bug, bugs.BUGS)))
+    asked = [item for each in requests if (item := show_request(each, crashed)) is not None]
+    if not asked:
+        return Panel(TITLE, TEXT, (crashing,))
+    return Panel(TITLE, TEXT, (PanelGroup("Answer as the analyst", "A fix is asked for.", tuple(asked)), crashing))
+
+
+def show_bug(bug: PlantedBug) -> PanelItem:
+    kind, _, what = bug.title.partition(": ")
+    return PanelItem(kind[0].upper() + kind[1:], what, (PanelButton(f"crash {bug.name}", "Crash"),))
+
+
+def show_request(request: OpenRequest, crashed: PlantedBug | None) -> PanelItem | None:
+    """None for a crash that no fix is prepared for."""
+    bug = request.bug if request.readable else crashed
+    if bug is None:
+        return None
+    buttons = [
+        PanelButton(f"fix {bug.name} {kind} {request.id}", f.label, f.hint, f.style) for kind, f in FIXES.items()
+    ]
+    return PanelItem(bug.function, f"request {request.id}", tuple(buttons))

@@ -1,0 +1,96 @@
+"""The panel beside the demo's channel: what it offers for what is asked, and what its buttons do."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.demo import acts, bugs
+from bot.demo.acts import OpenRequest
+from bot.demo.bugs import BUGS, FixKind
+from bot.demo.panel import FIXES, Hand, describe
+from bot.demo.world import DemoWorld
+from bot.sandbox import VisitorError
+
+AURA = bugs.get_bug("aura")
+ASKED = OpenRequest("9f3c", AURA, readable=True)
+UNREADABLE = OpenRequest("77aa", None, readable=False)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> DemoWorld:
+    """Its folders alone: nothing listens on its ports."""
+    made = DemoWorld(tmp_path, tmp_path / "source", tmp_path / "remote.git", tmp_path / "server", tmp_path, 1, 1)
+    (made.queue / "requests").mkdir(parents=True)
+    return made
+
+
+def ask(world: DemoWorld, name: str, *stack: str, at: int = 1000) -> None:
+    """As the bot asks; `at` in seconds since the epoch."""
+    path = world.queue / "requests" / f"request_{name}.json"
+    path.write_text(json.dumps({"request_id": name, "crash": {"call_stack": stack}}), encoding="utf-8")
+    os.utime(path, (at, at))
+
+
+def read_answer(world: DemoWorld, name: str) -> Any:
+    return json.loads((world.queue / "responses" / f"response_{name}.json").read_text(encoding="utf-8"))
+
+
+def test_each_bug_can_be_set_off_and_nothing_else_while_nothing_is_asked() -> None:
+    panel = describe([])
+    assert panel.text.count(". ") == 2 and panel.text.endswith("."), "three sentences"
+    assert [group.title for group in panel.groups] == ["Crash the realm"]
+    assert [button.id for button in panel.list_buttons()] == [f"crash {bug.name}" for bug in BUGS]
+    assert (panel.groups[0].items[1].label, panel.groups[0].items[1].detail) == (
+        "Use after free",
+        "an aura is updated after it ran out",
+    )
+
+
+def test_what_is_asked_comes_first_with_every_prepared_fix() -> None:
+    asked, crash = describe([ASKED]).groups
+    assert (asked.title, crash.title) == ("Answer as the analyst", "Crash the realm")
+    (item,) = asked.items
+    assert (item.label, item.detail) == ("Unit::UpdateAuras", "request 9f3c")
+    assert [button.id for button in item.buttons] == [f"fix aura {kind} 9f3c" for kind in FIXES]
+    assert set(FIXES) == set(FixKind)
+
+
+def test_a_crash_without_a_stack_is_taken_for_the_one_that_was_set_off_last() -> None:
+    assert len(describe([UNREADABLE]).groups) == 1
+    assert describe([UNREADABLE], AURA).groups[0].items[0].label == "Unit::UpdateAuras"
+    assert len(describe([OpenRequest("1", None, readable=True)], AURA).groups) == 1, (
+        "a crash that no fix is prepared for"
+    )
+
+
+def test_open_requests_are_those_that_nobody_answered_newest_first(world: DemoWorld) -> None:
+    ask(world, "old", "Unit::UpdateAuras at src/UnitAuras.cpp:7", "Map::Update at src/Map.cpp:3", at=1000)
+    ask(world, "new", "raise", "Map::Update at src/Map.cpp:3", at=2000)
+    ask(world, "done", "BIH::subdivide at src/BIH.cpp:1", at=3000)
+    ask(world, "worse", f"{bugs.CRASH_AFTER_READY_FUNCTION} at src/E.cpp:1", "Map::Update at src/Map.cpp:3", at=4000)
+    acts.answer(world, bugs.get_bug("bih"), "done", FixKind.GOOD)
+    found = [(each.id, each.bug and each.bug.name) for each in acts.list_requests(world)]
+    assert found == [("worse", None), ("new", "freeze"), ("old", "aura")]
+    assert acts.find_request(world, AURA) == "old"
+    assert acts.find_request(world, bugs.get_bug("late")) is None
+    ask(world, "blind", at=5000)
+    assert acts.find_request(world, bugs.get_bug("late")) == "blind"
+
+
+async def test_a_button_sends_its_fix_once(world: DemoWorld) -> None:
+    hand = Hand(world)
+    ask(world, "9f3c", "Unit::UpdateAuras at src/UnitAuras.cpp:7")
+    said = await hand.press("fix aura no_compile 9f3c")
+    assert said == "Sent: does not compile. A semicolon is missing."
+    expected = bugs.response(AURA, "9f3c", FixKind.NO_COMPILE)
+    assert {**read_answer(world, "9f3c"), "timestamp": 0} == {**expected, "timestamp": 0}
+    with pytest.raises(VisitorError, match="answered a moment ago"):
+        await hand.press("fix aura good 9f3c")
+
+
+async def test_a_realm_that_does_not_answer_is_said_in_words(world: DemoWorld) -> None:
+    with pytest.raises(VisitorError, match=r"The server may be starting just now; try again in a moment\.$"):
+        await Hand(world).press("crash aura")
