@@ -64,6 +64,7 @@ function showTextFile(path, { filename, size }) {
     };
     toggle.addEventListener("click", () => {
       expanded[expanded.has(path) ? "delete" : "add"](path);
+      toggle.dispatchEvent(new CustomEvent("unfolded", { bubbles: true }));
       draw();
     });
     draw();

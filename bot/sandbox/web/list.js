@@ -19,13 +19,15 @@ export class MessageList {
     this.earlier = make("button", { class: "button earlier", type: "button", on: { click: () => this.#showMore() } },
       "Show earlier messages");
     element.addEventListener("scroll", () => moved(this.#look()), { passive: true });
-    new ResizeObserver(() => this.following && this.toEnd()).observe(element);
-    element.addEventListener("load", () => this.following && this.toEnd(), true);
+    element.addEventListener("unfolded", () => (this.following = false)); // what was opened to be read stays in sight
+    this.growth = new ResizeObserver(() => this.following && this.toEnd());
+    this.growth.observe(element);
   }
 
   /** `key(message)` changes when the message has to be drawn anew. Says whether something was added below. */
   show(messages, key) {
     this.shown = [messages, key];
+    this.#look();
     const visible = messages.slice(-this.limit);
     const before = this.items;
     const added = visible.length > 0 && before.size > 0 && !before.has(visible.at(-1).id);
@@ -42,7 +44,9 @@ export class MessageList {
     if (!this.items.size) this.element.replaceChildren(this.blank);
   }
 
+  /** And stays there while more comes. */
   toEnd() {
+    this.following = true;
     this.element.scrollTop = this.element.scrollHeight;
   }
 
@@ -55,7 +59,7 @@ export class MessageList {
 
   #look() {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR;
+    if (this.items.size) this.following = scrollHeight - scrollTop - clientHeight < NEAR;
     return this.following;
   }
 
@@ -69,7 +73,11 @@ export class MessageList {
   #keep(item, message, key) {
     if (item && item.message === message && item.key === key) return item;
     const element = this.render(message);
-    if (item) replaceKeepingFocus(item.element, element);
+    this.growth.observe(element);
+    if (item) {
+      this.growth.unobserve(item.element);
+      replaceKeepingFocus(item.element, element);
+    }
     return { message, key, element };
   }
 

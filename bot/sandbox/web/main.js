@@ -51,7 +51,7 @@ const composer = new Composer(byId("composer"), {
   commands: () => channel.commands,
   complete: ({ command, option, value, options }) => wire.complete(command, option, value, options, user),
   async send(command, options) {
-    messages.following = true;
+    messages.toEnd();
     const answer = await wire.slash(command, options, user);
     if (answer.response === null) composer.refuse(`/${command} got no answer in time; it may still come.`);
   },
@@ -175,7 +175,6 @@ function jump(id) {
   }
   const list = message.thread === null ? messages : inThread;
   list.limit = channel.messages.size;
-  list.following = false;
   draw();
   const element = list.items.get(id)?.element;
   element?.scrollIntoView({ block: "center" });
