@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, inspect, text
 
 from pipeline.errors import DefiniteError
+from pipeline.keeper.protocol import sync_folder
 from pipeline.tables import HEAD
 
 KEEP_COPIES = 5
@@ -54,6 +55,8 @@ def copy_database(engine: Engine, copies: Path, revision: str | None) -> str | N
     target = copies / f"{Path(source).stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite"
     with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(target)) as after:
         before.backup(after)
+    for folder in (copies, copies.parent):  # else a power loss takes the copy, or leaves its journal, which empties it
+        sync_folder(folder)
     for old in sorted(copies.glob("*.sqlite"), key=lambda path: path.stat().st_mtime)[:-KEEP_COPIES]:
         old.unlink()
     return str(target)

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -89,6 +89,7 @@ class Recorder:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._ids: dict[int, int] = {}  # inode -> node, of the last look
+        self._places: dict[int, set[Entry]] = {}  # inode -> where it was, at the last look
         self._next = ROOT + 1
         self._read: dict[int, tuple[tuple[int, int, int], Node]] = {}  # by inode: what tells a change, what was there
         self._place = Path(tempfile.mkdtemp(prefix="sh-look-"))
@@ -133,10 +134,14 @@ class Recorder:
         entries: dict[Entry, int] = {}
         nodes: dict[int, Node] = {}
         known, self._ids = self._ids, {self._root.stat().st_ino: ROOT}
+        places, self._places = self._places, {}
         waiting = [(ROOT, self._root)]
         while waiting:
             parent, folder = waiting.pop()
             for each in self._list(folder):
+                self._places.setdefault(each.inode(), set()).add((parent, each.name))
+                if (parent, each.name) not in places.get(each.inode(), ()) and not self._was_moved(each):
+                    known.pop(each.inode(), None)
                 node = self._identify(each.inode(), known)
                 entries[parent, each.name] = node
                 found = self._read_node(each)
@@ -152,6 +157,15 @@ class Recorder:
             return sorted(os.scandir(folder), key=lambda each: each.name)
         except FileNotFoundError:
             return []
+
+    def _was_moved(self, each: os.DirEntry[str]) -> bool:
+        """What is moved is as it was; a new file may have the number of one that is gone."""
+        known = self._read.get(each.inode())
+        try:
+            about = each.stat(follow_symlinks=False)
+        except OSError:
+            return False
+        return known is None or (known[0][0], known[0][2]) == (about.st_mtime_ns, about.st_size)
 
     def _identify(self, inode: int, known: Mapping[int, int]) -> int:
         """A number that was free a moment ago is another file's now."""
@@ -260,11 +274,12 @@ def _blank(now: bytes, synced: bytes) -> bytes:
 _DATA = {"all data": _keep_all, "synced data": _keep_synced, "torn data": _tear, "zeros for data": _blank}
 
 
-def list_losses(steps: Sequence[Step]) -> Iterator[tuple[int, Loss]]:
-    """Every state that the disk may be in when the machine dies, each once, with the first step that leads to it."""
+def list_losses(steps: Sequence[Step], at: Iterable[int] | None = None) -> Iterator[tuple[int, Loss]]:
+    """Every state that the disk may be in when the machine dies, each once, with the first step that leads to it.
+    `at` = the steps it may die at, None = any."""
     seen: set[int] = set()
     changes = _list_changes(steps)
-    for step in range(len(steps)):
+    for step in range(len(steps)) if at is None else at:
         for loss in _list_losses_at(_Fate(steps, step, changes)):
             if loss.key not in seen:
                 seen.add(loss.key)

@@ -233,6 +233,7 @@ class GitSource:
 
     def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
         with self._writing:
+            began = time.time()
             branch = self._current_branch()
             self._check_ours(branch or "HEAD")
             head = self._repository.get_commit("HEAD")
@@ -243,6 +244,7 @@ class GitSource:
                 self._exact = None
                 self._repository.run("reset", "--quiet", "--hard", commit)
                 self._exact = (branch or "", commit)
+            git_clone.sync_names(self._repository.git_dir, began)
             return self.commit(commit)
 
     def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:

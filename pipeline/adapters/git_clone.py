@@ -21,11 +21,14 @@ from pipeline.adapters.git_checkout import Checkout
 from pipeline.adapters.git_process import LOCAL, GitFailed
 from pipeline.adapters.git_repository import Repository
 from pipeline.errors import SourceUnusable
+from pipeline.keeper.protocol import sync_folder
 
 CHECKOUT = "checkout"  # our name of SOURCE_DIR as a remote
 CHECKOUT_HEAD = "refs/spirit-healer/checkout-head"
 _CLONING = 3600.0  # seconds
 _FETCHING = 900.0
+_FAN_OUT = 2  # characters of the name of a folder of objects
+_CLOCKS_DIFFER = 2.0  # seconds; what a filesystem stamps a folder with
 _HASH = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 # For whoever else runs git there: cmake asks it for the revision, and must not find the tree dirty.
 _CONFIG = {
@@ -97,6 +100,15 @@ def remove_locks(git_dir: Path) -> list[Path]:
         _log.warning("removed the stale lock %s", lock)
         lock.unlink(missing_ok=True)
     return locks
+
+
+def sync_names(git_dir: Path, since: float) -> None:
+    """git syncs what it writes into a file and never a folder: the names of new objects and references. `since` =
+    seconds since the epoch before the first of them was made."""
+    objects = [each for each in (git_dir / "objects").iterdir() if len(each.name) == _FAN_OUT]
+    fresh = [each for each in objects if each.stat().st_mtime >= since - _CLOCKS_DIFFER]
+    for folder in (*fresh, git_dir / "objects", git_dir / "refs" / "heads", git_dir):
+        sync_folder(folder)
 
 
 def remove_tree(folder: Path) -> None:

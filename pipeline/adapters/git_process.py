@@ -66,6 +66,7 @@ _CONFIG = (
     "gc.auto=0", "maintenance.auto=false", "color.ui=false", "advice.detachedHead=false", "apply.whitespace=nowarn",
     "apply.ignoreWhitespace=no", "diff.noprefix=false", "diff.mnemonicPrefix=false", "diff.renames=false",
     "diff.algorithm=myers", "i18n.commitEncoding=utf-8", "i18n.logOutputEncoding=utf-8", "log.showSignature=false",
+    "core.fsync=all", "core.fsyncMethod=fsync",  # a commit that the database knows outlives the machine
     "http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "transfer.fsckObjects=false", "protocol.ext.allow=never",
 )  # fmt: skip
 

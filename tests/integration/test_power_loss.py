@@ -6,11 +6,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import power_clone
+import power_database
 import pytest
 from power import Loss, Recorder, list_losses
 from power_night import Aftermath, Night, record_night, start_again
 
 KEPT = 40  # states that the readers see here
+CLONES = 12  # states of our clone that are mended here
 STARTED = 5  # states on which the real keeper starts its server here
 
 
@@ -59,3 +62,19 @@ def test_power_lost_at_any_moment_the_next_keeper_starts_the_build_that_it_tells
 ) -> None:
     for _, loss in losses[:: max(1, len(losses) // STARTED)]:
         assert start_again(night, loss) == [], loss.name
+
+
+def test_power_lost_takes_nothing_that_the_database_committed_nor_its_copy(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    steps, said = power_database.record(root)
+    losses = list(list_losses(steps))
+    for step, loss in losses[:: max(1, len(losses) // KEPT)]:
+        loss.write_to(root)
+        assert power_database.list_faults(root, [words for look, words in said if look <= step]) == [], loss.name
+
+
+def test_power_lost_takes_no_commit_that_was_noted_and_leaves_a_clone_that_goes_on(tmp_path: Path) -> None:
+    work = power_clone.record(tmp_path)
+    losses = list(list_losses(work.steps, range(work.said[0][0], len(work.steps), len(work.steps) // CLONES)))
+    for step, loss in losses[:: max(1, len(losses) // CLONES)]:
+        assert power_clone.list_faults(work, step, loss) == [], loss.name
