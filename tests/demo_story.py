@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from browser import DESKTOP, Browser
+from browser import DESKTOP, Browser, Screen
 
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP") if name in os.environ}
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
@@ -58,9 +58,9 @@ def read_address(demo: "subprocess.Popen[str]") -> str:
     raise AssertionError("the demo ended by itself:\n" + "".join(said))
 
 
-def tell(browser: Browser, address: str, photograph: Photograph) -> None:
+def tell(browser: Browser, address: str, photograph: Photograph, screen: Screen = DESKTOP) -> None:
     """A bug, its crash, a good fix that goes live, and that fix taken back."""
-    browser.look_from(DESKTOP)
+    browser.look_from(screen)
     browser.open(address)
     browser.wait_for("#link", "live")
     crash(browser, "Null dereference in a chain of destructors")

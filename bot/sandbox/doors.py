@@ -7,8 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import page, visitor
+from bot.sandbox import visitor
 from bot.sandbox.errors import Json
+from bot.sandbox.page import Page
 from bot.sandbox.panel import PanelPlace
 from bot.sandbox.service import Service
 from bot.sandbox.state import describe_sandbox
@@ -51,7 +52,7 @@ class Doors:
         self.stream = Stream(service, place)
 
     def add_to(self, app: web.Application) -> None:
-        page.add_to(app)
+        Page().add_to(app)
         app.router.add_get("/cdn/attachments/{channel}/{attachment}/{filename}", self._serve_attachment)
         app.router.add_get("/sandbox/state", self._admit(self._show_state))
         app.router.add_post("/sandbox/slash", self._admit(self._slash))

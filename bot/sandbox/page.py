@@ -26,22 +26,19 @@ HEADERS = {
 }
 
 
-def add_to(app: web.Application) -> None:
-    """`GET /` and `GET /page/{name}`: nothing in them is secret, so they need no token."""
-    app.router.add_get("/", _show_page)
-    app.router.add_get("/page/{name}", _show_file)
+class Page:
+    """Read once: a few small files that do not change while we run."""
 
+    def __init__(self) -> None:
+        self._files = {file.name: file.read_bytes() for file in FILES.iterdir() if file.suffix in KINDS}
 
-async def _show_page(request: web.Request) -> web.Response:
-    return _serve(FILES / "index.html")
+    def add_to(self, app: web.Application) -> None:
+        """`GET /` and `GET /page/{name}`: nothing in them is secret, so they need no token."""
+        app.router.add_get("/", self._show)
+        app.router.add_get("/page/{name}", self._show)
 
-
-async def _show_file(request: web.Request) -> web.Response:
-    """Only what lies in our folder under exactly this name."""
-    name = request.match_info["name"]
-    found = next((file for file in FILES.iterdir() if file.name == name and file.suffix in KINDS), None)
-    return web.Response(status=404) if found is None else _serve(found)
-
-
-def _serve(file: Path) -> web.Response:
-    return web.Response(body=file.read_bytes(), headers=HEADERS | {"Content-Type": KINDS[file.suffix]})
+    async def _show(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("name", "index.html")
+        if name not in self._files:
+            return web.Response(status=404)
+        return web.Response(body=self._files[name], headers=HEADERS | {"Content-Type": KINDS[Path(name).suffix]})

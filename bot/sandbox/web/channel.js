@@ -37,7 +37,13 @@ export class Channel {
   names(jump) {
     const channels = { [this.place.channel]: this.place.name };
     for (const thread of this.threads.values()) channels[thread.id] = thread.name;
-    return { users: this.place.users, roles: this.place.roles, channels, jump, findMessage: (href) => this.#find(href) };
+    return {
+      users: this.place.users,
+      roles: this.place.roles,
+      channels,
+      jump,
+      findMessage: (href) => this.#find(href),
+    };
   }
 
   #find(href) {

@@ -11,14 +11,22 @@ export function readLine(text, commands) {
   const command = commands.find((each) => each.name === name[1]) ?? null;
   const head = name[0].length;
   const known = command !== null && (text.length === head || /\s/.test(text[head]));
-  return { name: name[1], isCommand: text.trimStart().startsWith("/"), command: known ? command : null,
-    values: known ? readValues(text, head, command.options ?? []) : [] };
+  return {
+    name: name[1],
+    isCommand: text.trimStart().startsWith("/"),
+    command: known ? command : null,
+    values: known ? readValues(text, head, command.options ?? []) : [],
+  };
 }
 
 function readValues(text, head, options) {
   const marks = findMarks(text, head, options);
   const ends = [...marks.slice(1).map((mark) => mark.at), text.length];
-  const values = marks.map((mark, index) => ({ option: mark.option, start: mark.value, text: text.slice(mark.value, ends[index]) }));
+  const values = marks.map((mark, index) => ({
+    option: mark.option,
+    start: mark.value,
+    text: text.slice(mark.value, ends[index]),
+  }));
   const loose = text.slice(head, marks[0]?.at ?? text.length);
   const first = options.find((option) => !marks.some((mark) => mark.option === option));
   if (!loose.trim() || !first) return values;
@@ -42,9 +50,12 @@ export function readOrder(text, commands) {
   const line = readLine(text, commands);
   if (!line.isCommand) return { error: "This channel takes commands; they begin with /." };
   if (line.command === null) return { error: `There is no command /${line.name}.` };
-  const options = Object.fromEntries(line.values.filter((each) => each.text.trim()).map((each) => [each.option.name, each.text.trim()]));
+  const options = Object.fromEntries(
+    line.values.filter((each) => each.text.trim()).map((each) => [each.option.name, each.text.trim()]),
+  );
   const missing = (line.command.options ?? []).filter((option) => option.required && !(option.name in options));
-  if (missing.length) return { error: `/${line.command.name} needs ${missing.map((option) => option.name).join(" and ")}.` };
+  if (missing.length)
+    return { error: `/${line.command.name} needs ${missing.map((option) => option.name).join(" and ")}.` };
   return { command: line.command.name, options };
 }
 
@@ -79,17 +90,30 @@ function suggestCommands(line, commands) {
 function suggestValues(text, line, value) {
   const { option } = value;
   const typed = value.text.trim();
-  const fill = (choices) => choices.map((choice) => ({
-    label: String(choice.name),
-    detail: String(choice.name) === String(choice.value) ? "" : String(choice.value),
-    text: value.loose ? `${text.slice(0, value.start)}${option.name}:${choice.value} ` : `${text.slice(0, value.start)}${choice.value} `,
-    certain: String(choice.value) !== typed,
-  }));
+  const fill = (choices) =>
+    choices.map((choice) => ({
+      label: String(choice.name),
+      detail: String(choice.name) === String(choice.value) ? "" : String(choice.value),
+      text: value.loose
+        ? `${text.slice(0, value.start)}${option.name}:${choice.value} `
+        : `${text.slice(0, value.start)}${choice.value} `,
+      certain: String(choice.value) !== typed,
+    }));
   if (option.autocomplete) {
-    const options = Object.fromEntries(line.values.filter((each) => each !== value && each.text.trim()).map((each) => [each.option.name, each.text.trim()]));
+    const options = Object.fromEntries(
+      line.values
+        .filter((each) => each !== value && each.text.trim())
+        .map((each) => [each.option.name, each.text.trim()]),
+    );
     return { ask: { command: line.command.name, option: option.name, value: typed, options }, fill };
   }
-  const choices = option.type === BOOLEAN ? [{ name: "True", value: "true" }, { name: "False", value: "false" }] : (option.choices ?? []);
+  const choices =
+    option.type === BOOLEAN
+      ? [
+          { name: "True", value: "true" },
+          { name: "False", value: "false" },
+        ]
+      : (option.choices ?? []);
   const found = choices.filter((choice) => String(choice.name).toLowerCase().startsWith(typed.toLowerCase()));
   const word = /\S*$/.exec(text)[0];
   return found.length || !value.loose ? fill(found) : suggestOptions(text, { ...line, values: [] }, word);
@@ -98,10 +122,12 @@ function suggestValues(text, line, value) {
 function suggestOptions(text, line, word = "") {
   const left = (line.command.options ?? []).filter((option) => !line.values.some((value) => value.option === option));
   const base = text.slice(0, text.length - word.length);
-  return left.filter((option) => option.name.startsWith(word)).map((option) => ({
-    label: option.name,
-    detail: option.description + (option.required ? "" : " (optional)"),
-    text: `${base}${option.name}:`,
-    certain: Boolean(option.required),
-  }));
+  return left
+    .filter((option) => option.name.startsWith(word))
+    .map((option) => ({
+      label: option.name,
+      detail: option.description + (option.required ? "" : " (optional)"),
+      text: `${base}${option.name}:`,
+      certain: Boolean(option.required),
+    }));
 }

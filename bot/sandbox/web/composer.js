@@ -46,7 +46,8 @@ export class Composer {
     const about = found.ask ? `${found.ask.command} ${found.ask.option}` : null;
     if (about === null) this.#offer(found);
     else {
-      if (about === this.about) this.#choose(-1); // what is shown is of what was typed before
+      if (about === this.about)
+        this.#choose(-1); // what is shown is of what was typed before
       else this.#offer([]);
       setTimeout(() => this.#ask(found, number), REST);
     }
@@ -75,7 +76,13 @@ export class Composer {
     const marks = (suggestion.marks ?? []).map((mark) => make("span", { class: "mark" }, mark));
     return make(
       "div",
-      { class: "suggestion", role: "option", id: `suggestion-${index}`, "aria-selected": "false", on: { pointerdown: (event) => event.preventDefault(), click: take } },
+      {
+        class: "suggestion",
+        role: "option",
+        id: `suggestion-${index}`,
+        "aria-selected": "false",
+        on: { pointerdown: (event) => event.preventDefault(), click: take },
+      },
       make("b", {}, suggestion.label),
       marks,
       suggestion.detail && make("span", { class: "muted" }, suggestion.detail),

@@ -33,7 +33,11 @@ export function webAddress(text) {
 }
 
 export function linkTo(address, ...children) {
-  return make("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow", title: address }, ...children);
+  return make(
+    "a",
+    { href: address, target: "_blank", rel: "noopener noreferrer nofollow", title: address },
+    ...children,
+  );
 }
 
 /** `12 kB` */

@@ -18,7 +18,8 @@ export function showEmbed(embed, files, names) {
     showFooter(embed),
   );
   const shown = make("div", { class: "embed" }, text, showImage(embed.thumbnail, files, "thumbnail"));
-  if (Number.isInteger(embed.color)) shown.style.setProperty("--colour", `#${embed.color.toString(16).padStart(6, "0")}`);
+  if (Number.isInteger(embed.color))
+    shown.style.setProperty("--colour", `#${embed.color.toString(16).padStart(6, "0")}`);
   return shown;
 }
 
@@ -36,7 +37,11 @@ function showFields(fields, names) {
     else groups.push({ inline: field.inline, fields: [field] });
   }
   return groups.map((group) =>
-    make("dl", { class: group.inline ? "fields inline" : "fields" }, group.fields.map((field) => showField(field, names))),
+    make(
+      "dl",
+      { class: group.inline ? "fields inline" : "fields" },
+      group.fields.map((field) => showField(field, names)),
+    ),
   );
 }
 
@@ -48,7 +53,8 @@ function showField(field, names) {
 function showImage(image, files, kind = "") {
   if (!image?.url) return null;
   const own = pathOf(files.get(image.url.replace("attachment://", "")) ?? image.url);
-  if (own !== null) return make("div", { class: `embed-image ${kind}` }, showPicture(own, decodeURIComponent(own.split("/").at(-1))));
+  if (own !== null)
+    return make("div", { class: `embed-image ${kind}` }, showPicture(own, decodeURIComponent(own.split("/").at(-1))));
   const address = webAddress(image.url);
   return address && make("p", { class: "muted" }, linkTo(address, "a picture elsewhere"));
 }

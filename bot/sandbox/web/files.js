@@ -33,7 +33,11 @@ export function showAttachment(attachment) {
 
 export function showPicture(path, name) {
   const image = make("img", { src: path, alt: name, loading: "lazy" });
-  return make("a", { class: "picture", href: path, target: "_blank", rel: "noopener", "aria-label": `Open ${name}` }, image);
+  return make(
+    "a",
+    { class: "picture", href: path, target: "_blank", rel: "noopener", "aria-label": `Open ${name}` },
+    image,
+  );
 }
 
 function showHead(path, { filename, size }) {

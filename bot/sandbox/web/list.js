@@ -16,8 +16,11 @@ export class MessageList {
     this.following = true;
     this.limit = SHOWN;
     this.blank = make("p", { class: "blank" });
-    this.earlier = make("button", { class: "button earlier", type: "button", on: { click: () => this.#showMore() } },
-      "Show earlier messages");
+    this.earlier = make(
+      "button",
+      { class: "button earlier", type: "button", on: { click: () => this.#showMore() } },
+      "Show earlier messages",
+    );
     element.addEventListener("scroll", () => moved(this.#look()), { passive: true });
     element.addEventListener("unfolded", () => (this.following = false)); // what was opened to be read stays in sight
     this.growth = new ResizeObserver(() => this.following && this.toEnd());
@@ -31,7 +34,9 @@ export class MessageList {
     const visible = messages.slice(-this.limit);
     const before = this.items;
     const added = visible.length > 0 && before.size > 0 && !before.has(visible.at(-1).id);
-    this.items = new Map(visible.map((message) => [message.id, this.#keep(before.get(message.id), message, key(message))]));
+    this.items = new Map(
+      visible.map((message) => [message.id, this.#keep(before.get(message.id), message, key(message))]),
+    );
     this.#place(messages.length > visible.length);
     this.#group(visible);
     if (this.following) this.toEnd();

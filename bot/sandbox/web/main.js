@@ -38,13 +38,18 @@ const room = {
   async press(message, button) {
     await during(`${message.id} ${button}`, async () => {
       const answer = await wire.click(message.id, button, user);
-      if (answer.response === null) composer.refuse("The bot did not answer in time; the channel shows what came of it.");
+      if (answer.response === null)
+        composer.refuse("The bot did not answer in time; the channel shows what came of it.");
     });
   },
 };
 
 const newest = byId("newest");
-const messages = new MessageList(byId("channel"), (message) => showMessage(message, room), (atEnd) => atEnd && (newest.hidden = true));
+const messages = new MessageList(
+  byId("channel"),
+  (message) => showMessage(message, room),
+  (atEnd) => atEnd && (newest.hidden = true),
+);
 const inThread = new MessageList(byId("thread-messages"), (message) => showMessage(message, room));
 const panel = new PanelView(byId("panel"), byId("panel-toggle"), (button) => wire.press(button));
 const composer = new Composer(byId("composer"), {
@@ -91,7 +96,8 @@ function draw() {
   showPeople();
   panel.show(channel.panel);
   const said = channel.list(null, user, dismissed);
-  if (!said.length && link === "live") messages.say(`Nothing has been said in #${channel.place.name} yet. Type / for a command.`);
+  if (!said.length && link === "live")
+    messages.say(`Nothing has been said in #${channel.place.name} yet. Type / for a command.`);
   const added = messages.show(said, keyOf);
   if (added && !messages.following) newest.hidden = false;
   showThread();
@@ -99,7 +105,9 @@ function draw() {
 
 /** Whatever a message shows beyond itself. */
 function keyOf(message) {
-  const buttons = message.components.flatMap((row) => row.components ?? []).map((each) => room.isBusy(message.id, each.custom_id));
+  const buttons = message.components
+    .flatMap((row) => row.components ?? [])
+    .map((each) => room.isBusy(message.id, each.custom_id));
   const opened = room.threadOf(message.id);
   const answered = channel.messages.get(message.reply_to);
   const origin = answered && headline(answered);
@@ -124,12 +132,16 @@ function showPeople() {
   };
   for (const label of element.querySelectorAll("label")) label.remove();
   if (!channel.place.people.includes(user)) user = channel.place.people[0] ?? user;
-  element.append(...channel.place.people.map((name) => make(
-    "label",
-    {},
-    make("input", { type: "radio", name: "person", value: name, checked: name === user, on: { change: choose } }),
-    make("span", {}, name),
-  )));
+  element.append(
+    ...channel.place.people.map((name) =>
+      make(
+        "label",
+        {},
+        make("input", { type: "radio", name: "person", value: name, checked: name === user, on: { change: choose } }),
+        make("span", {}, name),
+      ),
+    ),
+  );
 }
 
 // --- threads ---------------------------------------------------------------------------------------------------------
@@ -210,7 +222,9 @@ function linked(state) {
 
 function showBlank() {
   messages.clear();
-  messages.say("This page is opened with the address that was printed at the start: its end has the token that lets you in.");
+  messages.say(
+    "This page is opened with the address that was printed at the start: its end has the token that lets you in.",
+  );
 }
 
 newest.addEventListener("click", () => {

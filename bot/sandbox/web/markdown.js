@@ -68,7 +68,10 @@ function findBlock(text, at) {
   if (found) return [{ kind: "subtext", children: parseSpans(found[1]) }, found[0].length];
   found = match(LIST, text, at);
   if (!found) return null;
-  const lines = found[0].trimEnd().split("\n").map((line) => LIST_LINE.exec(line));
+  const lines = found[0]
+    .trimEnd()
+    .split("\n")
+    .map((line) => LIST_LINE.exec(line));
   return [{ kind: "lists", children: parseLists(lines) }, found[0].length];
 }
 
@@ -76,7 +79,7 @@ function findBlock(text, at) {
  * list. */
 function parseLists(lines) {
   const lists = [];
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const [, indent, mark, text] = lines[at];
     let end = at + 1;
     while (end < lines.length && lines[end][1].length > indent.length) end += 1;
@@ -94,7 +97,10 @@ function parseLists(lines) {
 const SPANS = [
   [/\\([^0-9A-Za-z\s])/y, (found) => ({ kind: "text", text: found[1] })],
   [/(`+)([^]*?[^`])\1(?!`)/y, (found) => ({ kind: "span", text: found[2].replace(/^ (?=`)|(?<=`) $/g, "") })],
-  [/<t:(-?\d{1,13})(?::([tTdDfFR]))?>/y, (found) => ({ kind: "time", seconds: Number(found[1]), form: found[2] ?? "f" })],
+  [
+    /<t:(-?\d{1,13})(?::([tTdDfFR]))?>/y,
+    (found) => ({ kind: "time", seconds: Number(found[1]), form: found[2] ?? "f" }),
+  ],
   [/<@!?(\d{1,20})>/y, (found) => ({ kind: "mention", what: "user", id: found[1] })],
   [/<@&(\d{1,20})>/y, (found) => ({ kind: "mention", what: "role", id: found[1] })],
   [/<#(\d{1,20})>/y, (found) => ({ kind: "mention", what: "channel", id: found[1] })],

@@ -21,11 +21,25 @@ export function showMessage(message, room) {
       "data-id": message.id,
       "aria-label": `${message.author}: ${headline(message)}`,
     },
-    make("p", { class: "day", "aria-hidden": "true" }, new Date(message.created * 1000).toLocaleDateString(undefined, { dateStyle: "long" })),
+    make(
+      "p",
+      { class: "day", "aria-hidden": "true" },
+      new Date(message.created * 1000).toLocaleDateString(undefined, { dateStyle: "long" }),
+    ),
     showOrigin(message, room),
-    make("span", { class: message.bot ? "avatar bot" : "avatar", "aria-hidden": "true" }, message.bot ? "" : message.author[0]),
+    make(
+      "span",
+      { class: message.bot ? "avatar bot" : "avatar", "aria-hidden": "true" },
+      message.bot ? "" : message.author[0],
+    ),
     showHead(message),
-    make("div", { class: "body" }, showBody(message, room, names), showThread(message, room), showPrivate(message, room)),
+    make(
+      "div",
+      { class: "body" },
+      showBody(message, room, names),
+      showThread(message, room),
+      showPrivate(message, room),
+    ),
   );
 }
 
@@ -37,8 +51,11 @@ function showOrigin(message, room) {
   }
   const answered = message.reply_to && room.find(message.reply_to);
   if (!answered) return null;
-  const jump = () => room.jump(answered.id);
-  const link = make("button", { class: "text-button", type: "button", on: { click: jump } }, headline(answered));
+  const jump = (event) => {
+    event.preventDefault();
+    room.jump(answered.id);
+  };
+  const link = make("a", { href: `#message-${answered.id}`, on: { click: jump } }, headline(answered));
   const who = make("b", {}, message.asked_by ?? answered.author);
   return make("p", { class: "origin" }, who, message.asked_by ? " pressed a button of " : " ", link);
 }
@@ -47,7 +64,13 @@ function showHead(message) {
   const tag = message.bot && make("span", { class: "tag" }, "APP");
   const time = makeTime(message.created, "F");
   time.textContent = showSent(message.created);
-  return make("p", { class: "head" }, make("b", { class: message.bot ? "author bot" : "author" }, message.author), tag, time);
+  return make(
+    "p",
+    { class: "head" },
+    make("b", { class: message.bot ? "author bot" : "author" }, message.author),
+    tag,
+    time,
+  );
 }
 
 function showBody(message, room, names) {
@@ -61,15 +84,19 @@ function showBody(message, room, names) {
   const edited = message.edits > 0 && make("span", { class: "edited" }, "(edited)");
   return [
     message.content && make("div", { class: "content markdown" }, showText(message.content, names), edited),
+    loose.map(showAttachment),
     message.embeds.map((embed) => showEmbed(embed, files, names)),
     !message.content && edited,
-    loose.map(showAttachment),
     message.components.map((row) => showRow(row, message, room)),
   ];
 }
 
 function showRow(row, message, room) {
-  return make("div", { class: "row" }, (row.components ?? [row]).map((each) => showButton(each, message, room)));
+  return make(
+    "div",
+    { class: "row" },
+    (row.components ?? [row]).map((each) => showButton(each, message, room)),
+  );
 }
 
 function showButton(component, message, room) {
@@ -109,6 +136,10 @@ function showThread(message, room) {
 
 function showPrivate(message, room) {
   if (message.ephemeral_to === null) return null;
-  const dismiss = make("button", { class: "text-button", type: "button", on: { click: () => room.dismiss(message.id) } }, "Dismiss message");
+  const dismiss = make(
+    "button",
+    { class: "text-button", type: "button", on: { click: () => room.dismiss(message.id) } },
+    "Dismiss message",
+  );
   return make("p", { class: "private" }, "Only you can see this • ", dismiss);
 }

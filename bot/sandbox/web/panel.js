@@ -35,21 +35,59 @@ export class PanelView {
     if (panel === null) return element.replaceChildren();
     const focused = element.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const scrolled = element.scrollTop;
-    const close = make("button", { class: "close", type: "button", "aria-label": "Close the panel", "data-focus": "close", on: { click: () => this.#open(false) } }, "✕");
+    const close = make(
+      "button",
+      {
+        class: "close",
+        type: "button",
+        "aria-label": "Close the panel",
+        "data-focus": "close",
+        on: { click: () => this.#open(false) },
+      },
+      "✕",
+    );
     const head = make("header", { class: "bar" }, make("h2", { id: "panel-title" }, panel.title), close);
-    element.replaceChildren(head, make("p", { class: "panel-text" }, panel.text), this.said, ...panel.groups.map((group) => this.#showGroup(group)));
+    element.replaceChildren(
+      head,
+      make("p", { class: "panel-text" }, panel.text),
+      this.said,
+      ...panel.groups.map((group) => this.#showGroup(group)),
+    );
     element.scrollTop = scrolled;
-    if (focused) [...element.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === focused)?.focus({ preventScroll: true });
+    if (focused)
+      [...element.querySelectorAll("[data-focus]")]
+        .find((each) => each.dataset.focus === focused)
+        ?.focus({ preventScroll: true });
   }
 
   #showGroup(group) {
     const items = group.items.map((item) => this.#showItem(item));
-    return make("section", {}, make("h3", {}, group.title), group.note && make("p", { class: "muted" }, group.note), items.length > 0 && make("ul", { class: "items" }, items));
+    return make(
+      "section",
+      {},
+      make("h3", {}, group.title),
+      group.note && make("p", { class: "muted" }, group.note),
+      items.length > 0 && make("ul", { class: "items" }, items),
+    );
   }
 
   #showItem(item) {
-    const words = make("div", { class: "item-words" }, make("b", {}, item.label), item.detail && make("span", { class: "muted" }, item.detail));
-    return make("li", {}, words, make("div", { class: "item-buttons" }, item.buttons.map((button) => this.#showButton(button, item))));
+    const words = make(
+      "div",
+      { class: "item-words" },
+      make("b", {}, item.label),
+      item.detail && make("span", { class: "muted" }, item.detail),
+    );
+    return make(
+      "li",
+      {},
+      words,
+      make(
+        "div",
+        { class: "item-buttons" },
+        item.buttons.map((button) => this.#showButton(button, item)),
+      ),
+    );
   }
 
   #showButton(button, item) {

@@ -37,7 +37,11 @@ function showNode(node, names) {
     case "quote":
       return make("blockquote", {}, inner());
     case "heading":
-      return make("p", { class: `heading heading-${node.level}`, role: "heading", "aria-level": node.level + 2 }, inner());
+      return make(
+        "p",
+        { class: `heading heading-${node.level}`, role: "heading", "aria-level": node.level + 2 },
+        inner(),
+      );
     case "subtext":
       return make("p", { class: "subtext" }, inner());
     case "lists":
@@ -103,5 +107,9 @@ function showSpoiler(children) {
   const reveal = (event) => {
     event.currentTarget.setAttribute("aria-expanded", "true");
   };
-  return make("button", { class: "spoiler", type: "button", "aria-expanded": "false", on: { click: reveal } }, children);
+  return make(
+    "button",
+    { class: "spoiler", type: "button", "aria-expanded": "false", on: { click: reveal } },
+    children,
+  );
 }

@@ -74,7 +74,11 @@ export class Wire {
     const control = new AbortController();
     let alarm = setTimeout(() => control.abort(), LONGEST_SILENCE);
     try {
-      const response = await fetch("/sandbox/stream", { headers: this.headers, signal: control.signal, cache: "no-store" });
+      const response = await fetch("/sandbox/stream", {
+        headers: this.headers,
+        signal: control.signal,
+        cache: "no-store",
+      });
       if (!response.ok) return response.status;
       let first = true;
       for await (const line of readLines(response.body)) {
