@@ -219,7 +219,7 @@ def migrate() -> None:
     except PipelineError as fault:
         click.echo(str(fault), err=True)
         sys.exit(1)
-    click.echo("The database is at its newest form." + (f" A copy of it as it was: {copy}" if copy else ""))
+    click.echo(f"{where.database_name} is at its newest form." + (f" A copy of it as it was: {copy}" if copy else ""))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from bot import faces_change, faces_crash, faces_over, markup
+from bot import faces_change, faces_crash, faces_over, facts, markup
 from bot.faces import Face
 from bot.limits import cut_middle
 from bot.markup import plain
 from bot.payloads import Embed, Message
 from pipeline.model import CardView, Run, RunState
+
+ON_THE_WAY = (
+    RunState.PROPOSED, RunState.READY, RunState.AWAITING_APPROVAL, RunState.PATCHING, RunState.BUILDING,
+    RunState.PUBLISHING, RunState.AWAITING_DEPLOYMENT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,14 @@ def render_card(view: CardView, home: Home | None = None) -> Message:
     """The message of a card in its present state."""
     face = _choose(view)
     earlier = f"[The card before this one]({home.link(view.previous_card)})" if home and view.previous_card else ""
-    text = "\n".join(line for line in (*face.lines, earlier) if line)
+    text = "\n".join(line for line in (*face.lines, _again(view), earlier) if line)
     return Message(embed=Embed(face.title, text, face.colour, footer=footer(view)), buttons=face.buttons)
+
+
+def _again(view: CardView) -> str:
+    """That the server goes on dying of it while its fix is on the way, or waits for somebody."""
+    on_the_way = view.run is not None and view.run.state in ON_THE_WAY
+    return facts.seen_again(view) if on_the_way else ""
 
 
 def footer(view: CardView) -> str:

@@ -32,7 +32,7 @@ def question(view: CardView, run: Run) -> str:
             return join("**May this build go live?**", facts.fix_link(view))
         case Question.BASE:
             base = code(markup.revision(run.base)) if run.base else "the head of the base branch"
-            return f"**May the night branch begin at** {base}**?** What runs cannot be told for certain"
+            return f"**May the night branch begin here?** At {base}, as what runs cannot be told for certain"
         case _:
             assert_never(run.question)
 

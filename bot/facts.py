@@ -57,6 +57,13 @@ def seen(view: CardView) -> str:
     return join(tonight, f"{count(view.before, 'time')} before" if view.before else "")
 
 
+def seen_again(view: CardView) -> str:
+    if view.occurrences <= 1:
+        return ""
+    last = f", last {ago(view.last_seen)}" if view.last_seen else ""
+    return f"**crashed {count(view.occurrences, 'time')} tonight**{last}"
+
+
 def cause(run: Run) -> str:
     summary = run.analysis.summary if run.analysis else None
     return f"**{prose(cut_middle(' '.join(summary.split()), 600))}**" if summary else ""

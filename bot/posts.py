@@ -44,6 +44,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("degraded", "Something does not work", Colour.AMBER, False),
     ("mended", "Works again", Colour.GREEN, False),
     ("push owed", "A push is owed", Colour.AMBER, False),
+    ("push made up", "The push that was owed went through", Colour.GREEN, False),
     ("branch continued", "The night goes on under another branch", Colour.AMBER, False),
     ("lapsed", "An order has lapsed", Colour.AMBER, False),
     ("restarting", "Server restarts", Colour.BLUE, False),

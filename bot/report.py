@@ -54,6 +54,11 @@ class Where(BaseSettings):
         return f"sqlite:///{self.state_dir / 'spirit-healer.sqlite'}"
 
     @property
+    def database_name(self) -> str:
+        """For people: an address may hold a password."""
+        return "DATABASE_URL" if self.database_url is not None else str(self.state_dir / "spirit-healer.sqlite")
+
+    @property
     def has_database(self) -> bool:
         return self.database_url is not None or (self.state_dir / "spirit-healer.sqlite").is_file()
 
@@ -73,10 +78,9 @@ def _ask(where: Where, question: Callable[[], T]) -> T:
     try:
         return question()
     except SQLAlchemyError as fault:
-        name = "DATABASE_URL" if where.database_url is not None else str(where.state_dir / "spirit-healer.sqlite")
         why = next(iter(str(getattr(fault, "orig", fault)).strip().splitlines()), type(fault).__name__)
         cure = "`spirit-healer migrate` brings it up to date" if _lacks_tables(why) else "is it there, and does it run?"
-        raise DefiniteError(f"{name}: the database cannot be read: {why}; {cure}") from fault
+        raise DefiniteError(f"{where.database_name}: the database cannot be read: {why}; {cure}") from fault
 
 
 def _lacks_tables(why: str) -> bool:

@@ -159,7 +159,9 @@ def _doing(line: RunLine) -> str:
             return "being rolled back"
         case RunState.FAILED:
             return "**given up: needs a person**"
-        case RunState.SUCCEEDED | RunState.ROLLED_BACK | RunState.CANCELLED:
+        case RunState.ROLLED_BACK:
+            return "**rolled back, so it still crashes: needs a person**"
+        case RunState.SUCCEEDED | RunState.CANCELLED:
             return line.state.lower().replace("_", " ")
         case _:
             assert_never(line.state)

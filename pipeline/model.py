@@ -14,6 +14,8 @@ from typing import Any
 
 from pipeline.keeper.protocol import Hold, Manifest, ReadyRule, RestartLimits, ServerState
 
+OURS = "spirit-healer"  # who ordered it, where nobody did
+
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
@@ -454,6 +456,7 @@ class CardView:
     paused: bool
     previous_card: str | None  # message id of the card of the night before, where the signature had one
     max_returns: int = 2
+    paused_by_it: bool = False  # the pause that holds is the one that its rollback made
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

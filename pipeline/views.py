@@ -17,6 +17,7 @@ from pipeline import tables as t
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import (
+    OURS,
     CardView,
     CrashReport,
     DeploymentView,
@@ -24,6 +25,7 @@ from pipeline.model import (
     FixLine,
     FixLink,
     OrderLine,
+    PauseView,
     Progress,
     RestartPlan,
     RevertPlan,
@@ -32,6 +34,7 @@ from pipeline.model import (
     RunLine,
     RunState,
     StatusView,
+    Verdict,
 )
 from pipeline.ports import Keeper
 from pipeline.startup import Trouble
@@ -250,6 +253,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         ).scalar_one() if exact else 0  # fmt: skip
     run = tools.store.get_run(row.run) if row.run else None
     observed = tools.keeper.observed()
+    pause = tools.store.get_pause()
     last = crashes[-1] if crashes else None
     fix = run and run.commit and link(tools, run.commit, run.branch)
     return CardView(
@@ -277,9 +281,18 @@ def card_view(tools: Tools, card: int) -> CardView:
         players=_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
-        paused=tools.store.get_pause() is not None,
+        paused=pause is not None,
         previous_card=row.previous_message,
+        paused_by_it=_paused_itself(tools, run, pause),
     )
+
+
+def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:
+    """Not by an operator, and not over what came later: a rollback pauses before its deployment is over."""
+    deployment = tools.store.get_deployment(run.deployment) if run and run.deployment else None
+    if pause is None or deployment is None or pause.by != OURS or deployment.verdict is not Verdict.UNHEALTHY:
+        return False
+    return deployment.created_at <= pause.at and (deployment.over_at is None or pause.at <= deployment.over_at)
 
 
 def _report(store: Store, row: Any) -> CrashReport | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from bot.doctor.finding import Finding, fail, ok, warn
+from bot.lock import InstanceLock
 from bot.settings import Settings
 
 
@@ -39,7 +40,10 @@ def check_world_port(settings: Settings) -> Iterator[Finding]:
 
 def check_sandbox_port(settings: Settings) -> Iterator[Finding]:
     port = settings.sandbox_port
-    if port and is_open(port):
+    listener = find_listener(port) if port else None
+    if listener is not None and listener.pid == InstanceLock(settings.state_dir).find_bot():
+        yield ok("SANDBOX_PORT", f"{port}, which the bot listens on (process {listener.pid})")
+    elif port and is_open(port):
         yield fail("SANDBOX_PORT", f"{port} is taken", "choose another one, or 0 for any free one")
     else:
         yield ok("SANDBOX_PORT", str(port) if port else "any free one")

@@ -85,7 +85,11 @@ def check_revision(settings: Settings) -> Iterator[Finding]:
     logs = [log for log in realm.below(settings.server_dir, settings.server_logs) if log.is_file()]
     found = next((hit for log in logs for line in read_lines(log) if (hit := rule.search(line))), None)
     if found is None and not logs:
-        yield ok("SERVER_COMMIT", "is read from the log once the server has started")
+        yield warn(
+            "SERVER_COMMIT",
+            "what the server was built from is read from its log once it has started: there is no log yet",
+            "if it prints no revision, name its commit in SERVER_COMMIT; else an operator is asked first",
+        )
     elif found is None:
         yield warn(
             "SERVER_COMMIT",

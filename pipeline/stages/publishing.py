@@ -41,7 +41,9 @@ def push(tools: Tools, branch: Branch) -> None:
         return owe(tools, branch, outcome.detail)
     point("publish.pushed")
     here = [run.id for run in tools.store.list_committed_runs(branch.night) if run.branch == branch.name]
-    return tools.store.note_pushed(branch.name, branch.head, tools.now(), here)
+    data = {"what": "push made up", "detail": f"`{branch.name}` is on the remote: nothing is owed any more"}
+    owed = [] if branch.owed_since is None else [NewPost(PostKind.PIPELINE, data, to_channel=True)]
+    return tools.store.note_pushed(branch.name, branch.head, tools.now(), here, owed)
 
 
 def owe(tools: Tools, branch: Branch, reason: str) -> None:

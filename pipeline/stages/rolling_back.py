@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.model import OURS, FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
 from pipeline.points import point
 from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
@@ -38,9 +38,9 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     if any(crash.judged is None for crash in crashes_of(tools, deployment)):
         return False  # which run asks about it is known only then
     reason = deployment.reason or "the new server was worse"
-    pause(tools, f"rolled back: {reason}")
-    point("rollback.paused")
     runs = tools.store.list_runs_of(deployment.id)
+    pause(tools, f"rolled back: {name_all(runs)}: {reason}")
+    point("rollback.paused")
     tools.store.set_fact(Fact.BUILD, deployment.previous)
     begin_revert(tools, deployment, runs)
     point("rollback.reverting")
@@ -54,6 +54,11 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
         over_at=tools.now(),
     )  # fmt: skip
     return True
+
+
+def name_all(runs: Sequence[Run]) -> str:
+    """What was taken back, for a person who reads only this."""
+    return ", ".join(f"`{run.subject}`" + (f" (`{run.commit[:7]}`)" if run.commit else "") for run in runs)
 
 
 def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], reason: str) -> bool:
@@ -81,8 +86,8 @@ def attempt_of(run: Run, what: str, detail: str) -> dict[str, object]:
 def pause(tools: Tools, reason: str) -> None:
     if tools.store.get_pause() is not None:
         return
-    value = {"by": "spirit-healer", "reason": reason, "at": tools.now().isoformat()}
-    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": "spirit-healer"}, to_channel=True)]
+    value = {"by": OURS, "reason": reason, "at": tools.now().isoformat()}
+    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": OURS}, to_channel=True)]
     tools.store.set_fact(Fact.PAUSE, value, posts=posts, at=tools.now())
 
 

@@ -6,12 +6,10 @@ import dataclasses
 from typing import Any
 
 from pipeline.keeper.protocol import Desired, Manifest, Want
-from pipeline.model import Realm
+from pipeline.model import OURS, Realm
 from pipeline.points import point
 from pipeline.store import Deployment, Fact
 from pipeline.tools import Tools
-
-OURS = "spirit-healer"
 
 
 def first_wish(realm: Realm, previous: Desired | None) -> Desired:

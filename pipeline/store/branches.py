@@ -58,11 +58,14 @@ class Branches(Base):
         with self.engine.begin() as c:
             c.execute(update(t.branches).where(t.branches.c.name == name).values(ended=True))
 
-    def note_pushed(self, branch: str, head: str, at: datetime, runs_of: Iterable[str] = ()) -> None:
+    def note_pushed(
+        self, branch: str, head: str, at: datetime, runs_of: Iterable[str] = (), posts: Sequence[NewPost] = ()
+    ) -> None:
         """The remote has `head`; every run of ours on the branch up to it is pushed."""
         with self.engine.begin() as c:
             values = {"pushed": head, "owed_since": None, "owed_reason": None}
             c.execute(update(t.branches).where(t.branches.c.name == branch).values(**values))
+            insert_posts(c, None, posts, at)
             for run in runs_of:
                 c.execute(update(t.runs).where(t.runs.c.id == run).values(pushed=True))
                 touch(c, card_of_run(c, run), at)

@@ -34,6 +34,7 @@ from pipeline.store.writes import (
     insert_run,
     is_same,
     move_run,
+    takes_the_card,
     touch,
 )
 
@@ -67,9 +68,11 @@ class Runs(Base):
         return self._list_runs(t.runs.c.state.not_in(OVER))
 
     def list_given_up(self, since: date) -> list[Run]:
-        """Failed runs of these nights that nothing came after: nobody works on what they were about."""
-        newest = {run.signature or run.kind: run for run in self._list_runs(t.runs.c.night >= since)}
-        return [run for run in newest.values() if run.state is RunState.FAILED]
+        """Failed runs of these nights, and fixes that were rolled back, that nothing came after: nobody works on what
+        they were about. A rollback's own revert is nothing that came after its fix."""
+        runs = [run for run in self._list_runs(t.runs.c.night >= since) if takes_the_card(run) or run.retry_of]
+        newest = {run.signature or run.kind: run for run in runs}
+        return [run for run in newest.values() if run.state in (RunState.FAILED, RunState.ROLLED_BACK)]
 
     def list_runs_in(self, *states: RunState) -> list[Run]:
         return self._list_runs(t.runs.c.state.in_(states))

@@ -4,11 +4,12 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from world import World
+from world import OPERATOR, World
 
 from bot.cards import render_card
 from bot.payloads import Message
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
+from pipeline.model import Patch, WholeFile
 
 
 @pytest.fixture
@@ -81,3 +82,18 @@ async def test_a_card_whose_message_takes_no_more_edits_refers_to_it_and_keeps_i
     (again,) = world.store.list_dirty_cards()
     assert (again.card, again.message, again.thread) == (state.card, None, "78")
     assert world.ledger.get_card_view(state.card).previous_card == "77"
+
+
+async def test_a_rolled_back_card_offers_to_resume_only_the_pause_that_it_made(world: World) -> None:
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    number = world.store.get_card_of_run(run.id) or 0
+    assert world.ledger.get_card_view(number).paused_by_it
+    await world.orders.resume(OPERATOR)
+    await world.pass_time(minutes=1)
+    await world.orders.pause(OPERATOR, "I look myself")
+    await world.settle()
+    view = world.ledger.get_card_view(number)
+    assert (view.paused, view.paused_by_it) == (True, False)

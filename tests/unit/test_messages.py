@@ -197,7 +197,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE, "base": "7d14957a32df0000+"}),
         f"Waits for approval: {NAME}",
         Colour.AMBER,
-        "**May the night branch begin at** `7d14957a32df+`**?** What runs cannot be told for certain\n"
+        "**May the night branch begin here?** At `7d14957a32df+`, as what runs cannot be told for certain\n"
         f"{CAUSE}\nConfidence high\n{BACK}",
         ["approve:9f3c21aa", "reject:9f3c21aa"],
     ),
@@ -320,6 +320,21 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"`e4f5a6b` · live since <t:{THEN}:R>\nasked for by Ann",
         [],
     ),
+    "rolled back, and paused by somebody later": (
+        card(RunState.ROLLED_BACK, of_run={"reason": "It died."}, deployment=LIVE, paused=True),
+        "Rolled back: the fix made it worse",
+        Colour.RED,
+        f"`{NAME}` · It died.\nprevious build `7d14957` runs again",
+        [],
+    ),
+    "proposed, and it goes on crashing": (
+        card(RunState.PROPOSED, of_run={"reason": "It touches `sql/`."}, occurrences=3, last_seen=NOW),
+        f"Needs a look: {NAME}",
+        Colour.AMBER,
+        f"**A person is needed:** It touches `sql/`.\n{CAUSE}\nThe proposal is in the thread\n{BACK}\n"
+        f"**crashed 3 times tonight**, last <t:{THEN}:R>",
+        [],
+    ),
     "rolled back": (
         card(
             RunState.ROLLED_BACK,
@@ -327,6 +342,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             deployment=LIVE,
             revert=FixLink(REVERT, None, None),
             paused=True,
+            paused_by_it=True,
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,

@@ -17,7 +17,7 @@ from bot.status import render_status
 from pipeline import views
 from pipeline.adapters.crash_reader import LinuxCrashReader
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, ServerState, from_plain
-from pipeline.model import Post, PostKind, RunState
+from pipeline.model import Patch, Post, PostKind, RunState, WholeFile
 from pipeline.ports import Listener
 
 PORT_TAKEN = "Loading...\nbind: Address already in use, 0.0.0.0:8085\n"
@@ -187,6 +187,22 @@ def test_the_command_line_names_cause_and_next_try() -> None:
         server=ServerState.BACKOFF, pid=None, ready_at=None, trouble="port 8085 is in use", trouble_detail="Free it."
     )
     assert "Down: port 8085 is in use. Free it." in report.as_text(view)
+
+
+async def test_the_status_names_a_crash_whose_fix_was_rolled_back(tmp_path: Path) -> None:
+    """It goes on crashing, and nobody is asked about it again."""
+    world = await World(tmp_path).start()
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    await world.orders.resume(OPERATOR)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.ROLLED_BACK)
+    needs = status(world)["needs"]
+    assert "- `Spell::Cast` **rolled back, so it still crashes: needs a person**" in needs
+    await world.crash("Spell::Cast")
+    assert "`Spell::Cast` **rolled back" not in status(world)["needs"], "somebody is asked again"
 
 
 async def test_the_status_names_a_run_that_was_given_up_until_something_comes_after_it(tmp_path: Path) -> None:
