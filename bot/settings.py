@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.places import QUEUE, Chosen, list_overlaps
 from pipeline.model import Approval
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -260,11 +261,21 @@ class Settings(BaseSettings):
     def _hold_together(self) -> Self:
         if not self.server_command:
             raise ValueError("SERVER_COMMAND: is empty: give the server's program and its arguments")
-        ours = {"STATE_DIR": self.state_dir, "BUILD_DIR": self.build_dir, "ANALYST_QUEUE_DIR": self.analyst_queue_dir}
-        for name, folder in ours.items():
-            if folder is not None and folder.resolve().is_relative_to(self.source_dir.resolve()):
-                raise ValueError(f"{name}: lies inside SOURCE_DIR, which is never written: choose another folder")
+        overlaps = list_overlaps(self._chosen())
+        if overlaps:
+            raise ValueError("\n".join(overlaps))
         return self
+
+    def _chosen(self) -> Chosen:
+        return Chosen(
+            source=self.source_dir,
+            server=self.server_dir,
+            like=self.build_like,
+            state=self.state_dir,
+            queue=self.analyst_queue_dir,
+            build=self.build_dir,
+            artifacts=[folder for _, folder in self.build_artifacts],
+        )
 
     @property
     def zone(self) -> ZoneInfo | None:
@@ -272,7 +283,7 @@ class Settings(BaseSettings):
 
     @property
     def queue_dir(self) -> Path:
-        return self.analyst_queue_dir or self.state_dir / "queue"
+        return self.analyst_queue_dir or self.state_dir / QUEUE
 
     @property
     def database(self) -> str:
@@ -300,7 +311,7 @@ def load(*, sandbox: bool = False, **given: Any) -> Settings:
     try:
         settings = Settings(**given)
     except ValidationError as fault:
-        faults += [_say(error) for error in fault.errors()]
+        faults += [line for error in fault.errors() for line in _say(error).splitlines()]
         settings = None
     missing = () if sandbox else DISCORD if settings is None else [n for n in DISCORD if getattr(settings, n) is None]
     there = {name.upper() for name in (*os.environ, *_names_in(Path(".env")))} if settings is None else set()

@@ -388,6 +388,15 @@ def test_the_state_folder_is_refused_inside_the_source(place: Place) -> None:
     assert faults == ["STATE_DIR: lies inside SOURCE_DIR, which is never written: choose another folder"]
 
 
+def test_folders_that_lie_in_each_other_are_refused_with_a_line_for_each_pair(place: Place) -> None:
+    state = str(place.folder / "state")
+    assert place.faults({"STATE_DIR": state, "BUILD_DIR": state, "ANALYST_QUEUE_DIR": f"{state}/source"}) == [
+        "ANALYST_QUEUE_DIR: is STATE_DIR/source: choose a folder in which nothing else is, or leave it out",
+        "BUILD_DIR: is STATE_DIR: choose a folder in which nothing else is, or leave it out",
+        "BUILD_DIR: contains ANALYST_QUEUE_DIR: choose a folder in which nothing else is, or leave it out",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
