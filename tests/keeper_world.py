@@ -58,6 +58,12 @@ if habits.get("output"):
     os.write(1, habits["output"].encode())
 if habits.get("child") and os.fork() == 0:
     time.sleep(600)
+if habits.get("away") and os.fork() == 0:
+    alone.close()
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open("away", "a").write(f"{{os.getpid()}}\\n")
+    time.sleep(600)
 if FAULT == "dies before ready":
     os.kill(os.getpid(), 11)
 if "exit" in habits:
@@ -73,6 +79,8 @@ def die(word):
         os.kill(os.getpid(), int(word.split()[1]))
     if word.startswith("exit"):
         os._exit(int(word.split()[1]))
+    if word.startswith("eat"):
+        hoard = b"x" * (int(word.split()[1]) << 20)
 if habits.get("port"):
     listener = socket.create_server(("127.0.0.1", habits["port"]))
 if FAULT != "is never ready" and not habits.get("silent"):
@@ -150,6 +158,13 @@ class KeeperWorld:
         data.write_text(build)
         return Manifest(build, tuple(_describe(path, files) for path in (program, data)), revision=make_revision(build))
 
+    def make_broken_build(self, build: str) -> Manifest:
+        """One whose program is none, by any system's reckoning."""
+        made = self.make_build(build)
+        program = self.state / "builds" / build / "files" / "worldserver"
+        program.write_bytes(b"neither ELF nor script")
+        return replace(made, files=(_describe(program, program.parent), *made.files[1:]))
+
     def set_habits(self, **habits: Any) -> None:
         replace_file(self.server / "habits", json.dumps(habits))
 
@@ -173,14 +188,29 @@ class KeeperWorld:
     def list_living(self) -> list[int]:
         return [pid for pid in self.list_pids() if psutil.pid_exists(pid) and not _is_zombie(pid)]
 
+    def list_away(self) -> list[int]:
+        """Helpers that left the session of their server, those that live."""
+        with contextlib.suppress(FileNotFoundError):
+            numbers = [int(line) for line in (self.server / "away").read_text().splitlines()]
+            return [pid for pid in numbers if psutil.pid_exists(pid) and not _is_zombie(pid)]
+        return []
+
     # --- the keeper
 
     def start_keeper(self, point: str = "", **environment: str) -> subprocess.Popen[bytes]:
         """A keeper; with a fault point it dies there, or its writes fail there."""
+        return self._start(self.state, {VARIABLE: point, **environment})
+
+    def start_keeper_of(self, state: Path) -> subprocess.Popen[bytes]:
+        """The keeper of another bot, whose state folder this is."""
+        return self._start(state, {})
+
+    def _start(self, state: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        folders = ["--state-dir", str(state), "--server-dir", str(self.server)]
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.keeper", "--state-dir", str(self.state), "--server-dir", str(self.server)],
+            [sys.executable, "-m", "pipeline.keeper", *folders],
             cwd=ROOT,
-            env={**os.environ, VARIABLE: point, **environment},
+            env={**os.environ, **environment},
             start_new_session=True,
         )
         self.keepers.append(keeper)

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.keeper.folders import Folders
-from pipeline.keeper.loop import Keeper
+from pipeline.keeper.loop import EXIT_OTHER_KEEPER, Keeper
 from pipeline.keeper.renewal import get_locks
 from pipeline.keeper.server import raise_core_limit
-
-EXIT_OTHER_KEEPER = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,7 @@ from pipeline.keeper.locks import Lock
 from pipeline.keeper.memory import Life
 from pipeline.keeper.placing import Placing
 from pipeline.keeper.process import Ended, is_alive
-from pipeline.keeper.protocol import Desired, EventKind, ExitVerdict, Hold
+from pipeline.keeper.protocol import Desired, EventKind, Exit, ExitVerdict, Hold
 from pipeline.keeper.satisfaction import asks_for_start, keep_refused
 from pipeline.keeper.server import Server, is_child
 from pipeline.keeper.tending import Tending
@@ -28,6 +28,7 @@ from pipeline.points import point
 
 _LEFTOVERS = 1.0  # seconds for what a dead server left to let go of its lock
 _LOCK_STEP = 0.01  # seconds
+_SURE = 1.0  # seconds for which it holds that nobody else started the server; who was stopped meanwhile looks again
 _AT_ONCE = (ExitVerdict.CRASH, ExitVerdict.RESTART)
 
 
@@ -44,6 +45,8 @@ class Actions:
         self._worker = worker
         self.server_lock = lock  # None while a server that an earlier keeper started holds it
         self._at_once = False  # the server died a moment ago: nothing may stand before its restart
+        self._sure_since = 0.0  # monotonic: when it was certain that no server of this folder lives
+        self._ended: list[str] = []  # lives whose leftovers are still to be ended
         self._reason = "keeper started"
         self._left: list[Path] = []  # what the dead server left, until it is synced
         self._launched = False
@@ -65,7 +68,7 @@ class Actions:
     def _find_living(self, remembered: Life | None) -> Life | None:
         if remembered and (adoption.lives_on(remembered) or is_child(remembered.pid)):
             return remembered
-        return None if self.server_lock else adoption.wait_for_marked(self._book)
+        return None if self.server_lock else adoption.wait_for_marked(self._book, lambda: bool(self._try_lock()))
 
     def _bury_unseen(self, life: Life) -> None:
         book = self._book
@@ -74,6 +77,11 @@ class Actions:
         logs = lives.list_logs(book.wish.ready.logs if book.wish else (), book.folders.server)
         exit_ = told or bury(book, life, Ended(None), adoption.estimate_lived(life, logs))
         draw(book, life, exit_, self._placing.staged)
+        self._note_ended(life, exit_)
+
+    def _note_ended(self, life: Life, exit_: Exit) -> None:
+        if not adoption.has_gone_away(exit_):
+            self._ended.append(life.id)
 
     def _adopt(self, life: Life) -> None:
         server = Server.attach(life.pid, self._book.folders.server, marked=life.marked)
@@ -91,14 +99,19 @@ class Actions:
 
     def bury_the_dead(self) -> bool:
         """If the server has ended. True then."""
+        looked = time.monotonic()
         life, ended = self._book.life, self._tending.poll()
         if life is None or ended is None:
             return False
         point("exit.seen")
         lived = self._tending.age
         self._tending.let_go()
-        exit_ = bury(self._book, life, ended, lived)
+        self._sure_since = looked
+        # Whoever was stopped for a while may find another server there, whose logs those are by now.
+        late = time.monotonic() - looked > _SURE and not isinstance(self._look_around(), Nobody)
+        exit_ = bury(self._book, life, ended, lived, has_logs=not late)
         draw(self._book, life, exit_, self._placing.staged)
+        self._note_ended(life, exit_)
         self._at_once = exit_.verdict in _AT_ONCE
         self._reason = f"after {exit_.verdict.value}"
         self._left = [Path(each) for each in (exit_.output, exit_.log, exit_.core) if each]
@@ -147,7 +160,8 @@ class Actions:
             hold(self._book, Hold.SWAP, f"the files fit neither build; {self._book.folders.swap} names them")
             return
         self._tell_fall()
-        self._spawn(lock)
+        if time.monotonic() - self._sure_since < _SURE or not self._find_other():
+            self._spawn(lock)
 
     def _spawn(self, lock: Lock) -> None:
         book = self._book
@@ -183,6 +197,7 @@ class Actions:
             case KeepOff():
                 self._keep_off(finding)
             case Nobody():
+                self._sure_since = time.monotonic()
                 return False
             case _:
                 assert_never(finding)
@@ -214,7 +229,9 @@ class Actions:
             self._release("the other supervisor is gone")
 
     def _try_lock(self) -> Lock | None:
-        self.server_lock = self.server_lock or locks.acquire(self._book.folders.server_lock)
+        path, held = self._book.folders.server_lock, self.server_lock
+        if held is None or not held.is_of(path):
+            self.server_lock = locks.acquire(path)
         return self.server_lock
 
     def _get_lock(self) -> Lock | None:
@@ -229,7 +246,7 @@ class Actions:
             if self._try_lock():
                 return self.server_lock
             time.sleep(_LOCK_STEP)
-        detail = f"{self._book.folders.server_lock} is held by a process that is not known"
+        detail = f"{self._book.folders.server_lock} is held by {locks.name_holder(self._book.folders.server_lock)}"
         self._book.tell(EventKind.FOREIGN, detail=detail)
         hold(self._book, Hold.FOREIGN, detail)
         return None
@@ -267,6 +284,9 @@ class Actions:
             point("start.noted")
             self._placing.check_executable()
             self._worker.add(self._prune)
+        if self._ended:
+            ended, self._ended = tuple(self._ended), []
+            self._worker.add(lambda: adoption.end_leftovers(self._book.folder_id, ended))
 
     def _prune(self) -> None:
         folders, wish = self._book.folders, self._book.wish

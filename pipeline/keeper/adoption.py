@@ -6,7 +6,7 @@ import calendar
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,16 @@ from pipeline.keeper.journal import list_recent
 from pipeline.keeper.launch import GENERATION, LIFE
 from pipeline.keeper.memory import Life, Who
 from pipeline.keeper.process import end_all, is_alive
-from pipeline.keeper.protocol import SERVER_MARK, Event, EventKind, Exit, ProtocolError, from_json, from_plain
+from pipeline.keeper.protocol import (
+    SERVER_MARK,
+    Event,
+    EventKind,
+    Exit,
+    ExitVerdict,
+    ProtocolError,
+    from_json,
+    from_plain,
+)
 
 # A killed keeper's child needs this long at most to become the server and carry its mark.
 _FORK_WINDOW = 3.0  # seconds
@@ -54,19 +63,54 @@ def find_marked(book: Book) -> Life | None:
     """A living server that a keeper started. What it left behind in other processes, being ours, is ended."""
     found = foreign.list_marked(book.folder_id)
     leaders = sorted((each for each in found if each.leads), key=lambda each: each.who.create_time)
-    lives = [life for each in leaders if (life := read_life(each, book.boot))]
+    lives = [life for each in leaders if (life := read_life(each, book.boot)) and not is_leftover(book, life)]
     if lives:
         return lives[0]
-    end_all([psutil.Process(each.who.pid) for each in found if psutil.pid_exists(each.who.pid)])
+    _end(found)
     return None
 
 
-def wait_for_marked(book: Book) -> Life | None:
+def is_leftover(book: Book, life: Life) -> bool:
+    """It carries the mark of a life whose process was another one: a helper that left the session of its server.
+
+    Where that one went away in order before it was ready, what it left is the server: a script started it elsewhere.
+    """
+    last = book.memory.last_exit
+    if last and _is_same_start(last.started, life) and has_gone_away(last):
+        return False
+    events = list_recent(book.folders.events)
+    lives = [each for each in (book.life, last) if each]
+    known = [each.pid for each in lives if _is_same_start(each.started, life)]
+    told = [each for each in events if each.kind == EventKind.SPAWNED and _is_same_start(_get_started(each), life)]
+    return any(pid not in (0, life.pid) for pid in (*known, *(each.data.get("pid") for each in told)))
+
+
+def has_gone_away(end: Exit) -> bool:
+    """Whether it ended in order before it was ready."""
+    return end.verdict is ExitVerdict.SHUTDOWN and end.ready_after is None
+
+
+def _is_same_start(started: float, life: Life) -> bool:
+    return abs(started - life.started) < _SAME_TIME
+
+
+def end_leftovers(folder_id: str, ended: Collection[str]) -> None:
+    """Ends what these lives have left, wherever it went: a listener of theirs would keep the next one's port taken."""
+    _end([each for each in foreign.list_marked(folder_id) if each.environment.get(SERVER_MARK) in ended])
+
+
+def _end(found: Iterable[Found]) -> None:
+    end_all([psutil.Process(each.who.pid) for each in found if is_alive(each.who)])
+
+
+def wait_for_marked(book: Book, is_free: Callable[[], bool]) -> Life | None:
     """As `find_marked`, for a lock that somebody holds: the process may not have become the server yet."""
     deadline = time.monotonic() + _FORK_WINDOW
     while time.monotonic() < deadline:
         if life := find_marked(book):
             return life
+        if is_free():
+            break
         time.sleep(_STEP)
     return None
 
@@ -92,7 +136,7 @@ def look_around(book: Book, executable: Path, argv: Iterable[str]) -> Finding:
         if supervisor := foreign.find_supervisor(each, own_cgroup):
             return KeepOff(supervisor, each.who.pid)
         if life := read_life(each, book.boot):
-            if each.leads:
+            if each.leads and not is_leftover(book, life):
                 return Adopt(life)
             continue  # something that a server of ours has left
         if each.user != psutil.Process().username():
@@ -124,7 +168,7 @@ def find_told_exit(events: Iterable[Event], life: Life) -> Exit | None:
     for event in events:
         if event.kind == EventKind.EXITED and event.data.get("pid") == life.pid:
             told = _read_exit(event)
-            if told and abs(told.started - life.started) < _SAME_TIME:
+            if told and _is_same_start(told.started, life):
                 return told
     return None
 

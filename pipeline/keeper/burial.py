@@ -20,11 +20,13 @@ from pipeline.keeper.verdict import Circumstances, Consequence, Down, End, FallB
 from pipeline.points import point
 
 
-def bury(book: Book, life: Life, ended: Ended, lived: float) -> Exit:
-    """Moves log and core aside and writes the EXITED event. `lived` in seconds."""
+def bury(book: Book, life: Life, ended: Ended, lived: float, *, has_logs: bool = True) -> Exit:
+    """Moves log and core aside and writes the EXITED event. `lived` in seconds; `has_logs` = the logs are still its."""
     folders = book.folders
     rule = book.wish.ready if book.wish else ReadyRule()
-    log = lives.move_logs(rule.logs, folders.server, folders.lives, life.started)
+    if life.output:
+        lives.bound_output(Path(life.output))
+    log = lives.move_logs(rule.logs if has_logs else (), folders.server, folders.lives, life.started)
     core = _take_core(book, life, ended)
     point("exit.moved")
     end = observe_end(book, life, ended, log, core)

@@ -10,6 +10,7 @@ from pipeline.keeper.protocol import (
     BUILDS,
     DESIRED,
     EVENTS,
+    KEEPER_NOTE,
     LOCK_FOLDER,
     OBSERVED,
     ProtocolError,
@@ -79,6 +80,10 @@ class Folders:
     @property
     def keeper_lock(self) -> Path:
         return self.own / "keeper.lock"
+
+    @property
+    def keeper_note(self) -> Path:
+        return self.own / KEEPER_NOTE
 
     @property
     def server_lock(self) -> Path:

@@ -9,6 +9,7 @@ from pipeline.keeper.memory import Rung, StopWhy
 _STACKS_PATIENCE = 60.0  # seconds for a process that was told to leave its stacks
 _DUMP_PATIENCE = 600.0  # seconds for the kernel to write a core of many gigabytes
 _NOT_READY_PATIENCE = 60.0  # seconds without progress for a server that never got ready
+_LONGEST = 10  # times its patience: what goes on for so long is getting nowhere
 _KILL_AGAIN = 5.0  # seconds; a process in the kernel's hands dies late
 
 
@@ -28,7 +29,8 @@ class StopView:
 def climb(view: StopView) -> Rung | None:
     """The rung to step on now; None = wait. KILL answered on KILL = end it again."""
     if view.rung is Rung.SIGNAL:
-        if view.quiet < _get_patience(view):
+        patience = _get_patience(view)
+        if view.quiet < patience and view.since < _LONGEST * patience:
             return None
         return Rung.STACKS if view.stacks else Rung.KILL
     if view.rung is Rung.STACKS:

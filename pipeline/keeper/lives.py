@@ -14,6 +14,8 @@ from pipeline.keeper.protocol import sync_folder
 from pipeline.points import point
 
 KEPT_LIVES = 20
+MOST_OUTPUT = 64 << 20  # bytes of a life's stdout and stderr
+KEPT_OUTPUT = 1 << 20  # bytes of its end that stay when it was longer
 _NEXT_OUTPUT = "output-next.log"
 _LIFE_FILE = re.compile(r"(?:output|log)-(\d{8}T\d{6}\.\d{3}Z)")
 _CORE_FILE = re.compile(r"core-\d{8}T\d{6}\.\d{3}Z-\d+$")
@@ -60,6 +62,29 @@ def _open_output(path: Path) -> int | None:
         return os.open(path, flags, 0o600)
     except OSError:
         return None
+
+
+def bound_output(path: Path, most: int = MOST_OUTPUT, kept: int = KEPT_OUTPUT) -> bool:
+    """Cuts an output that has become too long down to its end, of which it says so; whether it had to.
+
+    The server goes on writing behind it, as its descriptor appends. Windows knows no such descriptor for a child: there
+    it would go on where it was.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        with path.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size <= most:
+                return False
+            file.seek(-kept, os.SEEK_END)
+            end = file.read(kept)
+            file.truncate(0)
+        with path.open("ab") as file:
+            file.write(b"[%d MiB of output were cut off here: it was too long]\n" % ((size - kept) >> 20) + end)
+    except OSError:
+        return False
+    return True
 
 
 def list_logs(patterns: Iterable[str], server: Path) -> Iterator[Path]:

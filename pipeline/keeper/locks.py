@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+_LOOKERS = 0.3  # seconds
+_STEP = 0.01  # seconds
+_UNKNOWN = "a process that is not known"
 
 if sys.platform == "win32":
     import _winapi
@@ -22,6 +27,14 @@ if sys.platform == "win32":
 
     def _release(handle: int) -> None:
         _winapi.CloseHandle(handle)
+
+    def _is_of(_handle: int, _path: Path) -> bool:
+        """What is open without sharing cannot be removed."""
+        return True
+
+    def name_holder(_path: Path) -> str:
+        """Windows does not tell."""
+        return _UNKNOWN
 
 else:
     import fcntl
@@ -47,6 +60,23 @@ else:
     def _release(handle: int) -> None:
         os.close(handle)
 
+    def _is_of(handle: int, path: Path) -> bool:
+        try:
+            mine, there = os.fstat(handle), os.stat(path)  # noqa: PTH116 (before each start)
+        except OSError:
+            return False
+        return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+
+    def name_holder(path: Path) -> str:
+        """For people: who holds a lock, as far as the kernel tells (proc(5), /proc/locks)."""
+        try:
+            file = path.stat()
+            place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+            lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+            return next(f"process {each[4]}" for each in lines if len(each) > 5 and each[5] == place)
+        except (OSError, StopIteration):
+            return _UNKNOWN
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -57,6 +87,10 @@ class Lock:
     def release(self) -> None:
         _release(self.handle)
 
+    def is_of(self, path: Path) -> bool:
+        """False once the file was removed or replaced: whoever locks what lies there now is not kept out by this."""
+        return _is_of(self.handle, path)
+
 
 def acquire(path: Path) -> Lock | None:
     """The lock, or None while somebody holds it. Raises OSError where the file cannot be opened."""
@@ -64,13 +98,18 @@ def acquire(path: Path) -> Lock | None:
     return None if handle is None else Lock(handle)
 
 
+def acquire_patiently(path: Path) -> Lock | None:
+    """The bot looks whether a keeper lives by holding the lock for microseconds: that is no other keeper."""
+    deadline = time.monotonic() + _LOOKERS
+    while (lock := acquire(path)) is None and time.monotonic() < deadline:
+        time.sleep(_STEP)
+    return lock
+
+
 def take_over(handle: int, path: Path) -> Lock | None:
     """A lock that came through exec; None if the descriptor is not of that file."""
-    try:
-        mine, there = os.fstat(handle), path.stat()
-    except OSError:
-        return None
-    if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
+    lock = Lock(handle)
+    if not lock.is_of(path):
         return None
     os.set_inheritable(handle, False)
-    return Lock(handle)
+    return lock

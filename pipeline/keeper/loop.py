@@ -19,6 +19,7 @@ from pipeline.keeper.protocol import PROTOCOL, EventKind
 from pipeline.keeper.renewal import allow_signals, renew
 from pipeline.keeper.stage import StageOutcome
 from pipeline.keeper.tending import Tending
+from pipeline.keeper.tenure import Tenure
 from pipeline.keeper.wake import Wake
 from pipeline.keeper.wishes import Unreadable, WishFile
 from pipeline.keeper.worker import Worker
@@ -32,6 +33,7 @@ _AFTER_FAULT = 1.0  # seconds
 _MOST_STEPS = 50  # decisions in one go; more would be a quarrel between two rules
 _LEAVE_SIGNALS = ("SIGTERM", "SIGINT", "SIGBREAK")
 _RENEW_SIGNAL = "SIGHUP"
+EXIT_OTHER_KEEPER = 3
 
 
 class Keeper:
@@ -46,13 +48,14 @@ class Keeper:
         self._worker = worker
         self._placing = Placing(self._book, launcher, worker)
         self._actions = Actions(self._book, self._tending, launcher, self._placing, worker, server_lock)
-        self._keeper_lock = keeper_lock
+        self._tenure = Tenure(folders, keeper_lock)
         self._signals: dict[str, bool] = {}
         self._due = 0.0  # when to decide even if nothing changes, seconds since the epoch
         self._left = False
+        self._code = 0
 
     def run(self) -> int:
-        """Until a signal ends it. The exit code."""
+        """Until a signal ends it: 0, or another keeper has its folder: 3."""
         self._wake.listen_to_signals((*_LEAVE_SIGNALS, _RENEW_SIGNAL), self._signals)
         self._wake.listen_to_folder(self._book.folders.state)
         allow_signals()
@@ -62,7 +65,7 @@ class Keeper:
             self._guard(self._tick)
             if not self._left:
                 self._wake.sleep(self._choose_sleep(), self._tending.server)
-        return 0
+        return self._code
 
     def _guard(self, step: Callable[[], None]) -> None:
         """A bug of ours is written down, and the server stays looked after."""
@@ -80,6 +83,8 @@ class Keeper:
         self._actions.begin()
 
     def _tick(self) -> None:
+        if self._withdraws():
+            return
         changed = self._observe()
         if not changed and time.time() < self._due and not self._signals:
             return
@@ -92,6 +97,8 @@ class Keeper:
     def _decide_all(self) -> bool:
         """Until nothing is left to do. True when the keeper has left."""
         for _ in range(_MOST_STEPS):
+            if self._withdraws():  # it may have been stopped anywhere, for hours
+                return True
             action = decide(self._view())
             self._due = _find_due(action)
             if isinstance(action, decision.Leave):
@@ -161,7 +168,7 @@ class Keeper:
 
     def _renew(self) -> None:
         try:
-            renew(self._keeper_lock, self._actions.server_lock)
+            renew(self._tenure.lock, self._actions.server_lock)
         except OSError as fault:
             self._book.note_fault(f"cannot replace itself: {fault}")
 
@@ -170,6 +177,14 @@ class Keeper:
         self._book.tell(EventKind.KEEPER_STOPPED, why=why)
         self._actions.settle()
         self._left = True
+
+    def _withdraws(self) -> bool:
+        """Where another keeper has come: the server is its by now, and nothing of it is touched."""
+        if self._tenure.hold():
+            return False
+        self._book.tell(EventKind.KEEPER_STOPPED, why="another keeper looks after the server now")
+        self._left, self._code = True, EXIT_OTHER_KEEPER
+        return True
 
 
 def _find_due(action: Action) -> float:

@@ -27,6 +27,7 @@ OBSERVED = "observed.json"
 EVENTS = "events.jsonl"
 BUILDS = "builds"
 LOCK_FOLDER = ".spirit-healer"
+KEEPER_NOTE = "keeper.json"  # in it
 SERVER_MARK = "SPIRIT_HEALER_SERVER"
 
 
@@ -222,6 +223,15 @@ class Observed:
     output: str | None = None  # captured stdout+stderr of the running server, absolute path
     adopted: bool = False
     protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class KeeperNote:
+    """`keeper.json` beside `keeper.lock`: who holds it. Alone it proves nothing: a dead keeper leaves its own."""
+
+    pid: int
+    create_time: float  # seconds since the epoch, as psutil gives it
+    state_dir: str  # the state folder that it works for
 
 
 @dataclass(frozen=True)

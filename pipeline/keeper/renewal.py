@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from pipeline.keeper.folders import Folders
 from pipeline.keeper.launch import EXEC
-from pipeline.keeper.locks import Lock, acquire, take_over
+from pipeline.keeper.locks import Lock, acquire, acquire_patiently, take_over
 
-_LOOKERS = 0.3  # seconds
-_STEP = 0.01  # seconds
 _BLOCKED = ("SIGTERM", "SIGINT", "SIGHUP")  # until the new one listens to them
 
 
@@ -50,18 +47,10 @@ def get_locks(folders: Folders) -> tuple[Lock | None, Lock | None]:
     inherited = [int(each) for each in os.environ.pop(EXEC, "").split(",") if each.isdigit()]
     taken = [take_over(each, path) for each, path in zip(inherited, _list_paths(folders), strict=False)]
     keeper, server = (*taken, None, None)[:2]
-    keeper = keeper or _acquire_patiently(folders.keeper_lock)
+    keeper = keeper or acquire_patiently(folders.keeper_lock)
     if keeper is None:
         return None, None
     return keeper, server or acquire(folders.server_lock)
-
-
-def _acquire_patiently(path: Path) -> Lock | None:
-    """The bot looks whether a keeper lives by holding the lock for microseconds: that is no other keeper."""
-    deadline = time.monotonic() + _LOOKERS
-    while (lock := acquire(path)) is None and time.monotonic() < deadline:
-        time.sleep(_STEP)
-    return lock
 
 
 def _list_paths(folders: Folders) -> tuple[Path, Path]:

@@ -154,11 +154,14 @@ class Server:
             self.fd = None
 
     def _signal_server(self, number: int) -> None:
+        """One that somebody has stopped (SIGSTOP) hears nothing before it goes on: systemd.kill(5) does the same."""
         self._asked, self._alone_since = self.list_wrapped(), None
         if self._asked:
             wrapping.signal_all(self._asked, number)
+            wrapping.signal_all(self._asked, signal.SIGCONT)
         else:
             self._signal(number)
+        self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         try:

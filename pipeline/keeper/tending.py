@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.keeper.book import Book
 from pipeline.keeper.burial import find_life_trial
 from pipeline.keeper.ladder import StopView, climb
-from pipeline.keeper.lives import list_logs
+from pipeline.keeper.lives import bound_output, list_logs
 from pipeline.keeper.memory import Life, Rung, Stopping, StopWhy
 from pipeline.keeper.process import Ended
 from pipeline.keeper.protocol import EventKind, ReadyRule
@@ -22,6 +22,7 @@ from pipeline.keeper.wrapping import name_processes
 from pipeline.points import point
 
 _LEARNED = 5  # starts remembered
+_BOUND_EVERY = 0.5  # seconds between two looks at the length of the output
 
 
 class Tending:
@@ -36,6 +37,8 @@ class Tending:
         self._on_rung_since = 0.0  # monotonic
         self._progress: object = None
         self._progress_at = 0.0  # monotonic
+        self._next_bound = 0.0  # monotonic
+        self._floods = False  # its output had to be cut: that it grows says nothing of the server's progress
 
     def mark_log_ends(self) -> list[Tail]:
         """Before a start: what the logs hold now is an earlier life's."""
@@ -43,7 +46,7 @@ class Tending:
 
     def take_charge(self, server: Server, life: Life, ends: Iterable[Tail] = ()) -> None:
         """From now on this is the server; its log begins where the marked ends are."""
-        self.server = server
+        self.server, self._floods = server, False
         self._born = time.monotonic() - max(0.0, time.time() - life.started)
         self._note_progress()
         self._watch = self._make_watch(life)
@@ -90,11 +93,18 @@ class Tending:
         life = self._book.life
         if life is None or self.server is None:
             return False
+        self._bound_output(life)
         if life.stopping:
             return self._look_at_stop(self.server, life.stopping)
         if life.ready_at is None:
             return self._look_at_start(life, staged)
         return False
+
+    def _bound_output(self, life: Life) -> None:
+        """A server that floods its output must not fill the disk."""
+        if life.output and time.monotonic() >= self._next_bound:
+            self._next_bound = time.monotonic() + _BOUND_EVERY
+            self._floods = bound_output(Path(life.output)) or self._floods
 
     def _look_at_start(self, life: Life, staged: dict[str, Staged]) -> bool:
         now = time.time()
@@ -215,5 +225,5 @@ class Tending:
 
     def _measure(self) -> object:
         life = self._book.life
-        output = Path(life.output) if life and life.output else None
+        output = Path(life.output) if life and life.output and not self._floods else None
         return measure_progress(self._rule, self._book.folders.server, output)

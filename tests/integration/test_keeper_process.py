@@ -132,7 +132,7 @@ def test_ready_needs_the_port_too(world: KeeperWorld) -> None:
     world.wait_until_ready()
 
 
-def test_without_probation_a_late_start_is_only_told(world: KeeperWorld) -> None:
+def test_world_process_never_ready_is_only_told_without_probation(world: KeeperWorld) -> None:
     world.set_habits(silent=True)
     world.ask(ready=ReadyRule(port=0, timeout=0.05))
     world.start_keeper()
@@ -166,7 +166,7 @@ def test_stdin_never_ends_even_when_the_keeper_is_killed(world: KeeperWorld) -> 
     assert "EOF" not in _read(world.server / "Server.log")
 
 
-def test_a_flood_of_output_hinders_neither_the_server_nor_the_keeper(world: KeeperWorld) -> None:
+def test_world_process_flood_hinders_neither_the_server_nor_the_keeper(world: KeeperWorld) -> None:
     world.set_habits(flood=True)
     world.begin()
     world.order("exit 2")
@@ -253,7 +253,9 @@ def test_fault_a10_the_keepers_own_end_stops_the_server_and_leaves_the_wish(worl
     world.wait_until_ready()
 
 
-def test_fault_b4_a_server_that_ignores_the_signal_leaves_its_stacks_and_is_ended(world: KeeperWorld) -> None:
+def test_fault_b4_world_process_ignores_sigterm_leaves_its_stacks_and_is_ended_with_its_children(
+    world: KeeperWorld,
+) -> None:
     world.set_habits(deaf=True, child=True)
     seen = world.begin()
     assert seen.pid
@@ -395,7 +397,9 @@ def test_a_server_of_which_every_note_is_lost_is_found_by_its_mark(world: Keeper
     assert (found.started, found.output) == (seen.started, seen.output)
 
 
-def test_fault_b14_one_folder_has_one_keeper_whatever_the_state_folder(world: KeeperWorld, tmp_path: Path) -> None:
+def test_fault_b14_world_two_keepers_of_one_folder_are_one_whatever_the_state_folder(
+    world: KeeperWorld, tmp_path: Path
+) -> None:
     world.begin()
     command = [sys.executable, "-m", "pipeline.keeper", "--state-dir", str(tmp_path), "--server-dir", str(world.server)]
     second = subprocess.run(command, cwd=Path.cwd(), env=_with_root(), capture_output=True, timeout=20, check=False)
@@ -420,7 +424,7 @@ def test_sighup_replaces_the_keeper_and_keeps_its_child(world: KeeperWorld) -> N
 # --- other servers and supervisors
 
 
-def test_a_server_that_was_started_by_hand_is_adopted(world: KeeperWorld) -> None:
+def test_world_process_by_a_person_is_adopted(world: KeeperWorld) -> None:
     other = subprocess.Popen(["./worldserver"], cwd=world.server, stdin=subprocess.PIPE)
     world.others.append(other)
     until(lambda: world.list_pids(), "the other server")
@@ -433,7 +437,7 @@ def test_a_server_that_was_started_by_hand_is_adopted(world: KeeperWorld) -> Non
     world.wait_until_ready(adopted=False)
 
 
-def test_a_server_that_was_started_by_hand_while_held_is_adopted_and_the_hold_is_over(world: KeeperWorld) -> None:
+def test_world_process_by_a_person_while_held_is_adopted_and_the_hold_is_over(world: KeeperWorld) -> None:
     world.begin()
     world.order("exit 0")
     world.wait_for(ServerState.HELD)
@@ -446,7 +450,7 @@ def test_a_server_that_was_started_by_hand_while_held_is_adopted_and_the_hold_is
     assert [each["why"] for each in world.list_events(EventKind.RELEASED)] == ["a living server was found"]
 
 
-def test_fault_b14_a_server_under_a_restarter_is_held_off_until_the_restarter_is_gone(world: KeeperWorld) -> None:
+def test_fault_b14_world_process_shell_loop_is_held_off_until_it_is_gone(world: KeeperWorld) -> None:
     script = world.server.parent / "restarter.sh"
     script.write_text("while :; do ./worldserver; sleep 0.05; done\n")
     restarter = subprocess.Popen(["/bin/sh", str(script)], cwd=world.server, stdin=subprocess.PIPE)
@@ -613,7 +617,7 @@ def put_on_probation(world: KeeperWorld, fault: str, **wish: object) -> None:
     world.ask(build=world.make_build("b2", fault), probation="d2", fallback=good, lift_hold=True, **wish)
 
 
-def test_fault_a13_a_build_that_dies_before_ready_is_taken_out(world: KeeperWorld) -> None:
+def test_fault_a13_world_build_dead_artifact_is_taken_out(world: KeeperWorld) -> None:
     put_on_probation(world, "dies before ready")
     told = world.wait_for_event(EventKind.FELL_BACK)
     world.wait_for(ServerState.READY, build="b1")
@@ -626,7 +630,18 @@ def test_fault_a13_a_build_that_dies_before_ready_is_taken_out(world: KeeperWorl
     assert world.list_builds() == ["b1", "b2", "b1", "b1"], "the same deployment does not bring it back"
 
 
-def test_a_build_that_is_not_ready_in_time_is_taken_out(world: KeeperWorld) -> None:
+def test_world_build_dead_artifact_that_cannot_even_be_run_is_taken_out(world: KeeperWorld) -> None:
+    begin_with_build(world)
+    good = world.wish.build
+    world.ask(build=world.make_broken_build("b2"), probation="d2", fallback=good, lift_hold=True)
+    assert "Exec format error" in world.wait_for_event(EventKind.SPAWN_FAILED)["error"]
+    assert world.wait_for_event(EventKind.FELL_BACK)["bad"] == "b2"
+    world.wait_for(ServerState.READY, build="b1")
+    assert world.list_builds() == ["b1", "b1"]
+    assert world.list_events(EventKind.HELD) == []
+
+
+def test_world_process_never_ready_on_probation_is_taken_out(world: KeeperWorld) -> None:
     put_on_probation(world, "is never ready", ready=ReadyRule(port=0, timeout=0.3))
     assert world.wait_for_event(EventKind.READY_TIMEOUT)["build"] == "b2"
     assert world.wait_for_event(EventKind.FELL_BACK)["why"] == "not ready in time"
@@ -634,7 +649,7 @@ def test_a_build_that_is_not_ready_in_time_is_taken_out(world: KeeperWorld) -> N
     assert world.list_builds() == ["b1", "b2", "b1"]
 
 
-def test_fault_b17_on_probation_the_second_death_after_ready_takes_the_build_out(world: KeeperWorld) -> None:
+def test_fault_b17_world_process_dies_late_twice_on_probation_and_the_build_is_taken_out(world: KeeperWorld) -> None:
     put_on_probation(world, "")
     world.wait_until_ready(build="b2")
     for number in (3, 4):

@@ -639,7 +639,7 @@ def ancestor(*argv: str, name: str = "") -> Ancestor:
         (replace(SERVER, ancestors=(ancestor("WindowsGSM.exe", name="WindowsGSM.exe"),)), "windowsgsm.exe"),
     ],
 )
-def test_fault_b14_another_supervisor_is_known(found: Found, name: str | None) -> None:
+def test_fault_b14_world_process_systemd_and_other_supervisors_are_known(found: Found, name: str | None) -> None:
     supervisor = find_supervisor(found, own_cgroup="/system.slice/spirit-healer.service")
     assert supervisor
     assert name is None or supervisor.name == name
