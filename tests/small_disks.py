@@ -27,6 +27,19 @@ exec "$@"
 """
 
 
+_SMALL = """
+set -e
+place=$1; shift
+mount -t tmpfs -o size={size},mode=0700 tmpfs "$place"
+exec "$@"
+"""
+_SHORT = """
+place=$1; shift
+ulimit -f {blocks}
+exec "$@"
+"""
+
+
 class Fault(StrEnum):
     FULL = "full"
     READ_ONLY = "read-only"
@@ -45,6 +58,16 @@ def put_on(fault: Fault, place: Path, template: Path, argv: list[str]) -> list[s
     namespace = find_namespace()
     script = _NO_GROWTH if namespace is None else _MOUNTED.format(size=_SIZE, spoil=_SPOIL[fault])
     return [*(namespace or ()), "sh", "-c", script, "sh", str(place), str(template), *argv]
+
+
+def put_on_small(size: str, place: Path, argv: list[str]) -> list[str]:
+    """The command, with `place` on an empty disk of so many mebibytes ("16m"). Where nobody may mount one no file can
+    grow beyond that, which programs tell as another fault."""
+    place.mkdir(parents=True, exist_ok=True)
+    namespace = find_namespace()
+    blocks = int(size.removesuffix("m")) << 11  # of 512 bytes
+    script = _SHORT.format(blocks=blocks) if namespace is None else _SMALL.format(size=size)
+    return [*(namespace or ()), "sh", "-c", script, "sh", str(place), *argv]
 
 
 @functools.cache

@@ -1,7 +1,8 @@
 """A cmake project of two files, and a builder for it: real compiles in seconds.
 
 A compiler launcher stands between the generator and the compiler: it notes priority and environment, and, when told to
-(`hang`), starts a child that leaves its session and then never ends, as a hanging compiler would.
+(`hang`), starts a child that leaves its session and then never ends, as a hanging compiler would; `stay` leaves such a
+child behind and compiles; `flood` prints without end and hears nothing.
 """
 
 from __future__ import annotations
@@ -33,13 +34,20 @@ int other();
 int main() { std::printf("Tiny rev. %s 2024-01-01 (main branch)\\n", REVISION); return other(); }
 """
 LAUNCHER = """\
-import json, os, pathlib, subprocess, sys, time
+import json, os, pathlib, signal, subprocess, sys, time
 here = pathlib.Path(__file__).parent
 (here / "seen.json").write_text(json.dumps({"nice": os.nice(0), "environment": dict(os.environ)}))
 if (here / "hang").exists() and "-c" in sys.argv:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
     (here / "hanging").touch()
     time.sleep(600)
+if (here / "flood").exists() and "-c" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        os.write(1, b"x" * 65535 + b"\\n")
+if (here / "stay").exists() and "-c" in sys.argv:
+    away = {"start_new_session": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], **away)
 sys.exit(subprocess.call(sys.argv[1:]))
 """
 

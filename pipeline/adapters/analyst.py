@@ -19,7 +19,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline.adapters.children import Child, TimedOut, mark_for
+from pipeline.adapters.children import Child, Flood, TimedOut, mark_for
 from pipeline.adapters.response_queue import ResponseQueue, move_to_free_name
 from pipeline.adapters.responses import MOST_BYTES, is_request_id, parse_response, too_large
 from pipeline.adapters.scratch import Scratch, ScratchFailed, open_scratch, remove_tree
@@ -39,7 +39,7 @@ _WINDOWS_BASICS = (
 _log = logging.getLogger(__name__)
 
 
-class _TooMuch(PipelineError):
+class _TooMuch(Flood):
     """The command printed or wrote more than it may."""
 
 

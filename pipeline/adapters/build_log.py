@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.adapters.children import Flood
+
 LOGS = "logs"  # in the state folder
 MOST_BYTES = 64 << 20  # a build that prints more is ended
 _KEPT = 40  # logs
@@ -12,7 +14,7 @@ _CHUNK = 1 << 16  # bytes read at once
 _LONGEST = 1 << 16  # bytes of a line; the rest of it is not looked at
 
 
-class TooMuchOutput(Exception):
+class TooMuchOutput(Flood):
     """The message is the reason."""
 
 

@@ -21,7 +21,7 @@ from pipeline.adapters.builder_configure import Plan, Wish
 from pipeline.adapters.builder_products import ArtifactRule, NoProduct
 from pipeline.adapters.builder_run import OnProgress, Order
 from pipeline.adapters.children import TimedOut, end_marked, end_recorded
-from pipeline.adapters.diagnostics import find_machine_fault, parse_diagnostics
+from pipeline.adapters.diagnostics import find_machine_fault, find_machine_words, parse_diagnostics
 from pipeline.errors import DefiniteError, ToolMissing
 from pipeline.keeper.protocol import Manifest, ReadyRule
 from pipeline.model import BuildResult
@@ -140,7 +140,8 @@ class CMakeBuilder:
     def _explain(self, order: Order, reason: str) -> BuildResult:
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
         errors = tuple(each for each in found if each.severity != "warning")
-        if (fault := find_machine_fault(errors)) is not None:
+        fault = find_machine_fault(errors) if errors else find_machine_words(read_lines(order.log))
+        if fault is not None:
             return BuildResult(order.commit, order.elapsed, order.log, reason=f"{reason}: {fault}")
         if not errors:
             reason = f"{reason}: {builder_run.last_words(order.log)}"

@@ -65,10 +65,12 @@ def run(order: Order, argv: Sequence[str], reader: ProgressReader, learned: Pace
             told = reader.progress
             order.on_progress(told, estimate_left(told, time.monotonic() - began, learned))
 
+    child = _start(order, argv, order.build_dir, "build")
     try:
-        status = _start(order, argv, order.build_dir, "build").wait(order.left, order.cancelled, watch)
+        status = child.wait(order.left, order.cancelled, watch)
         watch()
     finally:
+        child.end_tree()  # also what a build that went well has left in a session of its own
         growing.truncate()
     return status
 
@@ -79,7 +81,10 @@ def ask_version(order: Order, program: Path) -> list[str]:
     said: list[str] = []
     try:
         child = _start(order, [str(program), "--version"], program.parent, "version")
-        child.wait(min(_VERSION_TIMEOUT, order.left), order.cancelled, lambda: said.extend(growing.read_new()))
+        try:
+            child.wait(min(_VERSION_TIMEOUT, order.left), order.cancelled, lambda: said.extend(growing.read_new()))
+        finally:
+            child.end_tree()
         said.extend(growing.read_new())
     except (TimedOut, ToolMissing, TooMuchOutput, OSError):
         return []

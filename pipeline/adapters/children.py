@@ -29,7 +29,7 @@ from pipeline.adapters.process_tree import MARK
 from pipeline.errors import Cancelled, PipelineError, ToolMissing
 from pipeline.ports import OnStarted
 
-__all__ = ["MARK", "Child", "TimedOut", "end_marked", "end_recorded", "mark_for"]
+__all__ = ["MARK", "Child", "Flood", "TimedOut", "end_marked", "end_recorded", "mark_for"]
 
 _LOOK_EVERY = 0.1  # seconds between two looks at `cancelled` and `watch`; the child's own end is seen at once
 
@@ -42,6 +42,10 @@ else:
 
 class TimedOut(PipelineError):
     """The child took longer than it may; its whole tree was ended."""
+
+
+class Flood(PipelineError):
+    """The child writes more than it may: a watcher raises it, and no grace is given, in which it would write on."""
 
 
 def mark_for(state_dir: Path, what: str) -> str:
@@ -117,11 +121,11 @@ class Child:
                 self._doze(min(left, _LOOK_EVERY))
         return status
 
-    def end_tree(self) -> None:
+    def end_tree(self, grace: float = process_tree.GRACE) -> None:
         """Ends the child and everything it started: asked first, killed after a grace of a few seconds."""
         if self._job is not None:
             self._job.end()
-        process_tree.end_all(self._list_tree)
+        process_tree.end_all(self._list_tree, grace)
         with self._reaping:
             if self._process.returncode is None:
                 self._finish()
@@ -130,6 +134,9 @@ class Child:
     def _ended_on_error(self) -> Iterator[None]:
         try:
             yield
+        except Flood:
+            self.end_tree(grace=0.0)
+            raise
         except BaseException:
             self.end_tree()
             raise

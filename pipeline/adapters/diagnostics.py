@@ -60,7 +60,7 @@ _SAYS_NOTHING = re.compile(  # lines that only tell that there was an error else
 
 _MACHINE = (
     (
-        re.compile(r"No space left on device|There is not enough space on the disk|LNK1180|C1085"),
+        re.compile(r"No space left on device|File too large|There is not enough space on the disk|LNK1180|C1085"),
         "the disk is full: make room",
     ),
     (
@@ -251,5 +251,9 @@ def _shorten(message: str) -> str:
 
 def find_machine_fault(diagnostics: Iterable[Diagnostic]) -> str | None:
     """A sentence where the machine made a build fail and not the code: no analyst can mend that."""
-    text = "\n".join(each.message for each in diagnostics)
-    return next((cure for pattern, cure in _MACHINE if pattern.search(text)), None)
+    return find_machine_words(each.message for each in diagnostics)
+
+
+def find_machine_words(lines: Iterable[str]) -> str | None:
+    """The same of a whole log in which no compiler told of an error: a step of the build's own may have failed."""
+    return next((cure for line in lines for pattern, cure in _MACHINE if pattern.search(line)), None)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from small_disks import put_on_small
 
 from pipeline.adapters import analyst as module
 from pipeline.adapters.analyst import FileAnalyst, analyst_environment, fill_template
@@ -219,11 +220,11 @@ def test_edits_of_a_command_that_failed_are_not_taken(bench: Bench) -> None:
     assert log.read_text() == "no credit left\n"
 
 
-def test_one_that_does_nothing_is_told(bench: Bench) -> None:
+def test_world_analyst_no_response_and_no_change_is_told(bench: Bench) -> None:
     assert bench.fails("pass") == "ANALYST_COMMAND wrote no response and changed nothing"
 
 
-def test_one_that_hangs_is_ended(bench: Bench) -> None:
+def test_world_analyst_hangs_and_is_ended(bench: Bench) -> None:
     reason = bench.fails("time.sleep(600)", timeout=0.5)
     assert reason == "ANALYST_COMMAND took longer than ANALYST_TIMEOUT (0.5 s) and was ended"
 
@@ -246,7 +247,7 @@ def test_fault_a12_what_it_leaves_running_is_ended_with_it(bench: Bench) -> None
 
 if sys.platform != "win32":
 
-    def test_one_that_forks_away_and_hides_from_its_parent_is_ended_too(bench: Bench) -> None:
+    def test_world_analyst_forks_away_and_hides_from_its_parent_and_is_ended(bench: Bench) -> None:
         script = (
             "if os.fork() == 0:\n"
             "    os.setsid()\n"
@@ -267,6 +268,49 @@ def test_hostile_flood_of_output_is_ended_and_cut(bench: Bench, monkeypatch: pyt
     reason = bench.fails('while True: print("x" * 10_000)')
     assert reason == "ANALYST_COMMAND was ended: it wrote more than 1 MB"
     assert (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size == 1 << 20
+
+
+def test_world_analyst_prints_without_end_and_hears_no_signal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_OUTPUT", 1 << 20)
+    reason = bench.fails('signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: os.write(1, b"x" * 65536)')
+    assert reason == "ANALYST_COMMAND was ended: it wrote more than 1 MB"
+    assert (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size == 1 << 20
+
+
+FILL = """
+import json, os, sys
+from pathlib import Path
+import test_analyst_command as bench_of
+from small_disks import find_namespace
+bench_of.module.KEEP_DISK = 4 << 20 if find_namespace() else 1 << 60
+bench = bench_of.Bench(Path(sys.argv[1]))
+failed = bench.run('''
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with open("huge", "wb") as huge:
+    while True:
+        try:
+            huge.write(b"x" * 65536)
+            huge.flush()
+        except OSError:
+            time.sleep(0.01)
+''')
+others = [each for each in bench.list_survivors() if each.pid != os.getpid()]
+left = len(others), (bench.state / "scratch" / "ab12").exists()
+print(json.dumps([failed and failed.reason, *left]))
+"""
+
+
+def test_world_analyst_fills_disk_and_is_ended_with_its_scratch_clone(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    done = subprocess.run(
+        put_on_small("16m", tmp_path / "state", [sys.executable, "-c", FILL, str(tmp_path)]),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tests / "integration", tests, tests.parent)))},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    reason, survivors, scratch = json.loads(done.stdout)
+    assert reason.startswith("ANALYST_COMMAND was ended: less than ")
+    assert reason.endswith(" MB of disk are free")
+    assert (survivors, scratch) == (0, False)
 
 
 def test_hostile_appetite_for_disk_is_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

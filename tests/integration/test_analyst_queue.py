@@ -138,7 +138,7 @@ def test_a_response_lies_there_until_it_is_filed_away(queue: Queue) -> None:
     assert queue.analyst.answers() == []
 
 
-def test_a_half_written_response_is_waited_for_and_then_taken(queue: Queue) -> None:
+def test_world_analyst_half_file_is_waited_for_and_then_taken(queue: Queue) -> None:
     whole = json.dumps({"patch": DIFF}).encode()
     for end in (0, 1, len(whole) // 2, len(whole) - 1):
         queue.path("ab12").write_bytes(whole[:end])
@@ -148,7 +148,7 @@ def test_a_half_written_response_is_waited_for_and_then_taken(queue: Queue) -> N
     assert [answer.fault for answer in queue.analyst.answers()] == [None]
 
 
-def test_a_response_that_nobody_finishes_is_given_up_after_its_silence(queue: Queue) -> None:
+def test_world_analyst_half_file_that_nobody_finishes_is_refused_after_its_silence(queue: Queue) -> None:
     queue.drop("ab12", '{"patch": ')
     assert queue.analyst.answers() == []
     queue.clock.seconds += QUIET - 0.1
@@ -305,7 +305,7 @@ def test_filing_away_never_overwrites(queue: Queue) -> None:
     assert kept == ["two", "three", "one"]
 
 
-def test_fault_a18_a_second_response_that_came_meanwhile_is_not_filed_away_for_the_first(queue: Queue) -> None:
+def test_fault_a18_world_analyst_twice_and_the_second_is_not_filed_away_for_the_first(queue: Queue) -> None:
     queue.drop("ab12")
     [first] = queue.analyst.answers()
     queue.drop("ab12", json.dumps({"patch": DIFF + " \n"}))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from small_disks import put_on_small
 from tiny_project import CMAKE_LISTS, COMMIT, MAIN, OTHER, TinyProject
 
 from pipeline.adapters import builder_configure, builder_machine, children
@@ -125,7 +126,7 @@ def test_an_archived_build_whose_checksum_does_not_hold_is_made_again(project: T
     assert project.builder().manifest(COMMIT) == first.manifest
 
 
-def test_fault_a12_a_timeout_ends_compilers_and_what_left_their_session(
+def test_fault_a12_world_build_hangs_and_is_ended_with_what_left_its_session(
     project: TinyProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.tools / "hang").touch()
@@ -195,7 +196,7 @@ project.build(configure_args=[project.launcher])
     assert project.builds == []
 
 
-def test_a_compile_that_makes_nothing_has_failed(project: TinyProject) -> None:
+def test_world_build_no_artifact_has_failed(project: TinyProject) -> None:
     remove = (
         "add_custom_command(TARGET worldserver POST_BUILD COMMAND ${CMAKE_COMMAND} -E rm $<TARGET_FILE:worldserver>)"
     )
@@ -241,7 +242,7 @@ def test_a_program_that_ignores_the_question_is_ended(project: TinyProject, monk
     assert project.living == []
 
 
-def test_what_floods_its_log_is_ended_and_the_log_stays_small(project: TinyProject) -> None:
+def test_world_build_prints_more_than_it_may_and_is_ended(project: TinyProject) -> None:
     project.write(
         "CMakeLists.txt",
         'cmake_minimum_required(VERSION 3.16)\nproject(x NONE)\nwhile(TRUE)\n  message("'
@@ -251,6 +252,40 @@ def test_what_floods_its_log_is_ended_and_the_log_stays_small(project: TinyProje
     result = project.build(most_output=1 << 20)
     assert result.reason == "it printed more than 1 MiB and was ended"
     assert result.log.stat().st_size == 1 << 20
+
+
+def test_world_build_prints_without_end_and_hears_no_signal(project: TinyProject) -> None:
+    (project.tools / "flood").touch()
+    result = project.build(configure_args=[project.launcher, *MAKE], most_output=1 << 20)
+    assert result.reason == "it printed more than 1 MiB and was ended"
+    assert result.log.stat().st_size == 1 << 20
+    assert project.living == []
+
+
+def test_world_build_forks_away_and_what_stays_behind_is_ended_though_all_went_well(project: TinyProject) -> None:
+    (project.tools / "stay").touch()
+    result = project.build(configure_args=[project.launcher])
+    assert result.reason is None
+    assert project.living == []
+
+
+FILL = """
+import json, pathlib, sys, tiny_project
+project = tiny_project.TinyProject(pathlib.Path(sys.argv[1]))
+grow = 'add_custom_command(TARGET worldserver POST_BUILD COMMAND head -c 64M /dev/zero > huge)'
+project.write("CMakeLists.txt", tiny_project.CMAKE_LISTS + grow)
+result = project.build()
+print(json.dumps([result.reason, result.manifest, project.builds, len(project.living)]))
+"""
+
+
+def test_world_build_fills_disk_and_fails_with_the_cure(project: TinyProject) -> None:
+    done = subprocess.run(
+        put_on_small("16m", project.state / "build", [sys.executable, "-c", FILL, str(project.folder)]),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(str(each) for each in (TESTS, TESTS.parent))},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert json.loads(done.stdout) == ["the compile failed (exit code 1): the disk is full: make room", None, [], 0]
 
 
 def test_a_full_disk_is_said_before_anything_is_started(project: TinyProject) -> None:
