@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from pipeline.adapters.halted import find_halt
 from pipeline.errors import DefiniteError
 from pipeline.keeper.protocol import replace_file
 
@@ -76,7 +77,15 @@ class InstanceLock:
     def holder(self) -> str:
         """Who holds it, as far as the note beside the lock tells; the note alone proves nothing."""
         note = self._read_note()
-        return "it left no note of itself" if note is None else f"process {note['pid']} on {note['host']}"
+        if note is None:
+            return "it left no note of itself"
+        halted = f", which is stopped and does nothing: {cure}" if (cure := self.find_cure()) else ""
+        return f"process {note['pid']} on {note['host']}{halted}"
+
+    def find_cure(self) -> str | None:
+        """What lets the bot go on that left the note, where somebody has stopped it (SIGSTOP)."""
+        pid = self.find_bot()
+        return None if pid is None else find_halt(pid)
 
     def find_bot(self) -> int | None:
         """The pid of the bot of this machine that left the note, if it lives. Takes no lock."""

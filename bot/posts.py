@@ -38,6 +38,10 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("start-up error", "Server does not start", Colour.AMBER, False),
     ("back", "Server back", Colour.GREEN, False),
     ("not ready", "Server does not say that it is ready", Colour.AMBER, False),
+    ("halted: keeper", "Nobody looks after the server", Colour.RED, True),
+    ("halted: server", "Server stands still", Colour.RED, True),
+    ("goes on: keeper", "The keeper looks after the server again", Colour.GREEN, False),
+    ("goes on: server", "Server no longer stands still", Colour.GREEN, False),
     ("released", "Server no longer held", Colour.BLUE, False),
     ("paused", "Pipeline paused", Colour.AMBER, False),
     ("resumed", "Pipeline goes on", Colour.BLUE, False),
@@ -242,6 +246,8 @@ def _news(data: Data) -> Message:
         return _start_up_error(data, heading, colour)
     if what == "back":
         return _plain_news(heading, _back(data), colour)
+    if what.startswith("goes on"):
+        return _plain_news(heading, f"It was seen to stand still for {duration(float(data['seconds']))}.", colour)
     by = _text(data, "by")
     build = _text(data, "build")
     facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(by)}" if by else "")

@@ -125,7 +125,8 @@ def as_text(view: StatusView | None) -> str:
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
-        "" if find_bot() else "No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it",
+        _describe_bot(),
+        f"Needs you: {view.halted}" if view.halted else "",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
         f"Next start at {_local(view.next_start)}" if view.next_start else "",
@@ -140,6 +141,15 @@ def as_text(view: StatusView | None) -> str:
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _describe_bot() -> str:
+    """Nothing, where one goes on."""
+    lock = InstanceLock(locate().state_dir)
+    if (pid := lock.find_bot()) is None:
+        return "No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it"
+    cure = lock.find_cure()
+    return f"The bot (process {pid}) is stopped: crashes are restarted, nothing is healed. {cure}" if cure else ""
 
 
 def _local(moment: datetime) -> str:

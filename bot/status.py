@@ -43,6 +43,8 @@ def _state(view: StatusView) -> tuple[str, Colour]:
     match view.server:
         case None:
             return "the keeper does not answer", Colour.RED
+        case ServerState.READY | ServerState.STARTING if view.halted:
+            return "server stands still", Colour.RED
         case ServerState.READY:
             return "server up", Colour.AMBER if _list_needs(view) else Colour.GREEN
         case ServerState.STARTING:
@@ -69,7 +71,7 @@ def _needs(view: StatusView) -> str:
 
 
 def _list_needs(view: StatusView) -> list[str]:
-    needs = []
+    needs = [f"- {prose(view.halted)}"] if view.halted else []
     if view.hold is not None:
         detail = f" ({prose(view.hold_detail)})" if view.hold_detail else ""
         needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail}")

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from pipeline import policy, views
 from pipeline.errors import PipelineError
+from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, PostKind
 from pipeline.points import point
@@ -124,6 +125,7 @@ def post_summary(tools: Tools) -> bool:
 
 # What, and how often in seconds.
 CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
+    (tell_halts, 4),
     (settle_found, 1),
     (push_owed, 30),
     (verify_quiet_fixes, 600),

@@ -519,6 +519,7 @@ class StatusView:
     trouble_detail: str = ""  # who is at fault, and the cure
     failed: tuple[RunLine, ...] = ()  # of this night and the one before, given up: a person's turn
     orders: tuple[OrderLine, ...] = ()  # not yet due, the next first
+    halted: str = ""  # who is stopped and does nothing, keeper or server, and the cure
 
 
 @dataclass(frozen=True)

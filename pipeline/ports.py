@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
@@ -161,6 +162,19 @@ class Builder(Protocol):
         """Ends what still runs of builds begun by an earlier life of the bot (pid, create time; and our mark)."""
 
 
+class Halted(StrEnum):
+    KEEPER = "keeper"  # it lives and does nothing, or nothing for us
+    SERVER = "server"  # it lives and nobody can play on it
+
+
+@dataclass(frozen=True)
+class Halt:
+    """A process that holds what it holds and does nothing."""
+
+    who: Halted
+    detail: str  # what that means, and the cure
+
+
 class Keeper(Protocol):
     """The bot's end of the keeper's files."""
 
@@ -177,6 +191,12 @@ class Keeper(Protocol):
 
     def alive(self) -> bool:
         """Whether a keeper holds its lock."""
+
+    def is_current(self, observed: Observed) -> bool:
+        """Whether what was observed is what is: a keeper of ours goes on, and so does the server that it saw."""
+
+    def find_halt(self) -> Halt | None:
+        """Whom somebody has stopped, or taken away from us; None = everybody goes on."""
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
         """Events behind the given (keeper, number), in the order of the file; None = all of them."""

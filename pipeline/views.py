@@ -36,7 +36,7 @@ from pipeline.model import (
     StatusView,
     Verdict,
 )
-from pipeline.ports import Keeper
+from pipeline.ports import Halted, Keeper
 from pipeline.startup import Trouble
 from pipeline.store import Deployment, Store
 from pipeline.summary import Links, NightSummary, Scene, summarize
@@ -59,9 +59,10 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
     """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
     observed = keeper.observed()
     alive = keeper.alive()
+    halt = keeper.find_halt() if alive else None
     branch = store.get_open_branch()
     night = store.night_of(now)
-    seen = observed if alive else None
+    seen = observed if alive and not (halt and halt.who is Halted.KEEPER) else None  # else nobody observes
     trouble = _trouble(store, seen)
     return StatusView(
         realm=realm,
@@ -87,6 +88,7 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         trouble_detail=trouble.detail if trouble else "",
         push_owed=bool(store.list_owed_branches()),
         degraded=(),
+        halted=halt.detail if halt else "",
         keeper_pid=observed.keeper_pid if observed and alive else None,
         disk_free=_disk_free(state_dir),
         version=own_version(),

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -118,6 +119,16 @@ class LivingRealm:
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         return self._bot
+
+    @property
+    def bot(self) -> psutil.Process:
+        """The process of its present life."""
+        assert self._bot is not None
+        return psutil.Process(self._bot.pid)
+
+    def change_settings(self, **settings: str) -> None:
+        """For its next life."""
+        self._settings.update(settings)
 
     def kill_bot(self) -> None:
         """kill -9."""
@@ -442,6 +453,18 @@ def living_as(
             witness.check_left()
     finally:
         realm.kill_all()
+
+
+def push_as_somebody_else(folder: Path, branch: str) -> str:
+    """A commit on top of ours, by another clone; its hash."""
+    git(folder, "clone", "-q", "-b", branch, "remote.git", "other")
+    (folder / "other" / "NOTES.md").write_text("looked at it\n", encoding="utf-8")
+    git(folder / "other", "add", "-A")
+    git(folder / "other", "commit", "-q", "-m", "Notes of somebody else")
+    git(folder / "other", "push", "-q", "origin", branch)
+    commit = git(folder / "other", "rev-parse", "HEAD")
+    shutil.rmtree(folder / "other")
+    return commit
 
 
 def warm_up(ground: Ground) -> None:

@@ -61,6 +61,7 @@ from pipeline.ports import (
     CrashReader,
     Diverged,
     ExitEvidence,
+    Halt,
     Listener,
     PatchLimits,
     Pushed,
@@ -286,6 +287,7 @@ class FakeKeeper:
         self.swap_fault: str | None = None  # why no build can be put in place
         self.starts = 0
         self.lives = True
+        self.halt: Halt | None = None  # who is stopped
         self.revision = BASE[:12]
 
     def ensure(self) -> bool:
@@ -325,6 +327,12 @@ class FakeKeeper:
 
     def alive(self) -> bool:
         return self.lives
+
+    def is_current(self, observed: Observed) -> bool:
+        return self.lives and self.halt is None
+
+    def find_halt(self) -> Halt | None:
+        return self.halt
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
         return [each for each in self.journal if after is None or each.number > after[1]]

@@ -14,22 +14,25 @@ from typing import TypeVar
 import psutil
 
 from pipeline.adapters.event_log import EventLog
+from pipeline.adapters.halted import find_halt, goes_on, lives
 from pipeline.adapters.keeper_process import is_locked, keeper_environment, start_keeper
 from pipeline.errors import TransientError
 from pipeline.keeper.protocol import (
     DESIRED,
     EVENTS,
+    KEEPER_NOTE,
     LOCK_FOLDER,
     OBSERVED,
     Desired,
     Event,
+    KeeperNote,
     Observed,
     ProtocolError,
     from_json,
     replace_file,
     to_json,
 )
-from pipeline.ports import Keeper
+from pipeline.ports import Halt, Halted, Keeper
 
 _STARTS = 3  # tries of one `ensure`: two bots' keepers may meet at the lock
 _PATIENCE = 15.0  # seconds until a started keeper must hold its lock
@@ -100,6 +103,47 @@ class FileKeeper(Keeper):
             observed = self.observed()
             return observed is not None and psutil.pid_exists(observed.keeper_pid)
         return locked
+
+    def is_current(self, observed: Observed) -> bool:
+        if not self.alive() or self._find_halted_keeper() is not None:
+            return False
+        note = self._read_note()
+        if note is not None and note.pid != observed.keeper_pid:  # a keeper that has not looked yet
+            return False
+        return observed.pid is None or goes_on(observed.pid, observed.create_time or 0.0)
+
+    def find_halt(self) -> Halt | None:
+        return self._find_halted_keeper() or self._find_halted_server()
+
+    def _find_halted_keeper(self) -> Halt | None:
+        """Only one that has said who it is."""
+        note = self._read_note()
+        if note is None:
+            return None
+        if (cure := find_halt(note.pid, note.create_time)) is not None:
+            text = f"the keeper (process {note.pid}) is stopped: what dies now stays dead. {cure}"
+        elif Path(note.state_dir) != self._state_dir.resolve():
+            text = (
+                f"the keeper of SERVER_DIR (process {note.pid}) works for another bot, whose STATE_DIR is "
+                f"{note.state_dir}: this one sees and changes nothing of the server. End that bot and its keeper, or "
+                "this bot"
+            )
+        else:
+            return None
+        return Halt(Halted.KEEPER, text)
+
+    def _find_halted_server(self) -> Halt | None:
+        seen = self.observed()
+        if seen is None or seen.pid is None or seen.create_time is None:
+            return None
+        cure = find_halt(seen.pid, seen.create_time)
+        text = f"the server (process {seen.pid}) is stopped: nobody can play on it. {cure}"
+        return Halt(Halted.SERVER, text) if cure else None
+
+    def _read_note(self) -> KeeperNote | None:
+        """Of the keeper that lives."""
+        note = self._read(KeeperNote, self._server_dir / LOCK_FOLDER / KEEPER_NOTE)
+        return note if note is not None and lives(note.pid, note.create_time) else None
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
         return self._events.read(after)

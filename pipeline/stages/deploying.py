@@ -165,7 +165,7 @@ def console_call(tools: Tools, command: str) -> bool:
 def step(tools: Tools) -> bool:
     """Takes the deployment on; whether something changed."""
     observed = tools.keeper.observed()
-    if observed is None or not tools.keeper.alive():
+    if observed is None or not tools.keeper.is_current(observed):
         return False
     deployment = tools.store.get_active_deployment()
     if deployment is None:

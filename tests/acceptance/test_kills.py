@@ -165,7 +165,7 @@ def test_fault_a14_another_worldserver_of_the_same_name_is_left_alone(ground: Gr
         assert other.process.poll() is None
 
 
-def test_a_second_bot_on_the_same_state_folder_is_refused_and_told_who_holds_it(ground: Ground) -> None:
+def test_world_two_bots_on_one_state_folder_and_the_second_is_refused_and_told_who_holds_it(ground: Ground) -> None:
     with living(ground) as realm:
         first = realm.start_bot()
         realm.wait(lambda: realm.server_pid, "the server")

@@ -1,11 +1,7 @@
 """The remote is gone, or has what is not ours: nothing waits for it, nothing is lost, nothing is overwritten."""
 
-import shutil
-from pathlib import Path
-
 from living_ground import Ground
-from living_realm import living
-from realm import git
+from living_realm import living, push_as_somebody_else
 
 from bot.demo.bugs import get_bug
 
@@ -44,15 +40,3 @@ def test_world_git_branch_foreign_commit_is_left_alone_and_the_night_goes_on_bes
         assert realm.branches()[f"{branch}-2"].startswith(realm.revision)
         told = realm.wait_news("The night goes on under another branch")
         assert f"`{branch}-2`" in told.text
-
-
-def push_as_somebody_else(folder: Path, branch: str) -> str:
-    """A commit on top of ours, by another clone; its hash."""
-    git(folder, "clone", "-q", "-b", branch, "remote.git", "other")
-    (folder / "other" / "NOTES.md").write_text("looked at it\n", encoding="utf-8")
-    git(folder / "other", "add", "-A")
-    git(folder / "other", "commit", "-q", "-m", "Notes of somebody else")
-    git(folder / "other", "push", "-q", "origin", branch)
-    commit = git(folder / "other", "rev-parse", "HEAD")
-    shutil.rmtree(folder / "other")
-    return commit

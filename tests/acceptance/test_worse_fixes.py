@@ -11,7 +11,7 @@ DISPATCHER = get_bug("dispatcher")
 pytestmark = pytest.mark.timeout(240)
 
 
-def test_fault_a13_a_fix_that_dies_at_start_is_taken_back_by_the_keeper_and_on_the_branch(ground: Ground) -> None:
+def test_fault_a13_world_analyst_dead_fix_is_taken_back_by_the_keeper_and_on_the_branch(ground: Ground) -> None:
     with living(ground) as realm:
         realm.start()
         request = realm.crash(DISPATCHER)
@@ -21,7 +21,7 @@ def test_fault_a13_a_fix_that_dies_at_start_is_taken_back_by_the_keeper_and_on_t
         expect_healed_after_resume(realm, request)
 
 
-def test_fault_b17_a_fix_that_dies_after_ready_is_rolled_back_and_its_own_crash_waits_behind_the_pause(
+def test_fault_b17_world_process_dies_late_is_rolled_back_and_its_own_crash_waits_behind_the_pause(
     ground: Ground,
 ) -> None:
     with living(ground, SERVER_SOAK="6s") as realm:

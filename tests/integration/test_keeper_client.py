@@ -304,7 +304,7 @@ def test_a_keeper_outlives_the_bot_that_started_it(keepers: Realm) -> None:
     assert keepers.client.alive()
 
 
-def test_bots_that_start_at_once_have_one_keeper_among_them(keepers: Realm) -> None:
+def test_world_two_keepers_that_start_at_once_are_one(keepers: Realm) -> None:
     clients = [FileKeeper(keepers.state, keepers.server) for _ in range(3)]
     children = [client._start() for client in clients]
     eventually(lambda: sum(child.poll() is None for child in children) == 1, "the others have given way")

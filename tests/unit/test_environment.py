@@ -81,7 +81,7 @@ def test_a_crash_in_the_teardown_after_ready_is_a_bug() -> None:
     assert not exit_with(-11, *text).environment
 
 
-def test_fault_b15_memory_that_ran_out_is_no_bug_even_after_ready() -> None:
+def test_fault_b15_world_process_oom_is_no_bug_even_after_ready() -> None:
     said = ("terminate called after throwing an instance of 'std::bad_alloc'", "  what():  std::bad_alloc")
     report = exit_with(-11, READY, *said, functions=("abort", "Map::Load"))
     assert report.signature is not None
@@ -94,7 +94,7 @@ def test_memory_that_was_short_long_ago_does_not_excuse_a_crash() -> None:
     assert not exit_with(-11, *lines, functions=("Map::Load",)).environment
 
 
-def test_a_kill_from_outside_is_no_bug_and_says_whom_to_ask() -> None:
+def test_world_process_oom_of_which_only_the_kill_is_seen_says_whom_to_ask() -> None:
     report = exit_with(-9, READY)
     assert report.environment
     assert report.cure is not None

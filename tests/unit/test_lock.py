@@ -53,7 +53,7 @@ def read_line(holder: subprocess.Popen[bytes]) -> bytes:
     return holder.stdout.readline().strip()
 
 
-def test_a_second_bot_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
+def test_world_two_bots_and_the_second_is_refused_and_the_first_named(tmp_path: Path) -> None:
     with another_bot(tmp_path) as holder:
         with pytest.raises(InstanceHeld) as caught:
             InstanceLock(tmp_path).acquire()

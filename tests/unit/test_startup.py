@@ -60,7 +60,7 @@ def status(world: World) -> dict[str, Any]:
     return {"needs": embed.description, "server": embed.fields[0].value}
 
 
-async def test_a_port_that_is_taken_is_told_once_with_who_has_it_and_the_cure(world: World) -> None:
+async def test_world_process_port_that_is_taken_is_told_once_with_who_has_it_and_the_cure(world: World) -> None:
     world.players.listeners[8085] = Listener(4711, "worldserver")
     for _ in range(3):
         await give_up(world, PORT_TAKEN)
