@@ -19,7 +19,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import intake, migrate, policy
+from pipeline import intake, migrate, policy, views
 from pipeline.adapters import console as consoles
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.builder import CMakeBuilder
@@ -33,6 +33,7 @@ from pipeline.adapters.watcher import Watcher
 from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import PipelineError
 from pipeline.model import Realm
+from pipeline.obstacles import find_obstacle
 from pipeline.orders import Orders
 from pipeline.points import point
 from pipeline.ports import Console
@@ -252,25 +253,43 @@ async def serve(
     settings: Settings, tools: Tools, stop: asyncio.Event, sandbox: bool, ready: Callable[[App], None]
 ) -> None:
     """Database, clone, runner and Discord, each tried until it works."""
-    if not await until_it_works(tools, "database", lambda: migrate_database(tools), stop):
-        return
-    await until_it_works(tools, "children of an earlier life", lambda: end_strays(tools), stop)
-    await until_it_works(tools, "the analyst's queue", lambda: open_queue(tools), stop)
     async with Loopback(settings, sandbox) as loopback:
         app = assemble(settings, tools, loopback)
-        prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
-        prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
-        others: list[Coroutine[Any, Any, Any]] = [
-            until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools), stop),
-            Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
-            *([app.edge.run()] if app.edge is not None else []),
-        ]
-        tasks = [prepare, *(asyncio.ensure_future(each) for each in others)]
-        ready(app)
+        tasks: list[asyncio.Future[Any]] = []
         try:
+            if not await open_database(app, tasks, stop, ready):
+                return
+            await until_it_works(tools, "children of an earlier life", lambda: end_strays(tools), stop)
+            await until_it_works(tools, "the analyst's queue", lambda: open_queue(tools), stop)
+            start_edge(app, tasks, ready)
+            prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
+            prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
+            others: list[Coroutine[Any, Any, Any]] = [
+                until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools), stop),
+                Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
+            ]
+            tasks += [prepare, *(asyncio.ensure_future(each) for each in others)]
             await app.runner.run(stop)
         finally:
             await end(tasks)
+
+
+async def open_database(
+    app: App, tasks: list[asyncio.Future[Any]], stop: asyncio.Event, ready: Callable[[App], None]
+) -> bool:
+    """False when told to stop meanwhile. Where it does not work at once, Discord is there to say so."""
+    if await tried(app.tools, views.DATABASE, lambda: migrate_database(app.tools)):
+        return True
+    start_edge(app, tasks, ready)
+    await wait_or_stop(stop, AGAIN)
+    return await until_it_works(app.tools, views.DATABASE, lambda: migrate_database(app.tools), stop)
+
+
+def start_edge(app: App, tasks: list[asyncio.Future[Any]], ready: Callable[[App], None]) -> None:
+    """Once."""
+    if not tasks:
+        tasks.append(asyncio.ensure_future(app.edge.run() if app.edge is not None else asyncio.sleep(0)))
+        ready(app)
 
 
 def assemble(settings: Settings, tools: Tools, loopback: Loopback) -> App:
@@ -370,16 +389,24 @@ def end_strays(tools: Tools) -> None:
 async def until_it_works(tools: Tools, topic: str, work: Callable[[], Any], stop: asyncio.Event) -> bool:
     """Tries again until it works, or the bot is told to stop; False then."""
     while not stop.is_set():
-        try:
-            await asyncio.to_thread(work)
-        except Exception as fault:
-            log.exception("%s does not work yet", topic)
-            tools.degraded[topic] = f"{topic}: {tools.redact(str(fault))}"
-        else:
-            tools.degraded.pop(topic, None)
+        if await tried(tools, topic, work):
             return True
         await wait_or_stop(stop, AGAIN)
     return False
+
+
+async def tried(tools: Tools, topic: str, work: Callable[[], Any]) -> bool:
+    """Whether it works now; what is wrong is said."""
+    try:
+        await asyncio.to_thread(work)
+    except Exception as fault:
+        obstacle = find_obstacle(fault)
+        note = log.error if obstacle is None else log.warning
+        note("%s does not work yet: %s", topic, fault, exc_info=fault if obstacle is None else None)
+        tools.degraded[topic] = tools.redact(obstacle or f"{topic}: {fault}")
+        return False
+    tools.degraded.pop(topic, None)
+    return True
 
 
 async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
@@ -393,7 +420,8 @@ async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks, timeout=10)
+    if tasks:
+        await asyncio.wait(tasks, timeout=10)
 
 
 def watched_paths(settings: Settings, tools: Tools) -> tuple[Path, ...]:

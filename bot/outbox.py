@@ -20,6 +20,7 @@ from bot.messages import bare
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.redaction import Redact, cleaned
+from pipeline.errors import Obstructed
 from pipeline.model import CardState, CardView, Post
 from pipeline.points import point
 from pipeline.ports import Clock
@@ -95,6 +96,7 @@ class Outbox:
         self._shown: dict[int, Message] = {}  # card -> what its message shows
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
         self._sightings: dict[str | None, Sighting] = {}  # place -> what an earlier life had sent there
+        self._obstacle: str | None = None  # why nothing can be read of what is to be delivered
         self._complained = False  # whether people were told that messages wait
 
     def wake(self) -> None:
@@ -114,6 +116,11 @@ class Outbox:
             self._woken.clear()
             try:
                 await self.deliver()
+                self._obstacle = None
+            except Obstructed as fault:
+                if self._obstacle is None:
+                    _log.warning("messages wait: %s", fault)
+                self._obstacle = str(fault)
             except Exception:
                 _log.exception("the outbox met an error; it goes on")
             with contextlib.suppress(TimeoutError):

@@ -19,6 +19,7 @@ from bot.payloads import Embed
 from bot.settings import read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
+from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:
     from pipeline.adapters.keeper_client import FileKeeper
@@ -77,8 +78,8 @@ def _ask(where: Where, question: Callable[[], T]) -> T:
     """What the database answers. Raises DefiniteError."""
     try:
         return question()
-    except SQLAlchemyError as fault:
-        why = next(iter(str(getattr(fault, "orig", fault)).strip().splitlines()), type(fault).__name__)
+    except (SQLAlchemyError, DatabaseAway) as fault:
+        why = next(iter(str(fault.__cause__ or fault).strip().splitlines()), type(fault).__name__)
         cure = "`spirit-healer migrate` brings it up to date" if _lacks_tables(why) else "is it there, and does it run?"
         raise DefiniteError(f"{where.database_name}: the database cannot be read: {why}; {cure}") from fault
 
@@ -132,7 +133,8 @@ def as_text(view: StatusView | None) -> str:
         f"Next start at {_local(view.next_start)}" if view.next_start else "",
         *(f"Ordered by {each.by}: {each.kind} at {_local(each.due)}" for each in view.orders),
         f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
-        f"Tonight: {count(view.crashes_tonight, 'crash', 'crashes')}, {count(view.restarts_tonight, 'restart')}",
+        f"Tonight: {count(view.crashes_tonight or 0, 'crash', 'crashes')}, "
+        f"{count(view.restarts_tonight or 0, 'restart')}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(
             f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")

@@ -46,7 +46,7 @@ def _state(view: StatusView) -> tuple[str, Colour]:
         case ServerState.READY | ServerState.STARTING if view.halted:
             return "server stands still", Colour.RED
         case ServerState.READY:
-            return "server up", Colour.AMBER if _list_needs(view) else Colour.GREEN
+            return "server up", Colour.AMBER if _list_needs(view) or view.crashes_tonight is None else Colour.GREEN
         case ServerState.STARTING:
             return "server starting", Colour.BLUE
         case ServerState.STOPPING:
@@ -65,6 +65,8 @@ def _state(view: StatusView) -> tuple[str, Colour]:
 
 def _needs(view: StatusView) -> str:
     needs = _list_needs(view)
+    if not needs and view.crashes_tonight is None:
+        return "Whether something waits for you is not known: the database does not work."
     if not needs:
         return "Nothing waits for you."
     return "\n".join([f"**{count(len(needs), 'thing')} {'needs' if len(needs) == 1 else 'need'} you**", *needs])
@@ -94,10 +96,14 @@ def _server(view: StatusView) -> str:
         f"pid {view.pid}" if view.pid else "",
         count(view.players, "player") if view.players is not None else "",
     )
-    crashes = count(view.crashes_tonight, "crash", "crashes")
     trouble = f"down: {prose(view.trouble)}" if view.trouble and view.pid is None else ""
-    tonight = f"{crashes} and {count(view.restarts_tonight, 'restart')} tonight"
-    return "\n".join(line for line in (trouble, first, *map(_order, view.orders), tonight) if line)
+    return "\n".join(line for line in (trouble, first, *map(_order, view.orders), _tonight(view)) if line)
+
+
+def _tonight(view: StatusView) -> str:
+    if view.crashes_tonight is None or view.restarts_tonight is None:
+        return ""
+    return f"{count(view.crashes_tonight, 'crash', 'crashes')} and {count(view.restarts_tonight, 'restart')} tonight"
 
 
 def _order(order: OrderLine) -> str:
@@ -110,6 +116,8 @@ def _since(moment: datetime | None, word: str) -> str:
 
 
 def _pipeline(view: StatusView) -> str:
+    if view.crashes_tonight is None:
+        return "Not known while the database does not work."
     lines = [_pause(view), _branch(view), *(f"- {_run(line)}" for line in view.runs[:SHOWN_RUNS])]
     if len(view.runs) > SHOWN_RUNS:
         lines.append(f"- and {len(view.runs) - SHOWN_RUNS} more")

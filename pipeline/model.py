@@ -504,8 +504,8 @@ class StatusView:
     revision: str | None
     build: str | None
     players: int | None
-    restarts_tonight: int
-    crashes_tonight: int
+    restarts_tonight: int | None
+    crashes_tonight: int | None  # None = the database does not work: nothing is known but what the keeper tells
     paused: PauseView | None
     branch: str | None
     head: FixLink | None

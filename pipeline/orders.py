@@ -110,6 +110,8 @@ class Orders:
         return await self._do(self._retry, run, by)
 
     async def _do(self, order: Callable[..., Outcome], *arguments: object) -> Outcome:
+        if (closed := self._tools.degraded.get(views.DATABASE)) is not None:
+            return Impossible(f"Nothing was changed: {closed}")
         try:
             return await asyncio.to_thread(order, *arguments)
         except Overtaken:

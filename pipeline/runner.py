@@ -137,10 +137,21 @@ class Runner:
             self._tools.degraded.pop(f"bug in {name}", None)
         except Overtaken as overtaken:
             log.info("%s: %s", name, overtaken)
-        except Exception as bug:
-            log.exception("%s failed", name)
-            self._tools.degraded[f"bug in {name}"] = f"a fault of ours in {name}: {type(bug).__name__}; see the log"
-            self._bugs.append(bug)
+        except Exception as fault:
+            self._note_fault(name, fault)
+
+    def _note_fault(self, name: str, fault: Exception) -> None:
+        """What the machine puts in the way is said with its cure, and logged when it is news; the rest are bugs."""
+        topic, obstacle = f"bug in {name}", find_obstacle(fault)
+        if obstacle is None:
+            log.error("%s failed", name, exc_info=fault)
+            words = f"a fault of ours in {name}: {type(fault).__name__}; see the log"
+            self._bugs.append(fault)
+        else:
+            words = self._tools.redact(obstacle)
+            if words not in self._tools.degraded.values():
+                log.warning("%s waits: %s", name, words)
+        self._tools.degraded[topic] = words
 
     async def _thread(self, work: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from pipeline import policy, startup
 from pipeline import tables as t
-from pipeline.errors import PipelineError
+from pipeline.errors import Obstructed, PipelineError
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import (
     OURS,
@@ -36,14 +36,27 @@ from pipeline.model import (
     StatusView,
     Verdict,
 )
-from pipeline.ports import Halted, Keeper
+from pipeline.ports import Halt, Halted, Keeper
 from pipeline.startup import Trouble
 from pipeline.store import Deployment, Store
 from pipeline.summary import Links, NightSummary, Scene, summarize
 from pipeline.tools import Tools
 
+DATABASE = "database"  # in `degraded`: it could not be opened yet
+
 
 def status(tools: Tools) -> StatusView:
+    """While the database does not work: what can be seen without it, and why that is all."""
+    degraded = tuple(dict.fromkeys(tools.degraded.values()))
+    if DATABASE in tools.degraded:
+        return blind_status(tools, degraded)
+    try:
+        return dataclasses.replace(_status(tools), degraded=degraded)
+    except Obstructed as fault:
+        return blind_status(tools, tuple(dict.fromkeys((*degraded, tools.redact(str(fault))))))
+
+
+def _status(tools: Tools) -> StatusView:
     observed = tools.keeper.observed()
     branch = tools.store.get_open_branch()
     view = outside_status(tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir)
@@ -51,19 +64,41 @@ def status(tools: Tools) -> StatusView:
         view,
         players=_players(tools, observed) if view.server else None,
         head=link(tools, branch.head, branch.name) if branch else None,
-        degraded=tuple(tools.degraded.values()),
     )
+
+
+def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
+    """What the keeper and the machine tell by themselves."""
+    view = _seen_status(tools.realm.name, tools.keeper, tools.realm.state_dir)
+    players = _players(tools, tools.keeper.observed()) if view.server else None
+    return dataclasses.replace(view, players=players, degraded=degraded)
 
 
 def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path) -> StatusView:
     """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
-    observed = keeper.observed()
-    alive = keeper.alive()
-    halt = keeper.find_halt() if alive else None
     branch = store.get_open_branch()
     night = store.night_of(now)
-    seen = observed if alive and not (halt and halt.who is Halted.KEEPER) else None  # else nobody observes
-    trouble = _trouble(store, seen)
+    trouble = _trouble(store, _look(keeper)[0])
+    return dataclasses.replace(
+        _seen_status(realm, keeper, state_dir),
+        restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
+        crashes_tonight=store.count_tonight(night),
+        paused=store.get_pause(),
+        branch=branch.name if branch else None,
+        head=FixLink(branch.head, None, branch.name) if branch else None,
+        runs=tuple(_run_line(store, run) for run in store.list_unfinished_runs()),
+        failed=tuple(_run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
+        orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
+        trouble=trouble.cause if trouble else "",
+        trouble_detail=trouble.detail if trouble else "",
+        push_owed=bool(store.list_owed_branches()),
+    )
+
+
+def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
+    """Without the database."""
+    seen, halt = _look(keeper)
+    observed = keeper.observed() if keeper.alive() else None
     return StatusView(
         realm=realm,
         server=seen.state if seen else None,
@@ -76,23 +111,27 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         revision=seen.revision if seen else None,
         build=seen.build if seen else None,
         players=None,
-        restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
-        crashes_tonight=store.count_tonight(night),
-        paused=store.get_pause(),
-        branch=branch.name if branch else None,
-        head=FixLink(branch.head, None, branch.name) if branch else None,
-        runs=tuple(_run_line(store, run) for run in store.list_unfinished_runs()),
-        failed=tuple(_run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
-        orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
-        trouble=trouble.cause if trouble else "",
-        trouble_detail=trouble.detail if trouble else "",
-        push_owed=bool(store.list_owed_branches()),
+        restarts_tonight=None,
+        crashes_tonight=None,
+        paused=None,
+        branch=None,
+        head=None,
+        runs=(),
+        push_owed=False,
         degraded=(),
         halted=halt.detail if halt else "",
-        keeper_pid=observed.keeper_pid if observed and alive else None,
+        keeper_pid=observed.keeper_pid if observed else None,
         disk_free=_disk_free(state_dir),
         version=own_version(),
     )
+
+
+def _look(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
+    """What the keeper observes, nothing where nobody does; and who was stopped."""
+    if not keeper.alive():
+        return None, None
+    halt = keeper.find_halt()
+    return (None if halt and halt.who is Halted.KEEPER else keeper.observed()), halt
 
 
 def _trouble(store: Store, seen: Observed | None) -> Trouble | None:

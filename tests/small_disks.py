@@ -1,11 +1,16 @@
-"""A disk that is full or read-only, as a process and all its children see it; the test itself keeps its own.
+"""A disk that is full or read-only: as a process and all its children see it (`put_on`), or the test too (`mounted`).
 
 Where this machine lets us, it is a real small file system, mounted in a mount namespace that ends with its processes.
 Where it does not (a container without that right), no file can grow: every write fails, on whatever disk.
 """
 
+import contextlib
+import ctypes
 import functools
+import resource
 import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -83,3 +88,74 @@ def find_namespace() -> tuple[str, ...] | None:
         if done.returncode == 0:
             return words
     return None
+
+
+@dataclass
+class SmallDisk:
+    """A disk that the test can fill and empty, and turn read-only and back. Where nobody may mount, no file of this
+    process can grow instead, or be written to."""
+
+    folder: Path
+    is_real: bool
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Room for names, not for content."""
+        filler = self.folder / "filler"
+        if not self.is_real:
+            with _no_growth():
+                yield
+            return
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+    @contextlib.contextmanager
+    def read_only(self) -> Iterator[None]:
+        self._turn("ro", 0o555)
+        try:
+            yield
+        finally:
+            self._turn("rw", 0o755)
+
+    def _turn(self, how: str, mode: int) -> None:
+        if self.is_real:
+            subprocess.run(["mount", "-o", f"remount,{how}", str(self.folder)], check=True, timeout=20)
+            return
+        for path in (*self.folder.rglob("*"), self.folder):
+            path.chmod(mode)
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, size: str = "16m") -> Iterator[SmallDisk]:
+    folder.mkdir(exist_ok=True)
+    real = _enter_namespace()
+    if real:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True, timeout=20)
+    try:
+        yield SmallDisk(folder, real)
+    finally:
+        if real:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True, timeout=20)
+
+
+@functools.cache
+def _enter_namespace() -> bool:
+    """Once, for good: what this thread and those that it starts mount is theirs alone. False where nobody may."""
+    if ctypes.CDLL(None).unshare(0x00020000) != 0:  # CLONE_NEWNS
+        return False
+    return subprocess.run(["mount", "--make-rprivate", "/"], check=False, timeout=20).returncode == 0
+
+
+@contextlib.contextmanager
+def _no_growth() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

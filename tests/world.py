@@ -68,6 +68,7 @@ from pipeline.ports import (
 )
 from pipeline.runner import Runner
 from pipeline.store import Codec, Store, open_engine
+from pipeline.store.engine import PATIENCE
 from pipeline.tables import metadata
 from pipeline.tools import Tools
 from pipeline.views import Ledger
@@ -502,6 +503,7 @@ class World:
     realm_changes: dict[str, Any] = field(default_factory=dict)
     database: str | None = None  # an empty one; None = SQLite in `folder`
     real_reader: CrashReader | None = None  # instead of the fake one
+    patience: float = PATIENCE  # seconds for a lock of the database
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -512,7 +514,7 @@ class World:
         self.console = FakeConsole()
         self.players = FakePlayers()
         self.reader = FakeReader()
-        self.engine = open_engine(self.database or f"sqlite:///{self.folder / 'world.sqlite'}")
+        self.engine = open_engine(self.database or f"sqlite:///{self.folder / 'world.sqlite'}", self.patience)
         metadata.create_all(self.engine)
         realm = Realm(
             "Test realm",
@@ -523,7 +525,7 @@ class World:
             timezone=UTC,
         )
         self.realm = dataclasses.replace(realm, **self.realm_changes)
-        self.store = Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
+        self.store = self._make_store()
         self.tools = Tools(
             self.realm, self.store, self.source, self.builder, self.keeper, self.console, self.analyst, self.players,
             self.real_reader or self.reader, self.clock, lambda text: text.replace("hunter2", "***"),
@@ -533,12 +535,23 @@ class World:
         self.orders = Orders(self.tools, lambda: None, self.runner.cancel)
         self.ledger = Ledger(self.tools)
 
+    def _make_store(self) -> Store:
+        return Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
+
     # --- what happens ------------------------------------------------------------------------------------------------
 
     async def start(self) -> "World":
         await self.settle()
         await self.pass_time(seconds=10)
         return self
+
+    def reopen(self) -> None:
+        """The same with another connection to the database, as a new life has it."""
+        self.engine.dispose()
+        self.engine = open_engine(str(self.engine.url), self.patience)
+        self.store = self._make_store()
+        self.tools = dataclasses.replace(self.tools, store=self.store)
+        self.restart()
 
     def restart(self) -> None:
         """The bot is killed and started again: nothing is left of it but the world and the database."""

@@ -22,6 +22,7 @@ from bot.messages import Phase
 from bot.payloads import Message
 from bot.permissions import Allowed, Denied, Operators, Visitor, decide
 from bot.redaction import Redact, cleaned
+from pipeline.errors import Obstructed
 from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RestartPlan, RevertPlan, StatusView
 from pipeline.ports import Clock
 from pipeline.summary import NightSummary
@@ -226,5 +227,7 @@ async def _write_down(desk: Desk, interaction: discord.Interaction, action: str,
     row = (desk.clock.now(), actor.id, actor.name, actor.where, action, desk.redact(arguments), desk.redact(outcome))
     try:
         await asyncio.to_thread(desk.audit.append_audit, *row)
+    except Obstructed as fault:
+        _log.warning("the audit row of /%s by %s (%s) could not be written: %s", action, actor.id, outcome, fault)
     except Exception:
         _log.exception("the audit row of /%s by %s could not be written", action, actor.id)

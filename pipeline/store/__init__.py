@@ -12,6 +12,7 @@ from pipeline.store.events import Events
 from pipeline.store.facts import Facts
 from pipeline.store.nights import Nights
 from pipeline.store.orders import Orders
+from pipeline.store.outage import DatabaseAway
 from pipeline.store.outbox import Outbox
 from pipeline.store.refusals import Refusal, Refusals
 from pipeline.store.rows import Branch, Build, Codec, Crash, Deployment, Fact, NewPost, Order, Overtaken
@@ -19,8 +20,8 @@ from pipeline.store.runs import Runs
 from pipeline.store.writes import card_key
 
 __all__ = [
-    "Branch", "Build", "Codec", "Crash", "Deployment", "Fact", "NewPost", "Order", "Overtaken", "Refusal", "Store",
-    "card_key", "open_engine",
+    "Branch", "Build", "Codec", "Crash", "DatabaseAway", "Deployment", "Fact", "NewPost", "Order", "Overtaken",
+    "Refusal", "Store", "card_key", "open_engine",
 ]  # fmt: skip
 
 

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 
+from pipeline.store.kept_file import KeptFile
+from pipeline.store.outage import tell_outage
 
-def open_engine(url: str) -> Engine:
+PATIENCE = 5.0  # seconds for a lock that somebody else holds
+
+
+def open_engine(url: str, patience: float = PATIENCE) -> Engine:
     """An engine with the settings each database needs; creates nothing."""
     engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_immediate)
+        _prepare_sqlite(engine, patience)
+    event.listen(engine, "handle_error", tell_outage)
     return engine
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # pysqlite's own BEGIN comes too late: SQLAlchemy's documentation, "pysqlite"
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _prepare_sqlite(engine: Engine, patience: float) -> None:
+    database = engine.url.database
+    file = KeptFile(Path(database)) if database and database != ":memory:" else None
 
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # pysqlite's own BEGIN comes too late: SQLAlchemy's documentation, "pysqlite"
+        cursor = connection.cursor()
+        busy = f"busy_timeout={patience * 1000:.0f}"
+        for pragma in (busy, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        if file is not None:
+            file.note_opened(record)
 
-def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if file is not None:
+            file.check(connection)
+
+    if file is not None:
+        event.listen(engine, "do_connect", file.refuse_to_make_anew)
+    event.listen(engine, "connect", connect)
+    event.listen(engine, "begin", begin)

@@ -1,0 +1,220 @@
+"""The database misbehaves in the middle of a night: locked, read-only, removed, damaged, restarted again and again.
+
+Meanwhile the server is looked after by its keeper, `/status` says in words what is wrong, and orders are answered;
+afterwards each crash was counted once, and each run goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import postgres
+import pytest
+from bare_realm import Realm
+from small_disks import mounted
+from world import GOOD, OPERATOR, OTHER, World
+
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import Impossible, RunState
+from pipeline.views import status
+
+SOON = 0.05  # seconds a test is patient with a lock
+FILE = "world.sqlite"
+
+
+async def make_world(folder: Path) -> World:
+    return await World(folder, patience=SOON).start()
+
+
+async def expect_outage(world: World, words: str) -> None:
+    """Told in `/status`, the server up, an order answered; nothing of it is a bug."""
+    await world.settle()
+    seen = status(world.tools)
+    assert (seen.server, seen.degraded) == (ServerState.READY, (words,))
+    assert await world.orders.pause(OPERATOR, "") == Impossible(f"Nothing was changed: {words}")
+
+
+async def expect_well(world: World, *names: str) -> None:
+    """Each of these crashes was counted once and has one run, which can be healed."""
+    for _ in range(3):  # a connection that was open to another file is only noticed when it is used
+        await world.settle()
+    seen = status(world.tools)
+    assert seen.degraded == () and seen.crashes_tonight == len(names)
+    assert Counter(run.subject for run in world.runs()) == Counter(names)
+    for name, patch in zip(names, (GOOD, OTHER), strict=False):
+        run = await world.answer(world.runs(name)[-1], patch)
+        await world.pass_time(minutes=5)
+        world.expect(run, RunState.SUCCEEDED)
+
+
+# --- SQLite ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locking(path: Path) -> Iterator[None]:
+    """Another program in the middle of a write."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+async def test_world_database_locked_by_another_program_is_waited_for(tmp_path: Path) -> None:
+    world = await make_world(tmp_path)
+    await world.crash("Map::Update")
+    with locking(tmp_path / FILE):
+        world.keeper.crash("Spell::Cast")
+        await expect_outage(
+            world,
+            "the database does not work: database is locked. Cure: end the program that holds it; it is waited for",
+        )
+    await expect_well(world, "Map::Update", "Spell::Cast")
+
+
+async def test_world_database_read_only_is_said_until_it_can_be_written(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        world = await make_world(disk.folder)
+        await world.crash("Map::Update")
+        world.engine.dispose()  # no disk is turned while a file on it is open for writing
+        with disk.read_only():
+            world.keeper.crash("Spell::Cast")
+            await expect_outage(
+                world,
+                "the database does not work: unable to open database file. "
+                "Cure: see that its folder is there and that we may write to it",
+            )
+        await expect_well(world, "Map::Update", "Spell::Cast")
+        world.engine.dispose()
+
+
+async def test_world_database_deleted_under_us_is_written_back_with_all_that_was_in_it(tmp_path: Path) -> None:
+    world = await make_world(tmp_path)
+    await world.crash("Map::Update")
+    for name in (FILE, f"{FILE}-wal", f"{FILE}-shm"):
+        (tmp_path / name).unlink()
+    world.keeper.crash("Spell::Cast")
+    await world.settle()
+    await expect_well(world, "Map::Update", "Spell::Cast")
+    world.reopen()
+    assert len(world.runs()) == 2, "the file itself has it"
+
+
+async def test_world_database_deleted_with_nothing_open_is_never_begun_anew_in_silence(tmp_path: Path) -> None:
+    world = await make_world(tmp_path)
+    await world.crash("Map::Update")
+    world.engine.dispose()
+    away = (tmp_path / FILE).rename(tmp_path / "away.sqlite")
+    world.keeper.crash("Spell::Cast")
+    await expect_outage(
+        world,
+        f"the database does not work: its file {tmp_path / FILE} was removed. "
+        "Cure: put it back, or start the bot again to begin a new one",
+    )
+    away.rename(tmp_path / FILE)
+    await expect_well(world, "Map::Update", "Spell::Cast")
+
+
+async def test_world_database_corrupted_is_said_until_a_copy_is_put_back(tmp_path: Path) -> None:
+    world = await make_world(tmp_path)
+    await world.crash("Map::Update")
+    world.engine.dispose()
+    shutil.copy(tmp_path / FILE, tmp_path / "copy.sqlite")
+    (tmp_path / FILE).write_bytes(os.urandom(20_000))
+    world.keeper.crash("Spell::Cast")
+    await expect_outage(
+        world,
+        "the database does not work: file is not a database. Cure: stop the bot, put a copy back from `copies` beside "
+        "it, or move it away to begin a new one, and start the bot again",
+    )
+    world.engine.dispose()
+    (tmp_path / "copy.sqlite").replace(tmp_path / FILE)
+    world.reopen()
+    await expect_well(world, "Map::Update", "Spell::Cast")
+
+
+@pytest.fixture
+def realm(tmp_path: Path) -> Iterator[Realm]:
+    made = Realm(tmp_path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_world_database_corrupted_at_the_start_keeps_no_server_down_and_discord_says_so(realm: Realm) -> None:
+    file = realm.root / "state" / "spirit-healer.sqlite"
+    file.write_bytes(os.urandom(20_000))
+    bot = realm.start_bot()
+    realm.wait(realm.list_servers, "a server")
+    said = realm.wait_status("file is not a database", "move it away to begin a new one")
+    assert "Whether something waits for you is not known: the database does not work." in said
+    assert "pid" in said
+    assert "Traceback" not in realm.output
+    bot.terminate()
+    assert bot.wait(60) == 0
+    assert len(realm.list_servers()) == 1
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unsteady() -> Iterator[postgres.Cluster]:
+    """A cluster of the test's own: others would not like its restarts."""
+    cluster = postgres.Cluster.make()
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+        cluster.remove()
+
+
+@contextmanager
+def restarting(cluster: postgres.Cluster) -> Iterator[threading.Event]:
+    """It is ended without warning and started again, all the time; the event is set after the second time."""
+    ended, often = threading.Event(), threading.Event()
+
+    def restart() -> None:
+        times = 0
+        while not ended.is_set():
+            cluster.stop()
+            cluster.start()
+            times += 1
+            if times == 2:
+                often.set()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    try:
+        yield often
+    finally:
+        ended.set()
+        thread.join(60)
+
+
+if postgres.is_expected():
+
+    async def test_world_database_restarts_lose_nothing_and_double_nothing(
+        tmp_path: Path, unsteady: postgres.Cluster
+    ) -> None:
+        world = await World(tmp_path, database=unsteady.make_database()).start()
+        with restarting(unsteady) as often:
+            for name in ("Map::Update", "Spell::Cast"):
+                world.keeper.crash(name)
+                await world.settle()
+            async with asyncio.timeout(60):
+                while not often.is_set():
+                    await world.settle()
+        await expect_well(world, "Map::Update", "Spell::Cast")
+        world.engine.dispose()
