@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.lock import InstanceLock
 from bot.markup import bare, count
 from bot.payloads import Embed
-from bot.settings import read_zone, state_folder
+from bot.settings import AnyPath, read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
 from pipeline.store.outage import DatabaseAway
@@ -36,8 +36,8 @@ class Where(BaseSettings):
         env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True
     )
 
-    state_dir: Path = Field(default_factory=state_folder)
-    server_dir: Path | None = None
+    state_dir: AnyPath = Field(default_factory=state_folder)
+    server_dir: AnyPath | None = None
     database_url: SecretStr | None = None
     realm_name: str = "realm"
     source_remote: str = "origin"

@@ -25,6 +25,11 @@ from bot.places import QUEUE, Chosen, list_overlaps
 from pipeline.model import Approval
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+LONGEST = timedelta(days=365)  # of a duration: beyond it no moment can be counted any more
+SHORTEST = timedelta(seconds=10)  # of a limit whose end breaks off what it limits
+MOST = 1 << 60  # bytes
+_ENDLESS = "is longer than a year: write it as 90s, 2m or 1h30m"
+_HUGE = "is larger than any disk: write it as 5G or 500M"
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
@@ -50,7 +55,22 @@ def read_duration(text: Any) -> Any:
     try:
         return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in parts))
     except OverflowError as fault:
-        raise ValueError("is longer than can be counted: write it as 90s, 2m or 1h30m") from fault
+        raise ValueError(_ENDLESS) from fault
+
+
+def bound_duration(duration: timedelta) -> timedelta:
+    if duration > LONGEST:
+        raise ValueError(_ENDLESS)
+    return duration
+
+
+def bound_limit(duration: timedelta) -> timedelta:
+    """Time that somebody is given: none of it ends a server in the midst of saving, or a build that is good."""
+    if duration < SHORTEST:
+        raise ValueError(
+            f"is too short, whatever it limits would be broken off at once: give at least {SHORTEST.seconds}s"
+        )
+    return duration
 
 
 def read_size(text: Any) -> Any:
@@ -60,10 +80,10 @@ def read_size(text: Any) -> Any:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     if found is None:
         raise ValueError("is not a size: write it as 5G or 500M")
-    try:
-        return int(float(found[1]) * _SIZES[found[2]])
-    except OverflowError as fault:
-        raise ValueError("is larger than can be counted: write it as 5G or 500M") from fault
+    bytes_ = float(found[1]) * _SIZES[found[2]]
+    if bytes_ > MOST:
+        raise ValueError(_HUGE)
+    return int(bytes_)
 
 
 def split_words(text: Any, windows: bool = sys.platform == "win32") -> Any:
@@ -108,7 +128,14 @@ def read_hours(text: Any) -> Any:
         raise ValueError("is not a list of hours: write it as 18:00-23:30, 06:00-07:00") from fault
     if any(len(span) != 2 for span in spans):
         raise ValueError("is not a list of hours: write it as 18:00-23:30, 06:00-07:00")
-    return tuple(spans)
+    return tuple(tuple(refuse_zone(edge) for edge in span) for span in spans)
+
+
+def refuse_zone(hour: time) -> time:
+    """Hours are compared with each other, all in one zone."""
+    if hour.tzinfo is not None:
+        raise ValueError("names a time zone: write the hour alone, as 06:00, and set TIMEZONE")
+    return hour
 
 
 def read_pattern(text: str) -> str:
@@ -150,13 +177,31 @@ def read_zone(text: str | None) -> str | None:
         raise ValueError("is not a time zone: write it as Europe/Berlin") from fault
 
 
-Folder = Annotated[Path, AfterValidator(read_folder)]
-Duration = Annotated[timedelta, NoDecode, BeforeValidator(read_duration)]
+def find_home(path: Path) -> Path:
+    """`~` is the user's own folder, which no shell has read before us."""
+    if "\0" in str(path):
+        raise ValueError("holds a character that no path has: write it again")
+    try:
+        return path.expanduser()
+    except RuntimeError as fault:
+        raise ValueError("begins with ~, and nobody's home is known by that name: write the path in full") from fault
+
+
+def find_home_of_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(find_home(Path(word))) if word.startswith("~") else word for word in words)
+
+
+AnyPath = Annotated[Path, AfterValidator(find_home)]
+Folder = Annotated[AnyPath, AfterValidator(read_folder)]
+Duration = Annotated[timedelta, NoDecode, BeforeValidator(read_duration), AfterValidator(bound_duration)]
+Limit = Annotated[Duration, AfterValidator(bound_limit)]
+Hour = Annotated[time, AfterValidator(refuse_zone)]
 Size = Annotated[int, NoDecode, BeforeValidator(read_size)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
+Command = Annotated[Words, AfterValidator(find_home_of_words)]
 Commas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
 Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_commas)]
-Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(split_commas)]
+Paths = Annotated[tuple[AnyPath, ...], NoDecode, BeforeValidator(split_commas)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(read_pairs)]
 Hours = Annotated[tuple[tuple[time, time], ...], NoDecode, BeforeValidator(read_hours)]
 Artifacts = Annotated[tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(read_artifacts)]
@@ -180,7 +225,7 @@ class Settings(BaseSettings):
 
     # Realm
     realm_name: str = "realm"
-    state_dir: Path = Field(default_factory=state_folder)
+    state_dir: AnyPath = Field(default_factory=state_folder)
     database_url: SecretStr | None = None
     min_free_disk: Size = 5 << 30
     # Discord
@@ -199,48 +244,48 @@ class Settings(BaseSettings):
     source_author: str = "Spirit Healer"
     source_commit_url: str | None = None
     # Build
-    build_dir: Path | None = None
-    build_like: Path | None = None
+    build_dir: AnyPath | None = None
+    build_like: AnyPath | None = None
     build_configure_args: Words = ()
     build_target: str = "worldserver"
     build_config: str = "RelWithDebInfo"
     build_jobs: int | None = Field(default=None, ge=1)
-    build_timeout: Duration = timedelta(minutes=30)
+    build_timeout: Limit = timedelta(minutes=30)
     build_artifacts: Artifacts = ()
     build_env: Pairs = Field(default_factory=dict)
     # Server
     server_dir: Folder
-    server_command: Words
+    server_command: Command
     server_commit: str | None = None
     server_logs: Paths = (Path("Server.log"), Path("Playerbot.log"))
     server_crash_dirs: Paths = (Path("Crashes"),)
     server_ready_pattern: Annotated[str, AfterValidator(read_pattern)] = r"\(worldserver-daemon\) ready\.\.\."
     server_port: int = Field(default=8085, ge=0, le=65535)
-    server_ready_timeout: Duration = timedelta(minutes=15)
+    server_ready_timeout: Limit = timedelta(minutes=15)
     server_console: Annotated[str, AfterValidator(read_console)] = "signal"
     server_console_user: str | None = None
     server_console_password: SecretStr | None = None
     server_stop_notice: Duration = timedelta(seconds=30)
-    server_stop_timeout: Duration = timedelta(minutes=10)
+    server_stop_timeout: Limit = timedelta(minutes=10)
     server_soak: Duration = timedelta(minutes=2)
     server_env: Pairs = Field(default_factory=dict)
     keep_cores: int = Field(default=3, ge=0)
     # Analyst
-    analyst_queue_dir: Path | None = None
-    analyst_command: Words = ()
+    analyst_queue_dir: AnyPath | None = None
+    analyst_command: Command = ()
     analyst_env: Commas = ()
-    analyst_timeout: Duration = timedelta(minutes=10)
+    analyst_timeout: Limit = timedelta(minutes=10)
     analyst_nightly_limit: int = Field(default=50, ge=0)
     # Policy
     approval: Approval = Approval.NONE
     max_files: int = Field(default=10, ge=1)
     max_changed_lines: int = Field(default=400, ge=1)
     no_restart_hours: Hours = ()
-    deploy_at_latest: time = time(6)
+    deploy_at_latest: Hour = time(6)
     max_players_for_restart: int | None = Field(default=None, ge=0)
     keep_builds: int = Field(default=5, ge=2)
     # Summary
-    summary_time: time = time(8)
+    summary_time: Hour = time(8)
     timezone: Annotated[str | None, AfterValidator(read_zone)] = None
     # Sandbox
     sandbox_port: int = Field(default=0, ge=0, le=65535)
@@ -259,8 +304,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
-        if not self.server_command:
+        if not self.server_command or not self.server_command[0].strip():
             raise ValueError("SERVER_COMMAND: is empty: give the server's program and its arguments")
+        if (self.server_dir / self.server_command[0]).is_dir():
+            raise ValueError("SERVER_COMMAND: names a folder: give the server's program and its arguments")
         overlaps = list_overlaps(self._chosen())
         if overlaps:
             raise ValueError("\n".join(overlaps))

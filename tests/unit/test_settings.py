@@ -1,6 +1,7 @@
 """The settings: how values are read, what is said of wrong ones, and that every page about them says the same."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
@@ -337,8 +338,8 @@ def test_fuzz_a_settings_file_of_another_code_page_is_refused_in_a_sentence(plac
 def test_fuzz_what_cannot_be_counted_is_refused_in_a_sentence(place: Place) -> None:
     endless = "9" * 400
     assert place.faults({"SERVER_SOAK": f"{endless}d", "MIN_FREE_DISK": endless, "STATE_DIR": endless}) == [
-        "MIN_FREE_DISK: is larger than can be counted: write it as 5G or 500M",
-        "SERVER_SOAK: is longer than can be counted: write it as 90s, 2m or 1h30m",
+        "MIN_FREE_DISK: is larger than any disk: write it as 5G or 500M",
+        "SERVER_SOAK: is longer than a year: write it as 90s, 2m or 1h30m",
     ]
     place.set(SERVER_SOAK="2m", MIN_FREE_DISK="5G", STATE_DIR=str(place.folder))
     assert place.faults({"SOURCE_DIR": endless})[0].startswith("SOURCE_DIR: ")
@@ -386,6 +387,68 @@ def test_with_sandbox_discord_is_not_asked_for(place: Place) -> None:
 def test_the_state_folder_is_refused_inside_the_source(place: Place) -> None:
     faults = place.faults({"STATE_DIR": str(place.source / "state")})
     assert faults == ["STATE_DIR: lies inside SOURCE_DIR, which is never written: choose another folder"]
+
+
+LIMITS = ("SERVER_STOP_TIMEOUT", "SERVER_READY_TIMEOUT", "BUILD_TIMEOUT", "ANALYST_TIMEOUT")
+
+
+@pytest.mark.parametrize("name", LIMITS)
+@pytest.mark.parametrize("value", ["0", "9s"])
+def test_a_limit_that_breaks_everything_off_at_once_is_refused(place: Place, name: str, value: str) -> None:
+    assert place.faults({name: value}) == [
+        f"{name}: is too short, whatever it limits would be broken off at once: give at least 10s"
+    ]
+
+
+@pytest.mark.parametrize("name", [*LIMITS, "SERVER_SOAK", "SERVER_STOP_NOTICE"])
+def test_a_duration_beyond_a_year_is_refused_before_it_is_added_to_a_moment(place: Place, name: str) -> None:
+    for value in ("366d", "999999999999d", f"{'9' * 400}s"):
+        assert place.faults({name: value}) == [f"{name}: is longer than a year: write it as 90s, 2m or 1h30m"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("NO_RESTART_HOURS", "18:00Z-23:00Z"), ("DEPLOY_AT_LATEST", "06:00+02:00"), ("SUMMARY_TIME", "08:00Z")],
+)
+def test_an_hour_with_a_zone_of_its_own_is_refused_instead_of_breaking_the_deploy_lane(
+    place: Place, name: str, value: str
+) -> None:
+    assert place.faults({name: value}) == [
+        f"{name}: names a time zone: write the hour alone, as 06:00, and set TIMEZONE"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [('""', "is empty"), ("' '", "is empty"), (".", "names a folder"), ("../server", "names a folder")],
+)
+def test_a_command_without_a_program_is_refused_instead_of_being_tried_for_ever(
+    place: Place, value: str, fault: str
+) -> None:
+    assert place.faults({"SERVER_COMMAND": value}) == [
+        f"SERVER_COMMAND: {fault}: give the server's program and its arguments"
+    ]
+
+
+def test_a_tilde_is_the_home_of_whoever_runs_the_bot(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(place.folder))
+    place.set(STATE_DIR="~/state", SERVER_DIR="~/server", BUILD_DIR="~/build", SERVER_LOGS="~/log/Server.log, own.log")
+    place.set(SERVER_COMMAND="~/bin/worldserver -c ~/etc/x.conf")
+    settings, home = load(sandbox=True), place.folder
+    assert (settings.state_dir, settings.server_dir, settings.build_dir) == (
+        home / "state", place.server, home / "build",
+    )  # fmt: skip
+    assert settings.server_logs == (home / "log" / "Server.log", Path("own.log"))
+    assert settings.server_command == (str(home / "bin" / "worldserver"), "-c", str(home / "etc" / "x.conf"))
+
+
+if sys.platform != "win32":  # there another one's home is guessed to lie beside one's own
+
+    def test_a_tilde_of_nobody_is_refused(place: Place) -> None:
+        assert place.faults({"STATE_DIR": "~nobody-of-that-name/state"}) == [
+            "STATE_DIR: begins with ~, and nobody's home is known by that name: write the path in full"
+        ]
 
 
 def test_folders_that_lie_in_each_other_are_refused_with_a_line_for_each_pair(place: Place) -> None:
