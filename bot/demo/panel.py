@@ -22,6 +22,7 @@ TEXT = (
     "Crash it: the server is back at once, the crash is read, and a fix is asked for. "
     "Then answer as the analyst would, well or badly, and see the fix built, deployed and judged, or taken back."
 )
+NOT_UP = "The server starts just now, or it is held: the channel says which."
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Hand:
                 return await self._crash(bug)
             return await self._answer(bug, FixKind(rest[0]), rest[1])
         except PipelineError as fault:
-            raise VisitorError(f"{fault}. The server may be starting just now; try again in a moment.") from fault
+            raise VisitorError(f"{fault}. {NOT_UP}") from fault
 
     async def _crash(self, bug: PlantedBug) -> str:
         await asyncio.to_thread(acts.crash, self._world, bug)

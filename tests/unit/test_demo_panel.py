@@ -92,5 +92,5 @@ async def test_a_button_sends_its_fix_once(world: DemoWorld) -> None:
 
 
 async def test_a_realm_that_does_not_answer_is_said_in_words(world: DemoWorld) -> None:
-    with pytest.raises(VisitorError, match=r"The server may be starting just now; try again in a moment\.$"):
+    with pytest.raises(VisitorError, match=r"The server starts just now, or it is held: the channel says which\.$"):
         await Hand(world).press("crash aura")
