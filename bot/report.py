@@ -126,7 +126,7 @@ def as_text(view: StatusView | None) -> str:
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
-        _describe_bot(),
+        _describe_bot(keeper=view.keeper_pid is not None),
         f"Needs you: {view.halted}" if view.halted else "",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
@@ -136,6 +136,7 @@ def as_text(view: StatusView | None) -> str:
         f"Tonight: {count(view.crashes_tonight or 0, 'crash', 'crashes')}, "
         f"{count(view.restarts_tonight or 0, 'restart')}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
+        "Not all of it is on the remote yet: the push is tried again" if view.push_owed else "",
         *(
             f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
             for run in (*view.runs, *view.failed)
@@ -145,13 +146,16 @@ def as_text(view: StatusView | None) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def _describe_bot() -> str:
+def _describe_bot(*, keeper: bool) -> str:
     """Nothing, where one goes on."""
     lock = InstanceLock(locate().state_dir)
-    if (pid := lock.find_bot()) is None:
-        return "No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it"
+    if (pid := lock.find_bot()) is None and not keeper:
+        return "Neither bot nor keeper runs: nothing restarts the server; `spirit-healer run` starts both"
+    without = "crashes are restarted, nothing is healed" if keeper else "nothing is restarted or healed"
+    if pid is None:
+        return f"No bot runs: {without}; `spirit-healer run` starts it"
     cure = lock.find_cure()
-    return f"The bot (process {pid}) is stopped: crashes are restarted, nothing is healed. {cure}" if cure else ""
+    return f"The bot (process {pid}) is stopped: {without}. {cure}" if cure else ""
 
 
 def _local(moment: datetime) -> str:
