@@ -21,7 +21,7 @@ from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
-from pipeline.stages import analyzing, building, deploying, patching, publishing, ready, warming, wish
+from pipeline.stages import analyzing, building, deploying, patching, postponing, publishing, ready, warming, wish
 from pipeline.store import Overtaken
 from pipeline.tools import Move, Passage, Stay, Step, Tools
 
@@ -284,13 +284,9 @@ def next_change(tools: Tools) -> Run | None:
         if paused and not ready.passes_pause(run) and run.state is not RunState.PUBLISHING:
             tools.store.advance(run, RunState.READY, tools.now(), note="paused", commit=None, reason="paused")
             return next_change(tools)
-        return run if is_due(tools, run) else None
-    waiting = [run for run in tools.store.list_runs_in(RunState.READY) if is_due(tools, run)]
+        return run if postponing.is_due(tools, run) else None
+    waiting = [run for run in tools.store.list_runs_in(RunState.READY) if postponing.is_due(tools, run)]
     return next((run for run in waiting if not paused or ready.passes_pause(run)), None)
-
-
-def is_due(tools: Tools, run: Run) -> bool:
-    return run.not_before is None or run.not_before <= tools.now()
 
 
 def take_step(tools: Tools, run: Run, passage: Passage) -> Step:

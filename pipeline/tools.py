@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipeline import policy
@@ -41,10 +41,18 @@ class Tools:
     degraded: dict[str, str] = field(default_factory=dict)  # what does not work -> a sentence; shown by /status
     prepared: threading.Event = field(default_factory=threading.Event)  # our clone can be used
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no fix may hold
+    alarms: dict[tuple[str, datetime], float] = field(default_factory=dict)  # what, when -> monotonic seconds
     wishing: threading.Lock = field(default_factory=threading.Lock)  # one writer of desired.json at a time
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def is_past(self, what: str, due: datetime, longest: timedelta) -> bool:
+        """Whether an instant has come that was at most `longest` ahead: by a clock that nobody sets, from the first
+        look on, so that a jump of the other one neither shortens nor stretches the wait."""
+        now = self.clock.monotonic()
+        left = min(max(timedelta(), due - self.now()), longest)
+        return now >= self.alarms.setdefault((what, due), now + left.total_seconds())
 
     def night(self) -> date:
         return policy.night_of(self.now(), self.realm.timezone)

@@ -101,6 +101,16 @@ while True:
 """
 
 
+# A keeper in a process whose clock somebody sets; the other one goes on as it does.
+CLOCK = """
+import pathlib, sys, time
+from pipeline.keeper.__main__ import main
+real, ahead = time.time, pathlib.Path({ahead!r})
+time.time = lambda: real() + float(ahead.read_text())
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def make_revision(build: str) -> str:
     """The hash that a build prints."""
     return build.encode().hex().ljust(12, "0")
@@ -205,10 +215,22 @@ class KeeperWorld:
         """The keeper of another bot, whose state folder this is."""
         return self._start(state, {})
 
-    def _start(self, state: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def start_keeper_with_clock(self) -> subprocess.Popen[bytes]:
+        """A keeper whose clock `set_clock` sets."""
+        self.set_clock(0)
+        return self._start(self.state, {}, "-c", CLOCK.format(ahead=str(self._ahead)))
+
+    def set_clock(self, hours: float) -> None:
+        replace_file(self._ahead, str(hours * 3600))
+
+    @property
+    def _ahead(self) -> Path:
+        return self.server.parent / "ahead"
+
+    def _start(self, state: Path, environment: dict[str, str], *program: str) -> subprocess.Popen[bytes]:
         folders = ["--state-dir", str(state), "--server-dir", str(self.server)]
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.keeper", *folders],
+            [sys.executable, *(program or ("-m", "pipeline.keeper")), *folders],
             cwd=ROOT,
             env={**os.environ, **environment},
             start_new_session=True,

@@ -84,12 +84,18 @@ BOB = Actor("2", "Bob")
 class FakeClock:
     def __init__(self) -> None:
         self.time = START
+        self._jumped = timedelta()
 
     def now(self) -> datetime:
         return self.time
 
     def monotonic(self) -> float:
-        return self.time.timestamp()
+        return (self.time - self._jumped).timestamp()
+
+    def jump(self, **span: float) -> None:
+        """Somebody sets it: no time has passed."""
+        self._jumped += timedelta(**span)
+        self.time += timedelta(**span)
 
 
 @dataclass

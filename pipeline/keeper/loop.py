@@ -50,7 +50,7 @@ class Keeper:
         self._actions = Actions(self._book, self._tending, launcher, self._placing, worker, server_lock)
         self._tenure = Tenure(folders, keeper_lock)
         self._signals: dict[str, bool] = {}
-        self._due = 0.0  # when to decide even if nothing changes, seconds since the epoch
+        self._due = 0.0  # when to decide even if nothing changes, monotonic seconds: a clock can be set
         self._left = False
         self._code = 0
 
@@ -86,7 +86,7 @@ class Keeper:
         if self._withdraws():
             return
         changed = self._observe()
-        if not changed and time.time() < self._due and not self._signals:
+        if not changed and time.monotonic() < self._due and not self._signals:
             return
         if self._decide_all():
             return
@@ -146,16 +146,18 @@ class Keeper:
             life=memory.life,
             placed=memory.placed.manifest.build if memory.placed else None,
             held=memory.held,
-            next_start=self._bound_next_start(memory.next_start, now),
+            next_start=self._bound_next_start(now),
             looked_at=self._actions.looked_at,
             refused=memory.refused,
             staged=self._placing.staged,
         )
 
-    def _bound_next_start(self, at: float | None, now: float) -> float | None:
-        """A clock that was set back must not stretch a back-off."""
-        cap = self._book.wish.limits.cap if self._book.wish else 0.0
-        return None if at is None else min(at, now + cap)
+    def _bound_next_start(self, now: float) -> float | None:
+        """A clock that was set back must not stretch a back-off: the earlier instant is remembered in its place."""
+        at, latest = self._book.memory.next_start, now + (self._book.wish.limits.cap if self._book.wish else 0.0)
+        if at is not None and at > latest:
+            self._book.remember(next_start=latest)
+        return self._book.memory.next_start
 
     def _choose_sleep(self) -> float:
         life = self._book.life
@@ -164,7 +166,7 @@ class Keeper:
             longest = _BUSY if self._tending.age_of_phase < _LONG else _ASKING
         else:
             longest = _TOLD if self._wake.hears else _ASKING
-        return max(0.0, min(longest, self._due - time.time()))
+        return max(0.0, min(longest, self._due - time.monotonic()))
 
     def _renew(self) -> None:
         try:
@@ -188,5 +190,7 @@ class Keeper:
 
 
 def _find_due(action: Action) -> float:
-    soon = time.time() + _LOOK_AGAIN
-    return min(soon, action.until) if isinstance(action, decision.Rest) and action.until else soon
+    wait = _LOOK_AGAIN
+    if isinstance(action, decision.Rest) and action.until:
+        wait = min(wait, max(0.0, action.until - time.time()))
+    return time.monotonic() + wait

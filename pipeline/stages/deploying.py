@@ -213,7 +213,7 @@ def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
     if tools.store.get_pause() is not None and not any(map(is_ordered, tools.store.list_runs_of(deployment.id))):
         tools.store.move_deployment(deployment, "over", tools.now(), over_at=tools.now(), reason="paused")
         return True
-    if deployment.stop_at is not None and tools.now() < deployment.stop_at:
+    if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False
     console_call(tools, "saveall")
     point("deploy.saved")

@@ -68,7 +68,7 @@ def put_off(tools: Tools, deployment: Deployment, fault: SwapFault) -> bool:
 
 
 def is_due(tools: Tools, run: Run) -> bool:
-    return run.not_before is None or run.not_before <= tools.now()
+    return run.not_before is None or tools.is_past("try", run.not_before, LATEST)
 
 
 def tell_in_line(tools: Tools, runs: Sequence[Run], active: Deployment) -> None:

@@ -28,7 +28,7 @@ def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement
         return None
     if crashes:
         return judge_crash(tools, deployment, crashes[0])
-    if (tools.now() - deployment.ready_at) < tools.realm.soak:
+    if not tools.is_past("soak", deployment.ready_at + tools.realm.soak, tools.realm.soak):
         return None
     if observed.state is not ServerState.READY or observed.build != deployment.build:
         return None

@@ -288,7 +288,7 @@ def test_world_build_fills_disk_and_fails_with_the_cure(project: TinyProject) ->
     assert json.loads(done.stdout) == ["the compile failed (exit code 1): the disk is full: make room", None, [], 0]
 
 
-def test_a_full_disk_is_said_before_anything_is_started(project: TinyProject) -> None:
+def test_world_disk_full_build_folder_is_said_before_anything_is_started(project: TinyProject) -> None:
     result = project.build(min_free_disk=1 << 60)
     assert "lower MIN_FREE_DISK" in str(result.reason)
     assert project.started == []

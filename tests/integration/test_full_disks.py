@@ -45,7 +45,7 @@ def test_invariant_13_world_disk_full_state_folder_or_a_read_only_one_keeps_no_s
 
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("before", ["a lock file", "no lock file"])
-def test_invariant_1_a_disk_that_cannot_be_written_lets_no_second_bot_in(
+def test_invariant_1_world_disk_read_only_or_full_lets_no_second_bot_in(
     tmp_path: Path, fault: Fault, before: str
 ) -> None:
     state, template = tmp_path / "state", tmp_path / "template"

@@ -99,6 +99,17 @@ def test_fault_b3_exit_1_before_ready_backs_off_and_never_holds(world: KeeperWor
     assert world.list_events(EventKind.HELD) == []
 
 
+@pytest.mark.parametrize("hours", [-3, 3], ids=["back", "ahead"])
+def test_world_time_backward_or_forward_a_back_off_is_as_long_as_before(world: KeeperWorld, hours: int) -> None:
+    world.set_habits(exit=1)
+    world.ask(limits=RestartLimits(base=2.0, cap=2.0))
+    world.start_keeper_with_clock()
+    world.wait_for_event(EventKind.EXITED, 1)
+    world.set_habits()
+    world.set_clock(hours)
+    world.wait_until_ready()
+
+
 def test_fault_b1_the_breaker_holds_a_server_that_keeps_dying(world: KeeperWorld) -> None:
     world.set_habits(exit=3)
     world.ask(limits=RestartLimits(base=0.001, cap=0.002))
@@ -579,7 +590,9 @@ def test_invariant_3_a_swap_is_finished_by_the_next_keeper_wherever_it_was_kille
     assert world.list_living() == [seen.pid]
 
 
-def test_fault_a5_a_swap_that_the_disk_refuses_is_rolled_back_and_the_old_build_runs(world: KeeperWorld) -> None:
+def test_fault_a5_world_disk_full_server_folder_or_one_that_refuses_a_swap_is_rolled_back_and_the_old_build_runs(
+    world: KeeperWorld,
+) -> None:
     begin_with_build(world)
     world.kill_keeper()
     world.start_keeper("swap.step.2:full")
@@ -699,7 +712,7 @@ def test_the_breaker_tries_the_last_healthy_build_once(world: KeeperWorld) -> No
 
 
 @pytest.mark.parametrize("point", ["journal.write", "journal.sync", "state.write", "output.open"])
-def test_invariant_13_a_full_disk_stops_no_restart(world: KeeperWorld, point: str) -> None:
+def test_invariant_13_world_disk_full_server_or_state_folder_stops_no_restart(world: KeeperWorld, point: str) -> None:
     world.begin()
     world.kill_keeper()
     world.start_keeper(f"{point}:full")

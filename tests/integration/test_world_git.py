@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from checkouts import MAP_CPP, Bed, git, make_source, snapshot
+from checkouts import MAP_CPP, Bed, git, make_bed, make_source, snapshot
 from git_world import GitWorld, make_git_world, start_git_world
 from hostile_patches import make_hostile_bed
+from small_disks import mounted
 from world import edit
 
 from pipeline.housekeeping import push_owed
@@ -152,6 +153,27 @@ async def test_world_git_hooks_of_the_user_are_not_run(tmp_path: Path) -> None:
     assert not any(name.startswith("hooked") for name in snapshot(tmp_path))
     assert world.checkout.remote_head(world.branch) == fix.commit
     assert snapshot(world.checkout.folder) == before
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+async def test_world_disk_full_clone_makes_a_fix_wait_until_there_is_room(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        world = await start_git_world(tmp_path, make_bed(disk.folder / "git"))
+        with disk.full():
+            run = await world.propose("Map::Update", BETTER)
+            for _ in range(12):
+                await world.pass_time(minutes=5)
+            assert world.get(run).state in (RunState.READY, RunState.PATCHING)
+            [words] = world.degraded()
+            assert "Cure: make room" in words
+        for _ in range(2):
+            await world.pass_time(minutes=5)
+        fix = world.expect(run, RunState.SUCCEEDED)
+        world.expect_each_once(world.branch, fix)
+        assert world.bed.in_clone("status", "--porcelain") == ""
+        expect_well(world)
 
 
 # --- the remote ------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_denied_paths_win_over_allowed_ones_whatever_the_case() -> None:
     assert why_refused("src/game/Map.cpp", limits) == "`src/game/Map.cpp` is excluded by SOURCE_DENIED_PATHS"
 
 
-def test_two_new_files_that_differ_in_case_are_refused() -> None:
+def test_world_disk_case_of_two_new_files_alone_is_refused() -> None:
     with pytest.raises(Refused, match="differs only in upper and lower case from another file of the same patch"):
         policy.check_paths(["src/New.h", "src/new.h"], TREE, PatchLimits())
 
@@ -318,7 +318,7 @@ def on(day: date, hour: int, minute: int = 0, fold: int = 0) -> datetime:
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=BERLIN, fold=fold).astimezone(UTC)
 
 
-def test_in_the_repeated_hour_a_time_comes_twice() -> None:
+def test_world_time_autumn_a_time_in_the_repeated_hour_comes_twice() -> None:
     first, second = on(BACK, 2, 30), on(BACK, 2, 30, fold=1)
     assert second - first == timedelta(hours=1)
     assert policy.next_time(on(BACK, 2, 10), time(2, 30), BERLIN) == first
@@ -327,7 +327,7 @@ def test_in_the_repeated_hour_a_time_comes_twice() -> None:
     assert policy.next_time(second, time(2, 30), BERLIN) == on(date(2026, 10, 26), 2, 30)
 
 
-def test_quiet_hours_that_end_in_the_repeated_hour_end_there_and_not_a_day_later() -> None:
+def test_world_time_autumn_quiet_hours_that_end_in_the_repeated_hour_end_there_and_not_a_day_later() -> None:
     quiet = realm(no_restart_hours=((time(1), time(2, 30)),))
     for fold in (0, 1):
         end = on(BACK, 2, 30, fold)
@@ -336,7 +336,7 @@ def test_quiet_hours_that_end_in_the_repeated_hour_end_there_and_not_a_day_later
         assert policy.may_deploy_now(end, None, quiet) == Go()
 
 
-def test_the_latest_time_in_the_repeated_hour_is_kept_in_either_of_them() -> None:
+def test_world_time_autumn_the_latest_time_in_the_repeated_hour_is_kept_in_either_of_them() -> None:
     late = realm(max_players_for_restart=5, deploy_at_latest=time(2, 30))
     for fold in (0, 1):
         since, end = on(BACK, 2, 10, fold), on(BACK, 2, 30, fold)
@@ -346,7 +346,7 @@ def test_the_latest_time_in_the_repeated_hour_is_kept_in_either_of_them() -> Non
         assert policy.may_deploy_now(end, 6, late, since) == Go()
 
 
-def test_a_time_that_clocks_skip_comes_all_the_same() -> None:
+def test_world_time_spring_a_time_that_clocks_skip_comes_all_the_same() -> None:
     late = realm(max_players_for_restart=5, deploy_at_latest=time(2, 30))
     since = on(FORTH, 1, 50)
     decision = policy.may_deploy_now(since, 6, late, since)

@@ -643,7 +643,7 @@ async def test_a_sooner_restart_order_takes_the_place_of_a_later_one(world: Worl
     assert [post.data["by"] for post in world.posts() if post.kind is PostKind.ORDER] == [str(BOB)]
 
 
-async def test_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(world: World) -> None:
+async def test_world_time_forward_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(world: World) -> None:
     starts = world.keeper.starts
     await world.orders.restart_server(OPERATOR, timedelta(seconds=60), "")
     world.restart()
