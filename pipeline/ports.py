@@ -147,7 +147,7 @@ class Builder(Protocol):
         warm: bool = False,
     ) -> BuildResult:
         """Configures when needed, compiles, archives into builds/<commit>/. A commit that is archived already is
-        answered from its manifest. Raises Cancelled, ToolMissing."""
+        answered from its manifest. Raises Cancelled, ToolMissing, Obstructed (no fault of the commit)."""
 
     def archive_found(self) -> Manifest:
         """Archives the executable that lies in SERVER_DIR, with its symbols, as build `found-<sha256>`; idempotent."""

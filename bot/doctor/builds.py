@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.doctor.finding import Finding, fail, ok
 from bot.settings import Settings
 from pipeline.adapters import toolchain
+from pipeline.adapters.builder_configure import find_foreign, find_place
 from pipeline.adapters.builder_like import CACHE, parse_cache
 from pipeline.errors import ToolMissing
 
@@ -78,6 +79,10 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
             yield fail(
                 name, "lies inside SOURCE_DIR, which is never written", "choose another folder, or leave it empty"
             )
+    place = find_place(settings.state_dir, settings.build_dir)
+    if (foreign := find_foreign(place)) is not None:
+        what = f"{place} is where the bot builds, and holds `{foreign}`, which is not the bot's: nothing is built"
+        yield fail("BUILD_DIR", what, "move what lies there away, or give another BUILD_DIR")
     like = settings.build_like
     if like is None:
         return

@@ -14,7 +14,7 @@ from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
 from pipeline.adapters.archive import list_symbols
-from pipeline.adapters.builder import BUILD
+from pipeline.adapters.builder_configure import find_place
 from pipeline.adapters.builder_like import CACHE
 from pipeline.keeper.protocol import BUILDS
 
@@ -78,7 +78,7 @@ def check_disk(settings: Settings) -> Iterator[Finding]:
 
 def check_room(settings: Settings) -> Iterator[Finding]:
     """Whether a build and the archive of builds will fit, as far as their sizes are known."""
-    build = settings.build_dir or settings.state_dir / BUILD
+    build = find_place(settings.state_dir, settings.build_dir)
     like = settings.build_like
     compiled = 0 if like is None or (build / CACHE).is_file() else measure(like)
     target = settings.server_dir.resolve() / realm.program_below_server(settings)

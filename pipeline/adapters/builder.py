@@ -27,8 +27,6 @@ from pipeline.keeper.protocol import Manifest, ReadyRule
 from pipeline.model import BuildResult
 from pipeline.ports import OnStarted
 
-BUILD = "build"  # the build folder in the state folder
-
 
 class _NoDisk(Exception):
     """The message is the reason."""
@@ -45,7 +43,7 @@ class CMakeBuilder:
     state_dir: Path
     server_dir: Path
     program: str  # SERVER_COMMAND's first word: below SERVER_DIR, or absolute and in it
-    build_dir: Path | None = None  # BUILD_DIR; None = `build` in the state folder
+    build_dir: Path | None = None  # BUILD_DIR, below which we have a folder; None = one in the state folder
     build_like: Path | None = None  # a build folder that the operator has
     configure_args: Sequence[str] = ()
     target: str = "worldserver"
@@ -198,7 +196,7 @@ class CMakeBuilder:
 
     @property
     def _build_dir(self) -> Path:
-        return (self.build_dir or self.state_dir / BUILD).resolve()
+        return builder_configure.find_place(self.state_dir, self.build_dir)
 
     @property
     def _program(self) -> str:

@@ -1,7 +1,8 @@
 """When and how cmake configures our build folder.
 
 What it was configured from is noted in the folder; anything else asks for it anew. A changed option only drops the
-cache, so that what need not be compiled again is not; another generator, compiler or source empties the folder.
+cache, so that what need not be compiled again is not; another generator, compiler or source empties the folder. Only
+a folder with our note in it is ever emptied: below BUILD_DIR that is one of our own name, whatever else lies there.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any
 from pipeline.adapters import builder_products, toolchain
 from pipeline.adapters.builder_like import CACHE, Likeness, parse_cache, read_likeness
 from pipeline.adapters.toolchain import Toolchain
-from pipeline.errors import DefiniteError
+from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import replace_file
 
 STAMP = "spirit-healer.json"
+BUILD = "build"  # our build folder in the state folder
+OWN = "spirit-healer-build"  # our build folder below BUILD_DIR
 LIKE_SCRIPT = "build-like.cmake"
 _OWN_CHOICE = ("-G", "--preset")  # in BUILD_CONFIGURE_ARGS: the generator is the operator's
 _OWN_COMPILER = ("CMAKE_CXX_COMPILER", "CMAKE_TOOLCHAIN_FILE")
@@ -46,6 +49,11 @@ class Plan:
     config: str  # what to compile
 
 
+def find_place(state_dir: Path, build_dir: Path | None) -> Path:
+    """The folder that is compiled in. `build_dir` = BUILD_DIR, which may hold anything else as well."""
+    return (state_dir / BUILD).resolve() if build_dir is None else build_dir.resolve() / OWN
+
+
 def make_plan(wish: Wish, source: Path, build: Path, environment: Mapping[str, str]) -> Plan:
     """Raises ToolMissing, DefiniteError. Writes the script that takes BUILD_LIKE over."""
     if wish.like is not None:
@@ -63,18 +71,35 @@ def is_due(build: Path, plan: Plan) -> bool:
 
 
 def prepare(build: Path, plan: Plan) -> None:
-    """Makes the folder fit for the plan. Raises DefiniteError for a folder that somebody else built in."""
-    stamp = _read_stamp(build)
-    if not stamp and (build / CACHE).exists():
-        raise DefiniteError(
-            f"BUILD_DIR: {build} holds a build that is not ours: give an empty folder, or one of our own"
+    """Makes the folder fit for the plan. Raises Obstructed for one that holds what we did not make."""
+    if (foreign := find_foreign(build)) is not None:
+        raise Obstructed(
+            f"BUILD_DIR: {build} is where we build, and holds `{foreign}`, which is not ours: nothing in it was "
+            "touched. Cure: move what lies there away, or give another BUILD_DIR"
         )
-    if stamp and stamp.get("foundation") != plan.foundation:
-        shutil.rmtree(build)
+    if (build / STAMP).is_file() and _read_stamp(build).get("foundation") != plan.foundation:
+        _empty(build)
     build.mkdir(parents=True, exist_ok=True)
     replace_file(build / STAMP, json.dumps({"foundation": plan.foundation, "inputs": None}))
     (build / CACHE).unlink(missing_ok=True)
     builder_products.ask(build)
+
+
+def find_foreign(build: Path) -> str | None:
+    """The name of something in a folder that has no note of ours; None where the folder is ours, empty or not there."""
+    if (build / STAMP).is_file() or not build.exists():
+        return None
+    names = (each.name for each in sorted(build.iterdir()))
+    return next((name for name in names if not name.startswith(f".{STAMP}.")), None)  # of a note half written
+
+
+def _empty(build: Path) -> None:
+    """All but our note, so that a folder half emptied by a kill is still known as ours."""
+    for each in build.iterdir():
+        if each.is_dir() and not each.is_symlink():
+            shutil.rmtree(each)
+        elif each.name != STAMP:
+            each.unlink()
 
 
 def settle(build: Path, plan: Plan) -> None:

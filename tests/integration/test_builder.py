@@ -13,14 +13,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from checkouts import snapshot
 from small_disks import put_on_small
 from tiny_project import CMAKE_LISTS, COMMIT, MAIN, OTHER, TinyProject
 
 from pipeline.adapters import builder_configure, builder_machine, children
 from pipeline.adapters.archive import digest
+from pipeline.adapters.builder_configure import OWN, STAMP
 from pipeline.adapters.builder_like import parse_cache
 from pipeline.adapters.children import end_marked
-from pipeline.errors import Cancelled, DefiniteError, ToolMissing
+from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing
 from pipeline.keeper.protocol import BuildFile, Manifest
 from pipeline.model import Diagnostic
 
@@ -315,11 +317,14 @@ def test_a_compiler_sees_no_setting_of_ours_and_gives_way_to_the_server(
 
 def test_artifacts_go_where_they_are_told_and_the_program_where_the_server_looks_for_it(project: TinyProject) -> None:
     project.write("CMakeLists.txt", CMAKE_LISTS + "set_target_properties(worldserver PROPERTIES OUTPUT_NAME world)\n")
-    (project.state / "build" / "scripts").mkdir(parents=True)
+    project.build()
+    (project.state / "build" / "scripts").mkdir()
     for name in ("a.so", "b.so"):
         (project.state / "build" / "scripts" / name).write_text(name)
     (project.state / "build" / "world.debug").write_text("symbols")
+    project.stamp(OTHER[:12])
     result = project.build(
+        OTHER,
         program=str(project.server / "bin" / "worldserver"),
         artifacts=[("scripts/*.so", "bin/scripts"), ("scripts/a.so", None)],
     )
@@ -415,13 +420,39 @@ def test_another_generator_begins_in_an_empty_folder(project: TinyProject) -> No
     assert cache_of(project.state / "build")["CMAKE_GENERATOR"] == "Unix Makefiles"
 
 
-def test_a_folder_that_somebody_else_built_in_is_left_alone(project: TinyProject) -> None:
-    theirs = project.folder / "their build"
-    theirs.mkdir()
+def test_what_a_user_keeps_in_build_dir_survives_every_build(project: TinyProject) -> None:
+    theirs = project.folder / "fast"
+    for name in ("family-photos/a.jpg", "characters-backup.sql", "CMakeCache.txt", "build/x.o"):
+        (theirs / name).parent.mkdir(parents=True, exist_ok=True)
+        (theirs / name).write_text("theirs")
+    before = snapshot(theirs)
+    assert project.build(build_dir=theirs).reason is None
+    project.stamp(OTHER[:12])
+    assert project.build(OTHER, build_dir=theirs, configure_args=MAKE).reason is None
+    assert cache_of(theirs / OWN)["CMAKE_GENERATOR"] == "Unix Makefiles"
+    assert {name: each for name, each in snapshot(theirs).items() if not name.startswith(OWN)} == before
+
+
+def test_a_build_folder_that_is_not_ours_is_left_alone_and_said(project: TinyProject) -> None:
+    theirs = project.folder / "fast" / OWN
+    theirs.mkdir(parents=True)
     (theirs / "CMakeCache.txt").write_text("theirs")
-    result = project.build(build_dir=theirs)
-    assert "holds a build that is not ours" in str(result.reason)
-    assert (theirs / "CMakeCache.txt").read_text() == "theirs"
+    before = snapshot(theirs)
+    with pytest.raises(Obstructed) as refused:
+        project.build(build_dir=theirs.parent)
+    assert str(refused.value) == (
+        f"BUILD_DIR: {theirs} is where we build, and holds `CMakeCache.txt`, which is not ours: nothing in it was "
+        "touched. Cure: move what lies there away, or give another BUILD_DIR"
+    )
+    assert snapshot(theirs) == before
+
+
+@pytest.mark.parametrize("half", [f".{STAMP}.4711.tmp", STAMP], ids=["first written", "half emptied"])
+def test_a_build_folder_in_whose_making_we_were_killed_is_still_ours(project: TinyProject, half: str) -> None:
+    build = project.state / "build"
+    build.mkdir(parents=True)
+    (build / half).write_text("")
+    assert project.build().reason is None
 
 
 def test_what_lies_in_the_servers_folder_is_archived_with_its_symbols_once(project: TinyProject) -> None:

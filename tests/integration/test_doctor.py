@@ -428,3 +428,18 @@ async def test_a_discord_that_is_away_is_said(place: Place) -> None:
         pass
     found = await ask_discord(place, sandbox)
     assert found["Discord"].level is Level.FAIL and "cannot be reached" in found["Discord"].what
+
+
+def test_a_build_folder_that_holds_what_is_not_ours_is_named(place: Place, tmp_path: Path) -> None:
+    taken = tmp_path / "fast" / "spirit-healer-build"
+    taken.mkdir(parents=True)
+    assert place.ask("BUILD_DIR", build_dir=taken.parent) == []
+    (taken / "notes.txt").touch()
+    assert place.ask("BUILD_DIR", build_dir=taken.parent) == [
+        Finding(
+            "BUILD_DIR",
+            Level.FAIL,
+            f"{taken} is where the bot builds, and holds `notes.txt`, which is not the bot's: nothing is built",
+            "move what lies there away, or give another BUILD_DIR",
+        )
+    ]

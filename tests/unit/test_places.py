@@ -9,7 +9,7 @@ import pytest
 
 from bot import app, places
 from bot.places import Chosen, list_overlaps
-from pipeline.adapters import build_log, builder, git, toolchain
+from pipeline.adapters import build_log, builder_configure, git, toolchain
 from pipeline.keeper.folders import Folders
 from pipeline.keeper.protocol import BUILDS
 
@@ -120,7 +120,7 @@ def test_a_state_folder_among_others_is_refused(
 def test_the_folders_of_ours_are_those_that_the_code_makes(tmp_path: Path) -> None:
     made = {git.CLONE, BUILDS, build_log.LOGS, app.SCRATCH, toolchain.FOLDER, Folders(tmp_path, tmp_path).lives.name}
     assert made < set(places.OURS)
-    assert builder.BUILD == places.BUILD
+    assert builder_configure.BUILD == places.BUILD
 
 
 if sys.platform != "win32":  # there a symlink takes a privilege
