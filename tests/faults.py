@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hostile_responses import BROKEN, DEEDS, PLAIN, REACHING, REFUSED, WRONG
 from point_names import list_points
-from world_faults import WORLD, find_row
+from world_faults import PROGRAMS, WORLD, find_row
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "faults.md"
@@ -185,8 +185,14 @@ def _write_world(tests: list[tuple[str, str]]) -> Iterator[str]:
         yield f"| {part} | what happens | tests |"
         yield "|---|---|---|"
         for row, (fault, happens) in rows.items():
-            names = "<br>".join(_link(file, name) for file, name in tests if find_row(name) == row)
-            yield f"| {fault} | {happens} | {names or 'no test yet'} |"
+            yield f"| {fault} | {happens} | {'<br>'.join(list_proofs(row, tests))} |"
+
+
+def list_proofs(row: str, tests: list[tuple[str, str]]) -> list[str]:
+    """Links to what plays a fault of the world."""
+    program = PROGRAMS.get(row)
+    found = [] if program is None else [f"[`tests/{program}`](../tests/{program})"]
+    return found + [_link(file, name) for file, name in tests if find_row(name) == row]
 
 
 def _write_kinds(tests: list[tuple[str, str]]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The page of faults is what the tests have."""
 
 import faults
-from world_faults import find_row, is_of_the_world
+from world_faults import PROGRAMS, WORLD, find_row, is_of_the_world
 
 
 def test_the_page_of_faults_is_not_stale() -> None:
@@ -17,3 +17,9 @@ def test_every_fault_has_a_test_and_every_test_its_fault() -> None:
 def test_every_test_of_the_world_has_its_row() -> None:
     named = [name for _, name in faults.list_tests() if is_of_the_world(name)]
     assert [name for name in named if find_row(name) is None] == []
+
+
+def test_every_way_of_the_world_has_a_test_or_a_program() -> None:
+    tests = list(faults.list_tests())
+    assert [row for part in WORLD.values() for row in part if not faults.list_proofs(row, tests)] == []
+    assert all((faults.ROOT / "tests" / program).is_file() for program in PROGRAMS.values())

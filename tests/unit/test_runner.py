@@ -240,7 +240,7 @@ async def test_fault_a14_b5_players_are_told_before_a_stop(world: World) -> None
     world.expect(run, RunState.VERIFYING)
 
 
-async def test_a_deaf_console_does_not_hold_up_a_deployment(world: World) -> None:
+async def test_world_process_deaf_console_does_not_hold_up_a_deployment(world: World) -> None:
     world.console.deaf = True
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
