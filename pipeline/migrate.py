@@ -53,8 +53,12 @@ def copy_database(engine: Engine, copies: Path, revision: str | None) -> str | N
         return None
     copies.mkdir(parents=True, exist_ok=True)
     target = copies / f"{Path(source).stem}-{revision}-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite"
-    with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(target)) as after:
+    for half in copies.glob("*.part*"):  # of a copy that was killed
+        half.unlink()
+    unfinished = target.with_suffix(".part")
+    with closing(sqlite3.connect(source, timeout=30)) as before, closing(sqlite3.connect(unfinished)) as after:
         before.backup(after)
+    unfinished.replace(target)
     for folder in (copies, copies.parent):  # else a power loss takes the copy, or leaves its journal, which empties it
         sync_folder(folder)
     for old in sorted(copies.glob("*.sqlite"), key=lambda path: path.stat().st_mtime)[:-KEEP_COPIES]:

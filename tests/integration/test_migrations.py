@@ -2,31 +2,28 @@
 
 import json
 import os
-import re
 import shutil
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import postgres
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from migrating import DATABASES, INTERRUPTED, SECONDS, add_migration, fill, point_at
 from sqlalchemy import Engine
 
 from pipeline import migrate
 from pipeline.store import open_engine
 from pipeline.tables import HEAD, metadata
 
-DATABASES = ("sqlite", "postgresql") if postgres.is_expected() else ("sqlite",)
-SECONDS = 60
 MakeEngine = Callable[[], Engine]
 
 
@@ -69,40 +66,6 @@ def read_scripts() -> ScriptDirectory:
 def list_revisions() -> list[str]:
     """Oldest first."""
     return [each.revision for each in reversed(list(read_scripts().walk_revisions()))]
-
-
-# --- a row in every table, whatever its columns ----------------------------------------------------------------------
-
-
-def fill(engine: Engine) -> dict[str, int]:
-    """One more row in each table that has none; how many each one then has."""
-    tables = sa.MetaData()
-    with engine.begin() as connection:
-        tables.reflect(connection)
-        inspector = sa.inspect(connection)
-        for table in tables.sorted_tables:
-            if table.name != "alembic_version" and not count(connection, table):
-                words = dict(list_first_words(inspector, table.name))
-                connection.execute(table.insert().values({c.name: words.get(c.name, value_for(c)) for c in table.c}))
-        return {table.name: count(connection, table) for table in tables.sorted_tables}
-
-
-def count(connection: sa.Connection, table: sa.Table) -> int:
-    return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-
-
-def list_first_words(inspector: sa.Inspector, table: str) -> Iterator[tuple[str, str]]:
-    """For each column that a CHECK gives words to: the first of them."""
-    for check in inspector.get_check_constraints(table):
-        column = re.search(r"\w+", check["sqltext"].replace("(", " "))
-        word = re.search(r"'([^']*)'", check["sqltext"])
-        if column and word:
-            yield column[0], word[1]
-
-
-def value_for(column: sa.Column[Any]) -> Any:
-    values = {int: 1, str: "1", float: 1.5, bool: True, date: date(2026, 1, 31), datetime: datetime(2026, 1, 31, 12)}
-    return {} if isinstance(column.type, sa.JSON) else values[column.type.python_type]
 
 
 # --- up to head ------------------------------------------------------------------------------------------------------
@@ -193,39 +156,12 @@ def test_two_runs_in_the_lane_of_changes_are_refused(engine: Engine) -> None:
 # --- before it, a copy -----------------------------------------------------------------------------------------------
 
 
-NEXT = """
-import os
-import sqlalchemy as sa
-from alembic import op
-
-revision, down_revision, branch_labels, depends_on = "9999", "{head}", None, None
-
-
-def upgrade() -> None:
-    op.create_table("news", sa.Column("id", sa.Integer(), primary_key=True))
-    {end}
-"""
-
-
-def add_migration(folder: Path, end: str) -> Path:
-    """The project's migrations and a next one that ends in `end`."""
-    scripts = folder / "scripts"
-    shutil.copytree(migrate.scripts(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "9999_next.py").write_text(NEXT.format(head=HEAD, end=end), encoding="utf-8")
-    return scripts
-
-
 @pytest.fixture
 def at_head(sqlite: Engine, tmp_path: Path) -> Engine:
     """A filled SQLite database at head."""
     assert migrate.bring_to_head(sqlite, tmp_path / "copies") is None
     fill(sqlite)
     return sqlite
-
-
-def point_at(monkeypatch: pytest.MonkeyPatch, scripts: Path) -> None:
-    monkeypatch.setattr(migrate, "scripts", lambda: scripts)
-    monkeypatch.setattr(migrate, "HEAD", "9999")
 
 
 def list_tables(file: Path) -> set[str]:
@@ -271,18 +207,6 @@ def test_a_migration_that_fails_names_the_copy_and_changes_nothing(
     assert migrate.current(at_head) == HEAD
     assert fill(at_head) == before
     assert not sa.inspect(at_head).has_table("news")
-
-
-INTERRUPTED = """
-import json, sys
-from pathlib import Path
-from pipeline import migrate
-from pipeline.store import open_engine
-
-url, scripts, copies = json.loads(sys.argv[1])
-migrate.scripts, migrate.HEAD = lambda: Path(scripts), "9999"
-migrate.bring_to_head(open_engine(url), Path(copies))
-"""
 
 
 def test_a_migration_that_is_killed_leaves_a_usable_copy_and_a_usable_database(
