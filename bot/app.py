@@ -80,7 +80,7 @@ def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) 
         builder=build_builder(settings, realm),
         keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
         console=build_console(settings),
-        analyst=build_analyst(settings, realm, source.work_tree()),
+        analyst=build_analyst(settings, realm, source.work_tree(), redact),
         players=ConnectedPlayers(settings.server_port),
         reader=build_reader(realm, store),
         clock=SystemClock(),
@@ -98,6 +98,7 @@ def build_source(settings: Settings, realm: Realm) -> GitSource:
         base_branch=settings.source_base_branch,
         author=settings.source_author,
         commit_url_template=settings.source_commit_url,
+        withhold=realm.withhold,
     )
 
 
@@ -127,7 +128,7 @@ def build_console(settings: Settings) -> Console | None:
     )
 
 
-def build_analyst(settings: Settings, realm: Realm, clone: Path) -> FileAnalyst:
+def build_analyst(settings: Settings, realm: Realm, clone: Path, redact: Callable[[str], str]) -> FileAnalyst:
     return FileAnalyst(
         settings.queue_dir,
         SystemClock(),
@@ -136,6 +137,7 @@ def build_analyst(settings: Settings, realm: Realm, clone: Path) -> FileAnalyst:
         command=settings.analyst_command or None,
         env_names=settings.analyst_env,
         timeout=settings.analyst_timeout.total_seconds(),
+        redact=redact,
     )
 
 

@@ -25,6 +25,7 @@ cat >> "{book}"
 """
 # Where the bot, its keeper and the server may write; everything else is compared with what was there before.
 _OURS = ("state", "server", "remote.git")
+_BOT = r"-m bot run"  # in its command line
 _OUTPUT = re.compile(r"bot-\d+\.txt")
 _SERVER_WRITES = re.compile(
     r"\.spirit-healer(/.*)?|(Server|Playerbot)\.log|core.*|characters\.db\.txt|deferred_login\.txt|worldserver(\.exe)?"
@@ -41,8 +42,19 @@ class Site:
     state: Path
     commit: str
     # what the server was built from at first
-    secrets: dict[str, str]
-    # name -> value
+    secrets: dict[str, "Secret"]
+    # by what they are
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A planted value, and the only places where it belongs."""
+
+    value: str
+    files: str = ""
+    # a regular expression for paths below the realm's folder
+    programs: str = ""
+    # one for command lines; the bot may know all of them
 
 
 class Witness:
@@ -54,6 +66,7 @@ class Witness:
         self._watching = threading.Thread(target=self._watch, daemon=True)
         self._most_servers: list[psutil.Process] = []
         self.looks: list[Look] = []  # each one that differs from the one before
+        self._overheard: set[str] = set()  # secrets in argv or environment of a process that has no use for them
         self._before = take_stock(site)
         self._shipped = hash_file(site.server_dir / EXECUTABLE)
         self._book = site.remote / "pushes.txt"
@@ -74,12 +87,26 @@ class Witness:
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY):
+            self._overhear()
             servers = list_servers(self._site.server_dir)
             look = Look(tuple(sorted(each.pid for each in servers)))
             if not self.looks or self.looks[-1] != look:
                 self.looks.append(look)
             if len(servers) > len(self._most_servers):
                 self._most_servers = servers
+
+    def _overhear(self) -> None:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            command = words.replace(b"\0", b" ").decode("utf-8", "replace")
+            for name, each in self._site.secrets.items():
+                if each.value.encode() in words:
+                    self._overheard.add(f"{name} in argv of {command}")
+                elif each.value.encode() in environment and not re.search(f"{_BOT}|{each.programs or _BOT}", command):
+                    self._overheard.add(f"{name} in the environment of {command}")
 
     # --- while it lives ----------------------------------------------------------------------------------------------
 
@@ -91,6 +118,8 @@ class Witness:
         marks = Counter(f"{each.kind}{each.number}" for each in messages if each.kind)
         twice = [mark for mark, times in marks.items() if times > 1]
         assert not twice, f"said twice: {twice}"
+        told = [name for name, secret in self._site.secrets.items() for each in messages if secret.value in each.words]
+        assert not told, f"told to the channel: {told}"
 
     def find_gaps(self, messages: list[Said]) -> list[str]:
         """Numbers that are missing: whoever counts cards and posts leaves none out."""
@@ -150,17 +179,20 @@ class Witness:
         assert git(self._site.remote, "rev-parse", "main") == git(self._site.checkout, "rev-parse", "origin/main")
 
     def _check_secrets(self) -> None:
-        for name, value in self._site.secrets.items():
-            found = [str(path) for path in self._list_readable(name) if value.encode() in path.read_bytes()]
+        assert not self._overheard, f"overheard: {sorted(self._overheard)}"
+        said = git(self._site.remote, "log", "--all", "-p", "--format=%an%n%B%n%N")
+        for name, secret in self._site.secrets.items():
+            found = [str(path) for path in self._list_readable(secret) if secret.value.encode() in path.read_bytes()]
             assert not found, f"{name} stands in {found}"
+            assert secret.value not in said, f"{name} was committed"
 
-    def _list_readable(self, name: str) -> Iterator[Path]:
-        """Everything that was written; the server's own core may hold the password that it read itself."""
+    def _list_readable(self, secret: Secret) -> Iterator[Path]:
+        """Everything that was written, but for where it belongs."""
         for folder in (self._site.state, self._site.server_dir, self._site.remote):
             for path in _list_files(folder):
-                if path.name == "worldserver.conf" or (path.name.startswith("core") and "password" in name):
-                    continue
-                yield path
+                name = path.relative_to(self._site.root).as_posix()
+                if not secret.files or not re.fullmatch(secret.files, name):
+                    yield path
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 import psutil
 from checker import History, Look, Message, Row, broken, gather, read_journal
-from invariants import UNCOMMITTED, Site, Witness, is_alive, list_processes
+from invariants import UNCOMMITTED, Secret, Site, Witness, is_alive, list_processes
 from living_channel import Channel, Said
 from living_ground import Ground
 from realm import EXECUTABLE, USER, PlayerClient, ask_soap, find_free_ports, git, write_configuration
@@ -83,6 +83,14 @@ class LivingRealm:
         git(self.checkout, "add", "README.md")
         (self.checkout / "secret.env").write_text(f"TOKEN={UNCOMMITTED}\n", encoding="utf-8")
         (self.checkout / ".git" / "index.lock").touch()
+
+    def list_secrets(self) -> dict[str, Secret]:
+        """By what they are; the server's own core may hold the password that it read itself."""
+        conf, core = r"server/worldserver\.conf", r"(state/)?server/core.*"
+        return {
+            "the sandbox's token": Secret(self.token),
+            "the console's password": Secret(self.password, files=f"{conf}|{core}"),
+        }
 
     @property
     def environment(self) -> dict[str, str]:
@@ -484,9 +492,8 @@ def warm_up(ground: Ground) -> None:
 
 def _site(realm: LivingRealm) -> Site:
     return Site(
-        realm.root, realm.checkout, realm.remote, realm.server_dir, realm.state, realm.commit,
-        {"the sandbox's token": realm.token, "the console's password": realm.password},
-    )  # fmt: skip
+        realm.root, realm.checkout, realm.remote, realm.server_dir, realm.state, realm.commit, realm.list_secrets()
+    )
 
 
 def _is_about(card: Said, bug: PlantedBug) -> bool:

@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.adapters.children import Child, Flood, TimedOut, mark_for
@@ -57,6 +57,7 @@ class FileAnalyst(Analyst):
         env_names: Sequence[str] = (),  # ANALYST_ENV
         timeout: float = 600.0,  # seconds, ANALYST_TIMEOUT
         environ: Mapping[str, str] | None = None,  # None = ours
+        redact: Callable[[str], str] = str,  # what the command printed, before it is kept
     ) -> None:
         self._queue = ResponseQueue(queue_dir, clock)
         self._state_dir = state_dir
@@ -65,6 +66,7 @@ class FileAnalyst(Analyst):
         self._env_names = tuple(env_names)
         self._timeout = timeout
         self._environ = os.environ if environ is None else environ
+        self._redact = redact
 
     @property
     def responses(self) -> Path:
@@ -95,7 +97,10 @@ class FileAnalyst(Analyst):
         self._queue.create()
 
     def remove_leftovers(self) -> None:
-        """Removes scratch clones of an earlier life; for the start, once its children are ended."""
+        """Removes scratch clones of an earlier life; for the start, once its children are ended. A life that was killed
+        has not struck out what its command printed."""
+        for log in (self._state_dir / "logs" / "analyst").glob("*.log"):
+            _strike(log, self._redact)
         if self._scratches.is_dir():
             remove_tree(self._scratches)
 
@@ -154,6 +159,7 @@ class FileAnalyst(Analyst):
         finally:
             child.end_tree()
             _trim(output)
+            _strike(output, self._redact)
         place = output.relative_to(self._state_dir).as_posix()
         return f"ANALYST_COMMAND ended with {status}; its output is in {place} of the state folder" if status else None
 
@@ -236,6 +242,13 @@ def fill_template(template: Sequence[str], *, request: Path, response: Path, wor
     """The argv: each `{request}`, `{response}`, `{worktree}` becomes its path, every other brace stays as it is."""
     paths = {"request": str(request), "response": str(response), "worktree": str(worktree)}
     return [_PLACE.sub(lambda match: paths[match[1]], part) for part in template]
+
+
+def _strike(log: Path, redact: Callable[[str], str]) -> None:
+    """A command that prints its environment prints the key that it was given."""
+    said = log.read_bytes()
+    clean = "".join(redact(line) for line in said.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+    log.write_bytes(clean.encode("utf-8", "surrogateescape"))
 
 
 def _trim(log: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,10 +60,11 @@ class GitSource:
         push_attempts: int = 3,
         push_backoff: float = 1.0,
         network_timeout: float = 120.0,
+        withhold: Iterable[str] = (),
     ):
         """base_branch None = the branch that is checked out in source_dir; author `Name` or `Name <mail>`;
-        push_backoff and network_timeout in seconds."""
-        program = GitProgram(state_dir)
+        push_backoff and network_timeout in seconds; withhold = names of variables that git does not inherit."""
+        program = GitProgram(state_dir, withhold)
         self._repository = Repository(program, (state_dir / CLONE).resolve())
         self._checkout = Checkout(program, source_dir.resolve())
         self._remote = Remote(self._repository, remote_name, base_branch, push_attempts, push_backoff, network_timeout)

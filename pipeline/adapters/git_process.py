@@ -14,7 +14,7 @@ import secrets
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,10 @@ _FOREIGN = (
     "GIT_DIFF_OPTS", "GIT_CONFIG_PARAMETERS", "GIT_TRACE", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE_PACKET",
 )  # fmt: skip
 _SECRETS = ("DISCORD_TOKEN", "SANDBOX_TOKEN", "SERVER_CONSOLE_PASSWORD", "DATABASE_URL")
+# What git and what it starts (ssh, a credential helper) cannot do without, even where it is meant for the analyst too.
+_NEEDED = re.compile(
+    r"(?:GIT|SSH|GCM|LC|XDG)_.*|.*_PROXY|PATH|HOME|LANG|TMPDIR|TE?MP|USER(?:NAME|PROFILE)?", re.IGNORECASE
+)
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
@@ -110,8 +114,10 @@ class GitAnswer:
 class GitProgram:
     """git for one state folder: what it starts carries this folder's mark, so that strays can be told from others'."""
 
-    def __init__(self, state_dir: Path):
+    def __init__(self, state_dir: Path, withhold: Iterable[str] = ()):
+        """withhold = names of variables that are none of git's business: our settings, what is the analyst's alone."""
         self._mark = mark_for(state_dir, "git")
+        self._withheld = {*_SECRETS, *(name for name in withhold if not _NEEDED.fullmatch(name))}
         self._living: set[str] = set()  # marks of our own calls that run now
         for name in _FOREIGN:
             os.environ.pop(name, None)
@@ -155,7 +161,8 @@ class GitProgram:
         mark = f"{self._mark}:{secrets.token_hex(4)}"
         self._living.add(mark)
         try:
-            process = _start(argv, cwd, stdin is not None, {**env, process_tree.MARK: mark})
+            blanked = {name: "" for name in self._withheld if name in os.environ}
+            process = _start(argv, cwd, stdin is not None, {**blanked, **env, process_tree.MARK: mark})
             try:
                 out, words = _communicate(process, stdin, timeout)
             except subprocess.TimeoutExpired:
@@ -193,14 +200,13 @@ def last_words(text: str) -> str:
 
 
 def _start(argv: list[str], cwd: Path | None, feeds: bool, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    blanked = {name: "" for name in _SECRETS if name in os.environ}
     with _starting:
         try:
             handle = Git(cwd if cwd and cwd.is_dir() else None).execute(
                 argv,
                 istream=subprocess.PIPE if feeds else None,
                 as_process=True,
-                env={**_ENVIRONMENT, **blanked, **env},
+                env={**_ENVIRONMENT, **env},
                 start_new_session=True,
             )
         except GitCommandNotFound as fault:
