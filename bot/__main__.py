@@ -208,18 +208,13 @@ def summary(night: datetime | None, as_json: bool, chart: Path | None) -> None:
 def migrate() -> None:
     """Brings the database to head (`run` does it too)."""
     from bot import report
-    from pipeline import migrate as migrations
     from pipeline.errors import PipelineError
-    from pipeline.store import open_engine
 
-    where = report.locate()
-    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        copy = migrations.bring_to_head(open_engine(where.database), where.state_dir / "copies")
+        click.echo(report.migrate())
     except PipelineError as fault:
         click.echo(str(fault), err=True)
         sys.exit(1)
-    click.echo(f"{where.database_name} is at its newest form." + (f" A copy of it as it was: {copy}" if copy else ""))
 
 
 if __name__ == "__main__":

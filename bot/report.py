@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceLock
 from bot.markup import bare, count
 from bot.payloads import Embed
-from bot.settings import AnyPath, read_zone, state_folder
+from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
 from pipeline.store.outage import DatabaseAway
@@ -38,7 +38,7 @@ class Where(BaseSettings):
 
     state_dir: AnyPath = Field(default_factory=state_folder)
     server_dir: AnyPath | None = None
-    database_url: SecretStr | None = None
+    database_url: Address = None
     realm_name: str = "realm"
     source_remote: str = "origin"
     source_commit_url: str | None = None
@@ -65,7 +65,29 @@ class Where(BaseSettings):
 
 
 def locate() -> Where:
-    return Where()
+    """Raises DefiniteError where the settings that say so are wrong."""
+    try:
+        check_file(Path(".env"))
+        return Where()
+    except SettingsError as fault:
+        raise DefiniteError(str(fault)) from fault
+    except ValidationError as fault:
+        raise DefiniteError("\n".join(list_faults(fault))) from fault
+
+
+def migrate() -> str:
+    """What became of the database. Raises PipelineError."""
+    from pipeline import migrate as migrations
+    from pipeline.store import open_engine
+
+    where = locate()
+    try:
+        where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as fault:
+        why = f"{where.state_dir} cannot be made ({fault.strerror})"
+        raise DefiniteError(f"STATE_DIR: {why}: give it a folder that this user may write") from fault
+    copy = _ask(where, lambda: migrations.bring_to_head(open_engine(where.database), where.state_dir / "copies"))
+    return f"{where.database_name} is at its newest form." + (f" A copy of it as it was: {copy}" if copy else "")
 
 
 def read_status() -> StatusView | None:
@@ -80,6 +102,8 @@ def _ask(where: Where, question: Callable[[], T]) -> T:
         return question()
     except (SQLAlchemyError, DatabaseAway) as fault:
         why = next(iter(str(fault.__cause__ or fault).strip().splitlines()), type(fault).__name__)
+        if isinstance(fault, DatabaseAway) and fault.__cause__ is None:  # not the database's words but ours
+            raise DefiniteError(str(fault)) from fault
         cure = "`spirit-healer migrate` brings it up to date" if _lacks_tables(why) else "is it there, and does it run?"
         raise DefiniteError(f"{where.database_name}: the database cannot be read: {why}; {cure}") from fault
 

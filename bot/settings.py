@@ -191,6 +191,25 @@ def find_home_of_words(words: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(str(find_home(Path(word))) if word.startswith("~") else word for word in words)
 
 
+def read_address(address: SecretStr | None) -> SecretStr | None:
+    """Whether such a database can be used at all; whether it answers is seen later, beside a server that runs."""
+    if address is not None and not re.match(
+        r"postgresql\+psycopg://.|sqlite:///(?!:memory:).", address.get_secret_value()
+    ):
+        raise ValueError("is no database that is known: begin it with postgresql+psycopg://, or leave it empty")
+    if address is not None:
+        from sqlalchemy import make_url  # the keeper needs none of it
+
+        try:
+            make_url(address.get_secret_value())
+        except Exception as fault:
+            raise ValueError(
+                "is not the address of a database: write it as postgresql+psycopg://user:password@host/name"
+            ) from fault
+    return address
+
+
+Address = Annotated[SecretStr | None, AfterValidator(read_address)]
 AnyPath = Annotated[Path, AfterValidator(find_home)]
 Folder = Annotated[AnyPath, AfterValidator(read_folder)]
 Duration = Annotated[timedelta, NoDecode, BeforeValidator(read_duration), AfterValidator(bound_duration)]
@@ -226,7 +245,7 @@ class Settings(BaseSettings):
     # Realm
     realm_name: str = "realm"
     state_dir: AnyPath = Field(default_factory=state_folder)
-    database_url: SecretStr | None = None
+    database_url: Address = None
     min_free_disk: Size = 5 << 30
     # Discord
     discord_token: SecretStr | None = None
@@ -351,14 +370,12 @@ DISCORD = ("discord_token", "discord_guild_id", "discord_channel_id")
 
 def load(*, sandbox: bool = False, **given: Any) -> Settings:
     """The settings of the environment and `.env`. Raises SettingsError."""
-    try:
-        faults = _misspelt(Path(".env"))
-    except UnicodeDecodeError as fault:
-        raise SettingsError([f".env: is not written in UTF-8 (byte {fault.start}): save it as UTF-8"]) from fault
+    check_file(Path(".env"))
+    faults = _misspelt(Path(".env"))
     try:
         settings = Settings(**given)
     except ValidationError as fault:
-        faults += [line for error in fault.errors() for line in _say(error).splitlines()]
+        faults += list_faults(fault)
         settings = None
     missing = () if sandbox else DISCORD if settings is None else [n for n in DISCORD if getattr(settings, n) is None]
     there = {name.upper() for name in (*os.environ, *_names_in(Path(".env")))} if settings is None else set()
@@ -370,6 +387,23 @@ def load(*, sandbox: bool = False, **given: Any) -> Settings:
     if faults or settings is None:
         raise SettingsError(faults)
     return settings
+
+
+def check_file(file: Path) -> None:
+    """A `.env` that would hang or break whoever reads it. Raises SettingsError."""
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise SettingsError([f"{file}: is no regular file: put one there, or remove it"])
+    try:
+        _names_in(file)
+    except UnicodeDecodeError as fault:
+        raise SettingsError([f"{file}: is not written in UTF-8 (byte {fault.start}): save it as UTF-8"]) from fault
+    except OSError as fault:
+        raise SettingsError([f"{file}: cannot be read ({fault.strerror}): let this user read it"]) from fault
+
+
+def list_faults(fault: ValidationError) -> list[str]:
+    """One line each."""
+    return [line for error in fault.errors() for line in _say(error).splitlines()]
 
 
 def _names_in(file: Path) -> list[str]:

@@ -8,17 +8,33 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from pipeline.store.kept_file import KeptFile
-from pipeline.store.outage import tell_outage
+from pipeline.store.outage import DatabaseAway, tell_outage
 
 PATIENCE = 5.0  # seconds for a lock that somebody else holds
 
 
 def open_engine(url: str, patience: float = PATIENCE) -> Engine:
     """An engine with the settings each database needs; creates nothing."""
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    try:
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    except ImportError as fault:
+        return _stand_in(fault.name or str(fault).partition("\n")[0])
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, patience)
     event.listen(engine, "handle_error", tell_outage)
+    return engine
+
+
+def _stand_in(driver: str) -> Engine:
+    """An engine that never connects: a driver that is not installed is a fault of the database, said like the others,
+    and keeps no server down."""
+    engine = create_engine("sqlite://")
+
+    def refuse(*_: object) -> None:
+        cure = "pip install 'spirit-healer[postgres]', and start the bot again"
+        raise DatabaseAway(f"DATABASE_URL needs {driver}, which is not installed", cure)
+
+    event.listen(engine, "do_connect", refuse)
     return engine
 
 

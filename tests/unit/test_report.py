@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,68 @@ def test_it_says_that_no_bot_runs_and_no_more_when_one_does(state: Path) -> None
         assert nobody not in ask()[1]
     finally:
         lock.release()
+
+
+@pytest.mark.parametrize("command", ["status", "summary", "migrate"])
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("DATABASE_URL", "foo", "DATABASE_URL: is no database that is known: begin it with postgresql+psycopg://, or"),
+        ("DATABASE_URL", "mysql://a:secret@localhost/x", "DATABASE_URL: is no database that is known: begin it with "),
+        ("DATABASE_URL", "postgresql+psycopg://a:secret@127.0.0.1:1/x", "DATABASE_URL: the database cannot be read: "),
+        ("TIMEZONE", "Mars", "TIMEZONE: is not a time zone: write it as Europe/Berlin"),
+    ],
+)
+def test_a_database_that_cannot_be_had_is_one_line_and_no_traceback(
+    state: Path, monkeypatch: pytest.MonkeyPatch, command: str, name: str, value: str, line: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, words = ask(command)
+    assert (code, words.count("\n")) == (1, 1)
+    assert words.startswith(line)
+    assert "secret" not in words
+
+
+def test_migrating_what_is_no_database_is_one_line(state: Path) -> None:
+    state.mkdir()
+    (state / "spirit-healer.sqlite").write_bytes(b"this is no database" * 100)
+    code, words = ask("migrate")
+    assert (code, words.count("\n")) == (1, 1)
+    assert "spirit-healer.sqlite: the database cannot be read: file is not a database" in words
+
+
+def test_a_state_folder_that_is_a_file_is_one_line(state: Path) -> None:
+    state.write_text("x")
+    assert ask("status") == (0, "Nothing to tell: there is no database yet. `spirit-healer run` makes it.\n")
+    words = f"STATE_DIR: {state} cannot be made (File exists): give it a folder that this user may write\n"
+    assert ask("migrate") == (1, words)
+
+
+@pytest.mark.parametrize("command", ["status", "summary", "migrate"])
+def test_a_settings_file_of_another_code_page_is_one_line_for_every_command(state: Path, command: str) -> None:
+    Path(".env").write_bytes("REALM_NAME=Mühle\n".encode("cp1252"))
+    assert ask(command) == (1, ".env: is not written in UTF-8 (byte 12): save it as UTF-8\n")
+
+
+if sys.platform != "win32":
+
+    @pytest.mark.parametrize("command", ["status", "migrate", "run", "doctor"])
+    def test_a_settings_file_that_is_a_pipe_hangs_nobody(state: Path, command: str) -> None:
+        os.mkfifo(".env")
+        code, words = ask(command)
+        assert code in (1, 2)
+        assert words == ".env: is no regular file: put one there, or remove it\n"
+
+
+@pytest.mark.parametrize("command", ["status", "migrate"])
+def test_a_driver_that_is_not_installed_is_one_line_with_the_command_that_installs_it(
+    state: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql+psycopg://a:secret@localhost/x")
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # as an interpreter without it sees it
+    cure = "Cure: pip install 'spirit-healer[postgres]', and start the bot again"
+    words = f"the database does not work: DATABASE_URL needs psycopg, which is not installed. {cure}\n"
+    assert ask(command) == (1, words)
 
 
 # --- the summary -----------------------------------------------------------------------------------------------------

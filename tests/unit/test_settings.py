@@ -335,6 +335,16 @@ def test_fuzz_a_settings_file_of_another_code_page_is_refused_in_a_sentence(plac
     assert place.faults({}) == [".env: is not written in UTF-8 (byte 12): save it as UTF-8"]
 
 
+def test_a_settings_file_as_notepad_writes_unicode_is_refused_in_a_sentence(place: Place) -> None:
+    (place.folder / ".env").write_bytes("REALM_NAME=x\n".encode("utf-16"))
+    assert place.faults({}) == [".env: is not written in UTF-8 (byte 0): save it as UTF-8"]
+
+
+def test_a_folder_by_the_name_of_the_settings_file_is_passed_over(place: Place) -> None:
+    (place.folder / ".env").mkdir()  # as people call their virtual environments
+    assert load(sandbox=True).server_dir == place.server
+
+
 def test_fuzz_what_cannot_be_counted_is_refused_in_a_sentence(place: Place) -> None:
     endless = "9" * 400
     assert place.faults({"SERVER_SOAK": f"{endless}d", "MIN_FREE_DISK": endless, "STATE_DIR": endless}) == [
@@ -387,6 +397,25 @@ def test_with_sandbox_discord_is_not_asked_for(place: Place) -> None:
 def test_the_state_folder_is_refused_inside_the_source(place: Place) -> None:
     faults = place.faults({"STATE_DIR": str(place.source / "state")})
     assert faults == ["STATE_DIR: lies inside SOURCE_DIR, which is never written: choose another folder"]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ("foo", "is no database that is known: begin it with postgresql+psycopg://, or leave it empty"),
+        (
+            f"mysql://a:{SECRET}@h/x",
+            "is no database that is known: begin it with postgresql+psycopg://, or leave it empty",
+        ),
+        ("sqlite:///:memory:", "is no database that is known: begin it with postgresql+psycopg://, or leave it empty"),
+        (
+            f"postgresql+psycopg://a:{SECRET}@h:port/x",
+            "is not the address of a database: write it as postgresql+psycopg://user:password@host/name",
+        ),
+    ],
+)
+def test_a_database_that_nobody_can_use_is_one_line_and_no_traceback(place: Place, value: str, fault: str) -> None:
+    assert place.faults({"DATABASE_URL": value}) == [f"DATABASE_URL: {fault}"]
 
 
 LIMITS = ("SERVER_STOP_TIMEOUT", "SERVER_READY_TIMEOUT", "BUILD_TIMEOUT", "ANALYST_TIMEOUT")
@@ -487,7 +516,9 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(place: Place, name: str) ->
 
 def test_a_secret_is_not_shown_by_the_settings_themselves(place: Place) -> None:
     hidden = {"DISCORD_TOKEN", "SERVER_CONSOLE_PASSWORD", "SANDBOX_TOKEN", "DATABASE_URL"}
-    place.set(**{name: f"{SECRET}-{name}" for name in hidden}, ANALYST_ENV="MODEL_KEY", MODEL_KEY=f"{SECRET}-key")
+    values = {name: f"{SECRET}-{name}" for name in hidden}
+    values["DATABASE_URL"] = f"postgresql+psycopg://healer:{SECRET}@db/realm"
+    place.set(**values, ANALYST_ENV="MODEL_KEY", MODEL_KEY=f"{SECRET}-key")
     settings = load(sandbox=True)
     assert SECRET not in repr(settings) and SECRET not in str(settings.model_dump())
-    assert set(settings.secrets()) == {f"{SECRET}-{name}" for name in hidden} | {f"{SECRET}-key"}
+    assert set(settings.secrets()) == {*values.values(), f"{SECRET}-key"}
