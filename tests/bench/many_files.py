@@ -48,7 +48,7 @@ def measure(folder: Path, files: int) -> None:
         source.restore(NIGHT, base)
     with timed("another start"):
         source.prepare()
-    patch = Patch(edits=(Edit(name_file(7), "int f7", "long f7"),))
+    patch = Patch(edits=(Edit(name_file(7), "int f7()", "long f7()"),))
     with timed("a patch is looked at"):
         source.check(patch, PatchLimits(), base, base)
     with timed("it is committed"):
@@ -59,7 +59,7 @@ def measure(folder: Path, files: int) -> None:
     with timed("a failed build: the clone is set back"):
         source.restore(NIGHT, base)
     with timed("a search in all files for an edit that names none"):
-        source.check(Patch(edits=(Edit("", "int f99()", "long f99()"),)), PatchLimits(), base, base)
+        source.check(Patch(edits=(Edit(None, "int f99()", "long f99()"),)), PatchLimits(), base, base)
     print(f"the timeout of a call is {LOCAL:.0f} s")
 
 
@@ -75,7 +75,7 @@ def list_import(files: int) -> Iterator[str]:
     who = f"{CLEAN['GIT_AUTHOR_NAME']} <{CLEAN['GIT_AUTHOR_EMAIL']}> 1700000000 +0000"
     yield f"commit refs/heads/master\ncommitter {who}\ndata 5\nstart\n"
     for number in range(files):
-        text = f"int f{number}() {{ return {number}; }}\n" * 20
+        text = f"int f{number}() {{ return {number}; }}\n" + "// what every file has\n" * 20
         yield f"M 100644 inline {name_file(number)}\ndata {len(text)}\n{text}\n"
 
 
