@@ -21,6 +21,8 @@ ERROR = "start-up error"  # `what` of the post that tells of a cause
 BACK = "back"  # and of the one that says it is over
 _CLASS = "environment | "  # what the signature of a known fault begins with, see crash/environment.py
 _UNKNOWN = "ended with"  # and the rest of one that is not known
+IN_USE = "is in use"
+SOME_PORT = f"a port {IN_USE}"
 _PORT = re.compile(r"(?<![\d.])(?:[\d.]+:|port[ =:]+)(\d{2,5})\b", re.IGNORECASE)
 _PATH = re.compile(r"'(?:[A-Za-z]:)?[^']*[/\\]([^'/\\]+)'")
 
@@ -38,7 +40,7 @@ def posts_about(tools: Tools, event: Event) -> list[NewPost]:
     if event.kind == EventKind.READY:
         return _tell_of_end(tools, datetime.fromtimestamp(event.at, UTC))
     trouble = _find_trouble(tools, event)
-    if trouble is None or trouble.cause in [each.cause for _, each in _list_present(tools.store)]:
+    if trouble is None or _is_told(trouble, [each.cause for _, each in _list_present(tools.store)]):
         return []
     data = {"what": ERROR, "cause": trouble.cause, "detail": trouble.detail}
     return [NewPost(PostKind.SERVER, data, to_channel=True)]
@@ -48,6 +50,12 @@ def find_present(store: Store) -> tuple[datetime, Trouble] | None:
     """Why it does not start just now and since when, as it was told last; None once it was ready again."""
     told = _list_present(store)
     return told[-1] if told else None
+
+
+def _is_told(trouble: Trouble, present: list[str]) -> bool:
+    """A port whose holder is gone by now is the one that was named before."""
+    unnamed = trouble.cause == SOME_PORT and any(each.endswith(IN_USE) for each in present)
+    return unnamed or trouble.cause in present
 
 
 def _list_present(store: Store) -> list[tuple[datetime, Trouble]]:
@@ -98,8 +106,8 @@ def _name_port(tools: Tools, cure: str) -> Trouble:
     port = int(said[1]) if said else tools.realm.ready.port
     holder, observed = tools.players.find_listener(port), tools.keeper.observed()
     if holder is None or (observed is not None and holder.pid == observed.pid):  # the next try may have it by now
-        return Trouble(f"port {port} is in use" if said else "a port is in use", cure)
-    return Trouble(f"port {port} is in use", f"Process {holder.pid} `{holder.name}` holds it. {cure}")
+        return Trouble(f"port {port} {IN_USE}" if said else SOME_PORT, cure)
+    return Trouble(f"port {port} {IN_USE}", f"Process {holder.pid} `{holder.name}` holds it. {cure}")
 
 
 def _file(path: object) -> Path | None:
