@@ -1,6 +1,6 @@
 """A server, a build and an analyst that print a gibibyte each: what that costs the disk, the memory and the others.
 
-    PYTHONPATH=.:tests:tests/integration python tests/soak/floods.py [GIB]
+    PYTHONPATH=.:tests python tests/soak/floods.py [GIB]
 
 Not part of the quick run, which plays the same with mebibytes. Exit code 1 if anything was left over.
 """
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import test_analyst_command as analyst_of
+from analyst_bench import Bench
 from keeper_world import open_world, until
 from tiny_project import TinyProject
 
@@ -54,7 +54,7 @@ def flood_build(folder: Path, _gib: int) -> str:
 
 
 def flood_analyst(folder: Path, _gib: int) -> str:
-    bench = analyst_of.Bench(folder)
+    bench = Bench(folder)
     failed = bench.run('signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: os.write(1, b"x" * 65536)')
     log = bench.state / "logs" / "analyst" / "ab12.log"
     return f"{failed and failed.reason}; {log.stat().st_size >> 20} MiB left"
