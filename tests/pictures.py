@@ -30,20 +30,24 @@ def main() -> None:
 
 
 def photograph_on_a_phone(browser: Browser, path: Path) -> None:
-    """In the light theme: the fix is taken back."""
+    """In the light theme: the summary of the night so far, the fix being taken back by then."""
     browser.look_from(PHONE, dark=False)
     browser.wait_for("#channel .embed-title", f"Reverted: {NAME}", BUILDING)
-    browser.type("/status")
+    browser.type("/summary")
     browser.click("#send")
-    browser.wait_for(".embed-title", "server up")
+    browser.wait_for("#channel .picture img")
+    browser.until(
+        lambda: browser.ask("return document.querySelector('#channel .picture img').naturalWidth"), "the chart"
+    )
     browser.photograph(path)
 
 
 def keep(taken: Path, kept: Path) -> None:
-    """Packed as small as the format allows."""
+    """With no more colours than it needs."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(taken) as picture:
-        picture.convert("RGB").save(kept, optimize=True)
+        few = picture.convert("RGB").quantize(kmeans=1, dither=Image.Dither.NONE)
+    few.save(kept, optimize=True)
     assert kept.stat().st_size < LARGEST, f"{kept} has {kept.stat().st_size} bytes"
     print(f"{kept.relative_to(ROOT)}: {kept.stat().st_size // 1000} kB")
 

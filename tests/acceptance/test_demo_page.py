@@ -7,7 +7,7 @@ from browser import PHONE, open_browser
 from demo_story import BUILDING, NAME, play_demo, tell
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_the_demos_whole_story_by_clicks_alone(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     (tmp_path / "home").mkdir()

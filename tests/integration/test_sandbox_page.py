@@ -154,10 +154,11 @@ def test_an_embed_has_all_its_parts(browser: Browser, world: PageWorld) -> None:
     tops = [each.rect["y"] for each in browser.list_seen(".field")]
     assert tops[0] == tops[1] < tops[2], "inline fields stand side by side"
     assert browser.texts(".embed-footer")[0].startswith("realm · #c1 • 2 January 2026")
-    browser.until(
-        lambda: browser.ask("return document.querySelector('.embed-image img').naturalWidth") == 400, "the chart"
-    )
+    chart = "return document.querySelector('.embed-image img')?.naturalWidth"
+    browser.until(lambda: browser.ask(chart) == 400, "the chart")
     assert browser.list_seen(".file, .body > .picture") == [], "a picture of the embed is not shown twice"
+    browser.open(world.address.replace("127.0.0.1", "localhost"))
+    browser.until(lambda: browser.ask(chart) == 400, "the chart by the machine's other name")
 
 
 def test_a_card_its_thread_and_its_files(browser: Browser, world: PageWorld) -> None:
