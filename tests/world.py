@@ -109,7 +109,7 @@ class FakeCommit:
 
 
 class FakeSource:
-    """A repository as a dictionary. `refuse`, `remote_gone`, `diverged` are the switches."""
+    """A repository as a dictionary. `refuse`, `unwanted`, `remote_gone`, `diverged` are the switches."""
 
     def __init__(self) -> None:
         self.commits = {BASE: FakeCommit(BASE, None, {"src/Map.cpp": "bad", "src/Spell.cpp": "bad"}, "base")}
@@ -117,6 +117,7 @@ class FakeSource:
         self.remote: dict[str, str] = {}
         self.checked_out = BASE
         self.refuse: str | None = None
+        self.unwanted: dict[str, str] = {}  # content of a file -> why it may not be written
         self.remote_gone = False
         self.diverged: set[str] = set()
         self.base = BASE
@@ -168,8 +169,10 @@ class FakeSource:
         return [], f"diff that makes {sorted(changed.items())}"
 
     def _changed(self, patch: Patch, at: str) -> dict[str, str]:
-        if self.refuse:
-            raise Refused(self.refuse)
+        if why := self.refuse or next(
+            (self.unwanted[e.content] for e in patch.files if e.content in self.unwanted), None
+        ):
+            raise Refused(why)
         files = dict(self.commits[at].files)
         for each in patch.files:
             files[each.path] = each.content
