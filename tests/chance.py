@@ -212,8 +212,10 @@ class Chance:
 
     def _start(self) -> str:
         """Whoever starts a held server has looked first, and taken away what makes it crash at once."""
+        held = next((each for each in reversed(self.realm.channel.news()) if "Start" in each.buttons), None)
+        if held is None:
+            return "held, and not told yet"
         (self.realm.server_dir / _DEFERRED).unlink(missing_ok=True)
-        held = next(each for each in reversed(self.realm.channel.news()) if "Start" in each.buttons)
         self.realm.channel.press(held, "Start")
         return "start"
 

@@ -226,7 +226,7 @@ def a_branch_changes_only_when_nothing_stands_on_the_one_before(night: LongNight
 def find_first_commit(night: LongNight, branch: str) -> int:
     """The move with which it was made."""
     runs = {run.id for run in night.world.runs() if run.branch == branch}
-    return min(row["id"] for row in night.rows(t.run_events)
+    return min(int(row["id"]) for row in night.rows(t.run_events)
                if row["run"] in runs and row["after"] == RunState.BUILDING)  # fmt: skip
 
 
