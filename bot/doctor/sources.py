@@ -94,6 +94,13 @@ def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -
         )
         return
     shown = redact_urls(url)
+    if checkout.is_itself(url):
+        yield fail(
+            "SOURCE_REMOTE",
+            f"{name} is {shown}, which is SOURCE_DIR itself: nothing is ever pushed there",
+            "name a remote that is another repository",
+        )
+        return
     try:
         answer = program.run(
             "push",

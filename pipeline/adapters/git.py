@@ -18,7 +18,7 @@ from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url, compare_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
 from pipeline.adapters.git_process import Actor, GitFailed, GitLocked, GitProgram
-from pipeline.adapters.git_remote import OURS, Remote
+from pipeline.adapters.git_remote import NIGHTS, OURS, Remote
 from pipeline.adapters.git_repository import Repository
 from pipeline.adapters.patch_bench import PatchBench
 from pipeline.adapters.patching import Computed, compute
@@ -164,7 +164,7 @@ class GitSource:
     def base_head(self) -> str:
         branch = self._base_branch or self._checkout.current_branch()
         self._fetch_checkout()
-        name = f"refs/remotes/{git_clone.CHECKOUT}/{branch}" if branch else git_clone.CHECKOUT_HEAD
+        name = f"{git_clone.CHECKOUT}/{branch}" if branch else git_clone.CHECKOUT_HEAD
         if (found := self._repository.find_commit(name)) is None:
             raise SourceUnusable(f"SOURCE_DIR has no branch `{branch}` (SOURCE_BASE_BRANCH)")
         return found
@@ -209,14 +209,15 @@ class GitSource:
     def _find(self, revision: str) -> str | None:
         names = (
             revision,
-            f"refs/remotes/{git_clone.CHECKOUT}/{revision}",
+            f"{git_clone.CHECKOUT}/{revision}",
             f"refs/remotes/{self._remote.name}/{revision}",
+            f"{NIGHTS}/{revision}",
         )
         return next((found for name in names if (found := self._repository.find_commit(name))), None)
 
     def _fetch_checkout(self) -> None:
         with self._writing:
-            git_clone.fetch(self._repository, self._remote.name)
+            git_clone.fetch(self._repository, self._checkout, self._remote.name)
 
     def _fetch_nights(self, revision: str) -> None:
         """A state folder that was lost is the reason to look there; a remote that is gone is none to fail."""

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pipeline.adapters.git_process import GitAnswer, GitFailed, GitProgram
 from pipeline.errors import SourceUnusable
@@ -44,6 +45,25 @@ class Checkout:
         if answer.status or not (url := answer.text):
             return None
         return url if _is_remote(url) else os.path.normpath(self.folder / url)
+
+    def is_itself(self, url: str) -> bool:
+        """Whether a push there would write into this checkout: its folder, its `.git`, or another work tree of it, by
+        whatever path."""
+        place = _find_folder(url)
+        if place is None or not place.is_dir():
+            return False
+        if place.resolve() == self.folder.resolve():
+            return True
+        ours, there = self._find_git_dir(self.folder), self._find_git_dir(place)
+        return ours is not None and ours == there
+
+    def _find_git_dir(self, folder: Path) -> Path | None:
+        """The one that all work trees share."""
+        try:
+            answer = self._program.run("rev-parse", "--git-common-dir", cwd=folder)
+        except GitFailed:
+            return None
+        return (folder / answer.text).resolve()
 
     def list_access(self) -> list[tuple[str, str]]:
         """Keys and values of its own configuration that say how its remotes are reached (ssh command, credentials)."""
@@ -89,6 +109,17 @@ def _list_clones(source_dir: Path) -> Iterator[str]:
         elif len(place.parts) >= _DEEPEST:
             names.clear()
         names[:] = sorted(name for name in names if name != ".git")
+
+
+def _find_folder(url: str) -> Path | None:
+    """The folder of this machine that a push address names, None where it names none."""
+    if not _is_remote(url):
+        return Path(url)
+    parts = urlsplit(url)
+    if parts.scheme != "file" or not parts.path:
+        return None
+    path = unquote(parts.path)
+    return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)  # `/C:/x` on Windows
 
 
 def _is_remote(url: str) -> bool:

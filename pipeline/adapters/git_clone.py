@@ -23,8 +23,12 @@ from pipeline.adapters.git_repository import Repository
 from pipeline.errors import SourceUnusable
 from pipeline.keeper.protocol import sync_folder
 
-CHECKOUT = "checkout"  # our name of SOURCE_DIR as a remote
+# SOURCE_DIR is no remote of our clone, so that no name of the user's can stand for it; what it has is kept below:
+CHECKOUT = "refs/spirit-healer/checkout"
 CHECKOUT_HEAD = "refs/spirit-healer/checkout-head"
+_CLONED_FROM = "spirit-healer-checkout"  # only while a clone is made
+_TRACKED = ("refs/spirit-healer", "refs/remotes", "refs/tags")  # copies: what is lost of them is fetched again
+_IN_THE_WAY = ("cannot lock ref", "unable to update local ref", "some local refs could not be updated")
 _CLONING = 3600.0  # seconds
 _FETCHING = 900.0
 _FAN_OUT = 2  # characters of the name of a folder of objects
@@ -53,18 +57,36 @@ def prepare(repository: Repository, checkout: Checkout, remote: str) -> None:
     remove_tree(repository.git_dir / "scratch")
     (repository.git_dir / "scratch").mkdir()
     _configure(repository, checkout, remote)
-    fetch(repository, remote)
+    fetch(repository, checkout, remote)
 
 
-def fetch(repository: Repository, remote: str) -> None:
-    """Everything the checkout knows: its branches, its HEAD, its tags, and what it last saw of the remote."""
-    refspecs = [
-        f"+refs/heads/*:refs/remotes/{CHECKOUT}/*",
+def fetch(repository: Repository, checkout: Checkout, remote: str) -> None:
+    """Everything the checkout knows: its branches, its HEAD, its tags, and what it last saw of the remote. A reference
+    of ours that is in the way of one (`feature` of `feature/x`, or a damaged one) goes."""
+    specs = [
+        f"+refs/heads/*:{CHECKOUT}/*",
         f"+refs/remotes/{remote}/*:refs/remotes/{remote}/*",
         "+refs/tags/*:refs/tags/*",
         f"+HEAD:{CHECKOUT_HEAD}",
     ]
-    repository.run("fetch", "--quiet", "--no-auto-gc", "--no-tags", CHECKOUT, *refspecs, timeout=_FETCHING)
+    options = ("--quiet", "--no-auto-gc", "--no-tags", "--prune", "--update-shallow")
+    arguments = ("fetch", *options, "--", str(checkout.folder), *specs)
+    try:
+        repository.run(*arguments, timeout=_FETCHING)
+    except GitFailed as fault:
+        if not any(sign in fault.words for sign in _IN_THE_WAY):
+            raise
+        _log.warning("fetched once more, without what was fetched before: %s", fault)
+        _drop_tracked(repository)
+        repository.run(*arguments, timeout=_FETCHING)
+
+
+def _drop_tracked(repository: Repository) -> None:
+    """Loose ones without git, as they may be damaged. No object goes."""
+    for name in _TRACKED:
+        remove_tree(repository.git_dir / name)
+    names = repository.run("for-each-ref", "--format=delete %(refname)", *_TRACKED).out
+    repository.run("update-ref", "--no-deref", "--stdin", stdin=names)
 
 
 def is_whole(repository: Repository) -> bool:
@@ -122,7 +144,9 @@ def remove_tree(folder: Path) -> None:
 
 def _is_readable(repository: Repository, head: str) -> bool:
     """Reads every object of a head that the checkout does not have."""
-    listed = repository.run("rev-list", "--objects", head, "--not", "--remotes", accept=(0, 1, 128))
+    listed = repository.run(
+        "rev-list", "--objects", head, "--not", "--remotes", f"--glob={CHECKOUT}", accept=(0, 1, 128)
+    )
     objects = "".join(f"{line.split(' ', 1)[0]}\n" for line in listed.lines).encode()
     if listed.status or listed.words:
         return False
@@ -134,11 +158,13 @@ def _renew(repository: Repository, checkout: Checkout) -> None:
     """A fresh clone in place of the old one, which goes only when all that it held was taken over."""
     folder, fresh, broken = repository.folder, _beside(repository.folder, "new"), _beside(repository.folder, "broken")
     remove_tree(fresh)
-    make = ("clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--origin", CHECKOUT)
+    make = ("clone", "--quiet", "--no-hardlinks", "--no-checkout", "--template=", "--origin", _CLONED_FROM)
     fresh.parent.mkdir(parents=True, exist_ok=True)
     repository.program.run(*make, "--", str(checkout.folder), str(fresh), cwd=fresh.parent, timeout=_CLONING)
+    made = Repository(repository.program, fresh)
+    made.run("remote", "remove", _CLONED_FROM)
     old = folder if folder.exists() else broken
-    complete = not old.exists() or _take_over(old / ".git", Repository(repository.program, fresh))
+    complete = not old.exists() or _take_over(old / ".git", made)
     if folder.exists():
         remove_tree(broken)
         folder.replace(broken)
@@ -202,19 +228,21 @@ def _read_packed(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _configure(repository: Repository, checkout: Checkout, remote: str) -> None:
-    """Settings, both remotes, and how the checkout reaches its remote; only what differs is written."""
-    wanted = [(key.lower(), value) for key, value in _CONFIG.items()]
-    wanted += [("core.hookspath", str(repository.git_dir / "no-hooks")), *checkout.list_access()]
-    wanted += [(f"remote.{CHECKOUT}.url", str(checkout.folder))]
-    if url := checkout.remote_url(remote):
-        wanted.append((f"remote.{remote}.url", url))
+    """Settings, the remote, and how the checkout reaches it; only what differs is written."""
+    wanted: dict[str, list[str]] = {key.lower(): [value] for key, value in _CONFIG.items()}
+    wanted["core.hookspath"] = [str(repository.git_dir / "no-hooks")]
+    for key, value in checkout.list_access():
+        wanted.setdefault(key, []).append(value)
+    url = checkout.remote_url(remote)
+    wanted[f"remote.{remote}.url"] = [] if url is None or checkout.is_itself(url) else [url]
     out = repository.run("config", "--local", "-z", "--list").out.decode(errors="replace")
-    present = {(key, value) for key, _, value in (entry.partition("\n") for entry in out.split("\0") if entry)}
-    if missing := [key for key, value in wanted if (key, value) not in present]:
-        for key in dict.fromkeys(missing):
-            repository.run("config", "--local", "--unset-all", key, accept=(0, 5))
-            for value in (value for other, value in wanted if other == key):
-                repository.run("config", "--local", "--add", key, value)
+    present: dict[str, list[str]] = {}
+    for key, _, value in (entry.partition("\n") for entry in out.split("\0") if entry):
+        present.setdefault(key, []).append(value)
+    for key in (key for key, values in wanted.items() if present.get(key, []) != values):
+        repository.run("config", "--local", "--unset-all", key, accept=(0, 5))
+        for value in wanted[key]:
+            repository.run("config", "--local", "--add", key, value)
 
 
 def _walk(folder: Path, everything: bool = False) -> Iterator[Path]:

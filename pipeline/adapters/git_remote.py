@@ -13,6 +13,7 @@ from pipeline.errors import DefiniteError, RemoteUnreachable
 from pipeline.ports import Diverged, Pushed
 
 OURS = re.compile(r"overnight-\d{8}(-\d+)?")  # what the pipeline may push
+NIGHTS = "refs/spirit-healer/nights"  # what was fetched of the remote's night branches
 _BEHIND = ("non-fast-forward", "fetch first", "stale info", "needs force", "already exists")
 _PASSING = ("cannot lock ref", "failed to update ref", "failed to lock", "unpacker error", "internal server error")
 
@@ -56,22 +57,31 @@ class Remote:
 
     def head(self, branch: str) -> str | None:
         """Where the branch stands on the remote. Raises RemoteUnreachable."""
-        answer = self._ask("ls-remote", "--heads", self.name, f"refs/heads/{branch}")
+        return self._list_heads(branch).get(branch)
+
+    def _list_heads(self, *patterns: str) -> dict[str, str]:
+        """Branch of the remote -> its commit. Raises RemoteUnreachable."""
+        names = [f"refs/heads/{pattern}" for pattern in patterns]
+        answer = self._ask("ls-remote", "--heads", self.name, *names)
         if answer.status:
             raise RemoteUnreachable(f"the remote {self.name} cannot be reached: {_reason(answer)}")
-        return next((line.split("\t")[0] for line in answer.lines if line.endswith(f"\trefs/heads/{branch}")), None)
+        pairs = (line.partition("\t") for line in answer.lines)
+        return {ref.removeprefix("refs/heads/"): hash_ for hash_, _, ref in pairs if ref.startswith("refs/heads/")}
 
     def fetch_nights(self) -> None:
         """Brings the remote's night branches. Raises RemoteUnreachable."""
-        spec = f"+refs/heads/overnight-*:refs/remotes/{self.name}/overnight-*"
-        answer = self._ask("fetch", "--quiet", "--no-tags", self.name, spec)
+        spec = f"+refs/heads/overnight-*:{NIGHTS}/overnight-*"
+        answer = self._ask("fetch", "--quiet", "--no-tags", "--prune", self.name, spec)
         if answer.status:
             raise RemoteUnreachable(f"the remote {self.name} cannot be reached: {_reason(answer)}")
 
     def _publish_once(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
-        there = self.head(branch)
+        heads = self._list_heads(branch, f"{branch}/*")
+        there = heads.get(branch)
         if there == head:
             return Pushed(head)
+        if there is None and heads:  # git holds `x` and `x/y` to be one file and one folder
+            return Diverged(f"cannot be made on {self.name}, as `{min(heads)}` is there")
         if there is None and known is not None:
             return Diverged(f"is gone from {self.name}, where it was pushed before")
         if there is not None and not self._is_behind(there, head):
@@ -100,7 +110,9 @@ class Remote:
 
     def _ask(self, *arguments: str) -> GitAnswer:
         if self.url() is None:
-            raise RemoteUnreachable(f"the checkout has no remote named {self.name}: set SOURCE_REMOTE, or add it there")
+            raise RemoteUnreachable(
+                f"the checkout has no remote named {self.name} outside of itself: set SOURCE_REMOTE, or add it there"
+            )
         try:
             return self.repository.run(*arguments, accept=range(256), timeout=self.timeout)
         except GitTimedOut as late:

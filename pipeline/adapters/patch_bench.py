@@ -95,13 +95,18 @@ class PatchBench:
         return tree
 
     def fill_index(self, entries: Mapping[str, Entry | None], index: str) -> None:
+        nothing = "0" * (len(self._hash_nothing()) if None in entries.values() else 0)
         lines = [
-            f"{entry.mode} {entry.hash}\t{path}\0" if entry else f"0 {'0' * 40}\t{path}\0"
+            f"{entry.mode} {entry.hash}\t{path}\0" if entry else f"0 {nothing}\t{path}\0"
             for path, entry in entries.items()
         ]
         self.run(
             "update-index", "-z", "--index-info", stdin="".join(lines).encode(errors="surrogateescape"), index=index
         )
+
+    def _hash_nothing(self) -> str:
+        """As long as every hash of this repository: SHA-1 or SHA-256."""
+        return self.run("hash-object", "--stdin", stdin=b"").text
 
     def write_tree(self, base: str, overlay: Overlay) -> str:
         """The tree of a commit with the overlay over it. Raises Refused where it fits no tree."""

@@ -328,7 +328,9 @@ def test_a_checkout_without_a_remote_owes_the_push_and_says_how_to_mend_it(bed: 
     source = GitSource(other, bed.checkout.folder, review=policy, push_backoff=0.0)
     source.prepare()
     source.begin(NIGHT, bed.base)
-    with pytest.raises(RemoteUnreachable, match="has no remote named origin: set SOURCE_REMOTE, or add it there"):
+    with pytest.raises(
+        RemoteUnreachable, match="no remote named origin outside of itself: set SOURCE_REMOTE, or add it there"
+    ):
         source.publish(NIGHT, bed.base, None)
     assert source.url(bed.base) is None
 
