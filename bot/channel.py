@@ -100,11 +100,11 @@ class Channel:
             sent = await self._messageable(place).send(**form, nonce=nonce)
         return str(sent.id)
 
-    async def edit(self, message_id: str, message: Message) -> None:
-        """A message of the channel itself."""
+    async def edit(self, message_id: str, message: Message, place: str | None = None) -> None:
+        """A message of ours."""
         form = await self.pen.edit_form(message)
         async with _told():
-            await self._messageable(None).get_partial_message(int(message_id)).edit(**form)
+            await self._messageable(place).get_partial_message(int(message_id)).edit(**form)
 
     async def open_thread(self, message_id: str, name: str) -> str:
         """The thread of a message; a thread that is there already is found, it has the message's id."""

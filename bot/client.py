@@ -17,20 +17,31 @@ from bot.commands import (
     Desk,
     admit,
     answer_privately,
+    crashes,
     get_visitor,
+    logs,
     pause,
     restart_server,
     resume,
     revert,
+    rollback,
+    runs,
+    start_server,
     status,
+    stop_server,
     summary,
+    update,
+    whoami,
 )
 from bot.commands.buttons import press
 from bot.messages import Phase, failed
 from bot.outbox import Report
 from bot.permissions import Allowed, decide
 
-COMMANDS = (status, summary, pause, resume, revert, restart_server)
+COMMANDS = (
+    status, summary, crashes, runs, pause, resume, revert, rollback, update, restart_server, stop_server, start_server,
+    logs, whoami,
+)  # fmt: skip
 NO_LIMIT_LONGER_THAN = 30.0  # seconds discord.py may sleep for a rate limit by itself
 
 _log = logging.getLogger(__name__)

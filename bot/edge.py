@@ -14,6 +14,7 @@ from bot.login import run_client
 from bot.outbox import Ledger, Outbox, Report
 from bot.permissions import Operators
 from bot.redaction import Redact
+from bot.status import find_instance
 from bot.wire import Pen
 from pipeline.ports import Clock
 
@@ -48,6 +49,7 @@ class Edge:
         self.channel = Channel(settings.guild, settings.channel, Pen(redact, settings.ping_role))
         operators = Operators(settings.guild, settings.operator_roles, settings.operator_users)
         self.desk = Desk(orders, book, operators, self.channel, clock, redact, settings.notice)
+        self.desk.instance = find_instance(clock.now())
         self.outbox = Outbox(book, self.channel, clock, realm=settings.realm, redact=redact, report=report)
 
     def make_client(self) -> SpiritHealer:

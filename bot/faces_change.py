@@ -8,7 +8,8 @@ from bot import facts, markup
 from bot.faces import WORDS, Face, make_face
 from bot.markup import ago, clock_time, code, count, join
 from bot.payloads import Button, Colour, Style
-from pipeline.model import CardView, Question, Run
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import CardView, Question, Run, Verdict
 
 BAR = 10  # cells of the progress bar
 
@@ -87,6 +88,8 @@ def deploying(view: CardView, run: Run) -> Face:
         "starting": "The server is starting",
     }
     state = words.get(view.deployment.state if view.deployment else "", "The server is being exchanged")
+    if view.server is ServerState.HELD:
+        state = "The server is stopped; this goes live with its next start"
     return make_face(view, WORDS[run.kind].deploying, Colour.BLUE, join(state, facts.fix_link(view)), facts.cause(run))
 
 
@@ -108,10 +111,7 @@ def verifying(view: CardView, run: Run) -> Face:
 def rolling_back(view: CardView, run: Run) -> Face:
     previous = view.deployment.previous if view.deployment else None
     back = f"going back to {code(markup.short(previous))}" if previous else "going back to the previous build"
+    why = "Worse than before" if run.verdict is Verdict.UNHEALTHY else "Taken back"
     return make_face(
-        view,
-        "Rolling back: {}",
-        Colour.RED,
-        f"**Worse than before:** {facts.reason(run) or 'no reason recorded'}",
-        back,
+        view, "Rolling back: {}", Colour.RED, f"**{why}:** {facts.reason(run) or 'no reason recorded'}", back
     )

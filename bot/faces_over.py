@@ -63,7 +63,8 @@ def rolled_back(view: CardView, run: Run) -> Face:
     taken = f"fix reverted in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
     needed = "**pipeline paused: someone should look**" if view.paused_by_it else ""
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
-    title = "Rolled back: the fix made it worse" if run.kind is RunKind.FIX else "Rolled back: {}"
+    worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY
+    title = "Rolled back: the fix made it worse" if worse else "Rolled back: {}"
     return make_face(
         view, title, Colour.RED, needed, join(code(view.title), facts.reason(run)), join(back, taken), buttons=buttons
     )

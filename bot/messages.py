@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
+from bot.limits import cut_middle
 from bot.markup import ago, code, count, duration, plain, prose, short
 from bot.payloads import Button, Embed, Message, Style
-from pipeline.model import Actor, Done, FixLine, Impossible, RestartPlan, RevertPlan
+from pipeline.model import Actor, Done, FixLine, Impossible, RestartPlan, RevertPlan, RunLine
+from pipeline.read_models import OrderEnd, RollbackPlan, UpdatePlan
 
 OPERATOR_SETTING = "DISCORD_OPERATOR_ROLE_IDS"
 ASK_AGAIN_AFTER = timedelta(minutes=15)
@@ -86,6 +88,11 @@ def impossible(outcome: Impossible) -> Message:
     return Message(content=prose(outcome.reason.strip()) + said)
 
 
+def not_found(outcome: Impossible) -> Message:
+    """An answer to a question; nothing could have been changed."""
+    return Message(content=prose(outcome.reason.strip()))
+
+
 def bare(message: Message) -> Message:
     """The same news with nothing in it that Discord could refuse: for when it refused the full form."""
     embed = message.embed or Embed()
@@ -120,6 +127,58 @@ def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     return Message(content="\n".join(lines), buttons=buttons)
 
 
+def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
+    when = "now" if not delay else f"in {duration(delay.total_seconds())}"
+    online = f" ({count(plan.players, 'player')})" if plan.players is not None else ""
+    lines = [f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**"]
+    if plan.brings:
+        lines.append("Its next start brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
+    if reason:
+        lines.append(f"Reason: {plain(reason)}")
+    confirm = f"stop:{int(delay.total_seconds())}:{reason}"
+    buttons = (Button("Stop", confirm, Style.DANGER), Button("Keep running", "keep:stop"))
+    return Message(content="\n".join(lines), buttons=buttons)
+
+
+def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
+    since = f", healthy {ago(plan.healthy_at)}" if plan.healthy_at is not None else ""
+    watched = "What runs is still being verified. " if plan.verifying else ""
+    notice = f" in {duration(plan.notice)}" if plan.notice else ""
+    lines = [
+        f"Roll back from {code(short(plan.running))} to {code(short(plan.target))}{since}? {watched}"
+        f"The server goes down{notice}{_outage(plan.down_seconds, plan.players)}.",
+        f"Taken back: {_list_subjects(plan.subjects)}. The branch gets the reverts, and **the pipeline pauses itself**"
+        " until `/resume`.",
+    ]
+    if reason:
+        lines.append(f"Reason: {plain(reason)}")
+    confirm = f"roll-back:{short(plan.running)}:{reason}"
+    buttons = (Button("Roll back", confirm, Style.DANGER), Button("Keep", "keep:rollback"))
+    return Message(content="\n".join(lines), buttons=buttons)
+
+
+def ask_update(plan: UpdatePlan) -> Message:
+    onto = f"into {code(plan.branch)}" if plan.branch else f"onto {code(short(plan.here))}, on a new night branch"
+    comes = "1 commit comes with it" if plan.commits == 1 else f"{plan.commits} commits come with it"
+    lines = [
+        f"Move the base to {code(short(plan.head))}? {comes}, merged {onto}, built and deployed; it merges without a"
+        f" conflict. The server goes down{_outage(plan.down_seconds, plan.players)}.",
+        *(f"- {code(short(commit))} {plain(cut_middle(subject, 90))}" for commit, subject in plan.subjects),
+    ]
+    if plan.commits > len(plan.subjects):
+        lines.append(f"and {plan.commits - len(plan.subjects)} more")
+    buttons = (
+        Button("Update", f"confirm-update:{plan.head}", Style.DANGER),
+        Button("Keep", f"keep:{short(plan.head)}"),
+    )
+    return Message(content="\n".join(lines), buttons=buttons)
+
+
+def _list_subjects(subjects: tuple[str, ...]) -> str:
+    shown = ", ".join(code(each) for each in subjects[:5])
+    return shown + (f" and {len(subjects) - 5} more" if len(subjects) > 5 else "") or "no fix"
+
+
 def _outage(down_seconds: float | None, players: int | None) -> str:
     down = f" for about {duration(down_seconds)}" if down_seconds is not None else ""
     online = f" ({count(players, 'player')})" if players is not None else ""
@@ -145,28 +204,81 @@ def reverting(done: Done, commit: str, by: Actor) -> Message:
 
 
 def restarting(done: Done, by: Actor, reason: str, now: datetime) -> Message:
+    return _waiting("The server restarts", done, by, reason, now)
+
+
+def stopping(done: Done, by: Actor, reason: str, now: datetime) -> Message:
+    return _waiting("The server stops", done, by, reason, now)
+
+
+def rolling_back(done: Done, by: Actor, reason: str, now: datetime) -> Message:
+    return _waiting("The server goes back to the last healthy build", done, by, reason, now)
+
+
+def _waiting(what: str, done: Done, by: Actor, reason: str, now: datetime) -> Message:
     """With a Cancel button for as long as there is something to cancel."""
     why = f": {plain(reason)}" if reason else ""
     waits = done.due is not None and done.due > now
     when = f" {ago(done.due)}" if done.due is not None and waits else ""
-    buttons = (Button("Cancel", f"cancel:{done.order}"),) if waits and done.order is not None else ()
-    return _done(f"The server restarts{when}, asked for by {plain(by.name)}{why}.", done, buttons)
+    buttons = (Button("Cancel", f"cancel-order:{done.order}"),) if waits and done.order is not None else ()
+    return _done(f"{what}{when}, asked for by {plain(by.name)}{why}.", done, buttons)
 
 
 def cancelled(done: Done, by: Actor) -> Message:
-    return _done(f"The restart was cancelled by {plain(by.name)}. The server keeps running.", done)
+    return _done(f"Cancelled by {plain(by.name)}. The server keeps running.", done)
+
+
+_CARRIED_OUT = {
+    "restart": "The server was told to restart",
+    "stop": "The server was told to stop",
+    "rollback": "The rollback was begun",
+}
+
+
+def order_over(end: OrderEnd) -> Message:
+    """What the answer to an order says once there is nothing to cancel any more."""
+    ordered = f"the {plain(end.kind)} that {plain(end.by)} ordered"
+    match end.state:
+        case "done":
+            why = f": {plain(end.reason)}" if end.reason else ""
+            after = " `/start-server` starts it again." if end.kind == "stop" else ""
+            begun = _CARRIED_OUT.get(end.kind, "It was carried out")
+            text = f"{begun} {ago(end.ended_at)}, as {plain(end.by)} ordered{why}.{after}"
+        case "cancelled":
+            text = f"Cancelled by {plain(end.note)} {ago(end.ended_at)}: {ordered}. The server keeps running."
+        case "lapsed":
+            text = f"Lapsed: {ordered} was due {ago(end.due)}, and nobody was there. Nothing was changed."
+        case _:
+            text = f"Not carried out: {ordered}. {prose(end.note)} Nothing was changed."
+    return Message(content=text)
 
 
 def approved(done: Done, run: str, by: Actor) -> Message:
     return _done(f"Run {code(run)} approved by {plain(by.name)}.", done)
 
 
-def rejected(done: Done, run: str, by: Actor) -> Message:
-    return _done(f"Run {code(run)} rejected by {plain(by.name)}.", done)
+def rejected(done: Done, run: str, by: Actor, reason: str = "") -> Message:
+    why = f": {plain(reason)}" if reason else ""
+    return _done(f"Run {code(run)} rejected by {plain(by.name)}{why}.", done)
+
+
+def ended(done: Done, run: str, by: Actor) -> Message:
+    return _done(f"Run {code(run)} cancelled by {plain(by.name)}. `/retry` begins anew.", done)
+
+
+def retried(done: Done, run: str, by: Actor) -> Message:
+    again = f" as run {code(done.run)}" if done.run else ""
+    return _done(f"Run {code(run)} is tried again{again}, asked for by {plain(by.name)}. Its card goes on.", done)
+
+
+def updating(done: Done, commit: str, by: Actor) -> Message:
+    run = f" (run {code(done.run)})" if done.run else ""
+    return _done(f"The base moves to {code(short(commit))}, asked for by {plain(by.name)}{run}; see its card.", done)
 
 
 def deploying(done: Done, run: str, by: Actor) -> Message:
-    return _done(f"Run {code(run)} goes live now, asked for by {plain(by.name)}.", done)
+    when = "may go live" if done.text else "goes live now"
+    return _done(f"Run {code(run)} {when}, asked for by {plain(by.name)}.", done)
 
 
 def starting(done: Done, by: Actor) -> Message:
@@ -183,6 +295,12 @@ def _done(text: str, done: Done, buttons: tuple[Button, ...] = ()) -> Message:
 
 def join_sentences(*parts: str) -> str:
     return " ".join(part for part in parts if part)
+
+
+def label_run(run: RunLine) -> str:
+    """A line of a completion of runs."""
+    state = run.state.lower().replace("_", " ")
+    return f"{run.id} {' '.join(run.subject.split())} ({state})"
 
 
 def label_fix(fix: FixLine) -> str:

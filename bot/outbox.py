@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 
 from bot.cards import Home, render_card, thread_name
 from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, TooOld, Uncertain
-from bot.messages import bare
+from bot.messages import bare, order_over
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.redaction import Redact, cleaned
@@ -24,6 +24,7 @@ from pipeline.errors import Obstructed
 from pipeline.model import CardState, CardView, Post
 from pipeline.points import point
 from pipeline.ports import Clock
+from pipeline.read_models import OrderEnd
 
 EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
 TICK = 2.0  # seconds between passes when nothing wakes it
@@ -47,6 +48,8 @@ class Ledger(Protocol):
     def list_pending_posts(self, now: datetime) -> list[Post]: ...
     def post_delivered(self, post: int, message: str) -> None: ...
     def post_deferred(self, post: int, why: str, not_before: datetime) -> None: ...
+    def list_outdated_orders(self) -> list[OrderEnd]: ...
+    def note_order_shown(self, order: int, state: str, place: str, message: str) -> None: ...
 
 
 @dataclass
@@ -133,6 +136,7 @@ class Outbox:
         with contextlib.suppress(Uncertain):
             await self._deliver_cards()
             await self._deliver_posts()
+            await self._deliver_ends()
 
     # --- cards -------------------------------------------------------------------------------------------------------
 
@@ -299,6 +303,22 @@ class Outbox:
         except PlaceGone:
             return False
         return True
+
+    # --- answers that can no longer be pressed ------------------------------------------------------------------------
+
+    async def _deliver_ends(self) -> None:
+        """An order is over: the answer with its Cancel button says so, and the button goes."""
+        for each in await asyncio.to_thread(self._ledger.list_outdated_orders):
+            if not self._rests_now(f"o{each.id}"):
+                await self._guarded(f"o{each.id}", self._deliver_end, each)
+
+    async def _deliver_end(self, end: OrderEnd) -> None:
+        """Where the answer is gone, or stands where we may not write, there is nothing to tell."""
+        try:
+            await self._channel.edit(end.message, order_over(cleaned(end, self._redact)), end.place)
+        except (MessageGone, PlaceGone, Closed) as fault:
+            _log.warning("the answer to order %s cannot be changed: %s", end.id, fault)
+        await asyncio.to_thread(self._ledger.note_order_shown, end.id, end.state, end.place, end.message)
 
     # --- sending, and what can go wrong ------------------------------------------------------------------------------
 

@@ -24,6 +24,12 @@ class Need(Enum):
 TABLE: dict[str, Need] = {
     "status": Need.MEMBER,
     "summary": Need.MEMBER,
+    "run": Need.MEMBER,
+    "crashes": Need.MEMBER,
+    "crash": Need.MEMBER,
+    "whoami": Need.MEMBER,
+    "log": Need.OPERATOR,  # what players wrote is in it
+    "audit": Need.OPERATOR,
     "pause": Need.OPERATOR,
     "resume": Need.OPERATOR,
     "revert": Need.OPERATOR,
@@ -31,11 +37,20 @@ TABLE: dict[str, Need] = {
     "keep": Need.OPERATOR,
     "restart-server": Need.OPERATOR,
     "restart": Need.OPERATOR,
+    "cancel-order": Need.OPERATOR,
+    "stop-server": Need.OPERATOR,
+    "stop": Need.OPERATOR,
+    "start-server": Need.OPERATOR,
+    "start": Need.OPERATOR,
     "cancel": Need.OPERATOR,
+    "retry": Need.OPERATOR,
+    "update": Need.OPERATOR,
+    "confirm-update": Need.OPERATOR,
+    "rollback": Need.OPERATOR,
+    "roll-back": Need.OPERATOR,
     "approve": Need.OPERATOR,
     "reject": Need.OPERATOR,
     "deploy": Need.OPERATOR,
-    "start": Need.OPERATOR,
 }
 
 

@@ -52,6 +52,8 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("branch continued", "The night goes on under another branch", Colour.AMBER, False),
     ("lapsed", "An order has lapsed", Colour.AMBER, False),
     ("restarting", "Server restarts", Colour.BLUE, False),
+    ("rolling back", "Taken back by an operator", Colour.RED, False),
+    ("rollback failed", "A rollback was not carried out", Colour.AMBER, False),
 )
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import socket
+from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
+from importlib import metadata
 from typing import assert_never
 
 from bot import markup
@@ -23,12 +29,29 @@ HOLD_WORDS = {
 }
 
 
-def render_status(view: StatusView) -> Message:
+@dataclass(frozen=True)
+class Instance:
+    """The bot that answers: it holds the lock of its state folder."""
+
+    pid: int
+    host: str
+    since: datetime
+    versions: str  # of what it stands on
+
+
+def find_instance(now: datetime) -> Instance:
+    versions = f"Python {platform.python_version()}, discord.py {metadata.version('discord.py')}"
+    return Instance(os.getpid(), socket.gethostname(), now, versions)
+
+
+def render_status(view: StatusView, instance: Instance | None = None) -> Message:
     """First whether a person is needed, then server, runs, branch, and what does not work."""
     state, colour = _state(view)
     fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view))]
     if view.degraded:
         fields.append(Field("Does not work", "\n".join(f"- {prose(each)}" for each in view.degraded)))
+    if instance is not None:
+        fields.append(Field("Bot", _bot(view, instance)))
     embed = Embed(
         title=markup.title("{}: ", view.realm, state),
         description=_needs(view),
@@ -37,6 +60,12 @@ def render_status(view: StatusView) -> Message:
         footer=_footer(view),
     )
     return Message(embed=embed)
+
+
+def _bot(view: StatusView, instance: Instance) -> str:
+    lock = f"process {instance.pid} on {code(instance.host)} holds the lock, since {ago(instance.since)}"
+    waiting = f"{count(view.undelivered, 'message')} wait for Discord" if view.undelivered > 1 else ""
+    return "\n".join(part for part in (lock, join(instance.versions, waiting)) if part)
 
 
 def _state(view: StatusView) -> tuple[str, Colour]:
@@ -93,6 +122,7 @@ def _server(view: StatusView) -> str:
         _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
         f"next start {ago(view.next_start)}" if view.next_start else "",
         f"runs {code(markup.revision(runs))}" if runs else "",
+        _build(view),
         f"pid {view.pid}" if view.pid else "",
         count(view.players, "player") if view.players is not None else "",
     )
@@ -104,6 +134,14 @@ def _tonight(view: StatusView) -> str:
     if view.crashes_tonight is None or view.restarts_tonight is None:
         return ""
     return f"{count(view.crashes_tonight, 'crash', 'crashes')} and {count(view.restarts_tonight, 'restart')} tonight"
+
+
+def _build(view: StatusView) -> str:
+    """The build that lies there, where the revision alone does not name it; a commit of ours with its page."""
+    if view.running is not None:
+        return f"build {commit_link(view.running.commit, view.running.url)}"
+    told = view.revision is None or (view.build or "").startswith(view.revision[:7])
+    return "" if view.build is None or told else f"build {code(markup.short(view.build))}"
 
 
 def _order(order: OrderLine) -> str:
@@ -118,7 +156,7 @@ def _since(moment: datetime | None, word: str) -> str:
 def _pipeline(view: StatusView) -> str:
     if view.crashes_tonight is None:
         return "Not known while the database does not work."
-    lines = [_pause(view), _branch(view), *(f"- {_run(line)}" for line in view.runs[:SHOWN_RUNS])]
+    lines = [_pause(view), _branch(view), _queue(view), *(f"- {_run(line)}" for line in view.runs[:SHOWN_RUNS])]
     if len(view.runs) > SHOWN_RUNS:
         lines.append(f"- and {len(view.runs) - SHOWN_RUNS} more")
     return "\n".join(line for line in lines if line) or "Nothing in work."
@@ -131,6 +169,12 @@ def _pause(view: StatusView) -> str:
     return f"**Paused** by {plain(view.paused.by)} {ago(view.paused.at)}{why}"
 
 
+def _queue(view: StatusView) -> str:
+    """Where more than one is under way: how many wait for whom."""
+    waits = Counter(_WAITS_FOR.get(line.state, "in work") for line in view.runs)
+    return join(*(f"{number} {who}" for who, number in waits.items())) if len(view.runs) > 1 else ""
+
+
 def _branch(view: StatusView) -> str:
     if view.branch is None:
         return ""
@@ -140,10 +184,10 @@ def _branch(view: StatusView) -> str:
 
 
 def _run(line: RunLine) -> str:
-    return join(f"{code(line.subject)} {_doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
+    return join(f"{code(line.subject)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
 
 
-def _doing(line: RunLine) -> str:
+def doing(line: RunLine) -> str:
     match line.state:
         case RunState.ANALYZING:
             return "with the analyst"
@@ -183,6 +227,14 @@ def _waiting(line: RunLine) -> str:
         return "built, next after the deployment under way"
     return f"built, tried again {ago(line.not_before)}" if line.not_before else "built, waits for a quiet moment"
 
+
+_WAITS_FOR = {
+    RunState.ANALYZING: "with the analyst",
+    RunState.PROPOSED: "waiting for you",
+    RunState.AWAITING_APPROVAL: "waiting for you",
+    RunState.READY: "waiting for their turn",
+    RunState.AWAITING_DEPLOYMENT: "waiting to go live",
+}
 
 _QUESTIONS = {
     Question.PATCH: "its patch",

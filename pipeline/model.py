@@ -234,9 +234,9 @@ TRANSITIONS: dict[RunState, tuple[RunState, ...]] = {
     RunState.DEPLOYING: (RunState.VERIFYING, RunState.AWAITING_DEPLOYMENT, RunState.ROLLING_BACK, RunState.FAILED),
     RunState.VERIFYING: (RunState.SUCCEEDED, RunState.ROLLING_BACK, RunState.FAILED),
     RunState.ROLLING_BACK: (RunState.ROLLED_BACK, RunState.FAILED),
-    RunState.SUCCEEDED: (RunState.ROLLED_BACK,),
+    RunState.SUCCEEDED: (RunState.ROLLING_BACK, RunState.ROLLED_BACK),
     RunState.ROLLED_BACK: (RunState.ANALYZING, RunState.READY),
-    RunState.FAILED: (RunState.ANALYZING, RunState.READY),
+    RunState.FAILED: (RunState.ANALYZING, RunState.READY, RunState.ROLLING_BACK),
     RunState.CANCELLED: (RunState.ANALYZING, RunState.READY),
 }  # fmt: skip
 
@@ -520,6 +520,8 @@ class StatusView:
     failed: tuple[RunLine, ...] = ()  # of this night and the one before, given up: a person's turn
     orders: tuple[OrderLine, ...] = ()  # not yet due, the next first
     halted: str = ""  # who is stopped and does nothing, keeper or server, and the cure
+    running: FixLink | None = None  # the commit of the build that runs, where it is one of ours
+    undelivered: int = 0  # messages and cards that Discord has not got yet
 
 
 @dataclass(frozen=True)

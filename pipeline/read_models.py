@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+
+from pipeline.model import CrashReport, DeploymentView, FixLink, Run, RunLine, Signature
+
+# --- before an order -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,19 @@ class RollbackPlan:
 
 
 @dataclass(frozen=True)
+class UpdatePlan:
+    """What /update asks about."""
+
+    head: str  # of the base branch
+    here: str  # what it would be merged into
+    branch: str | None  # the night branch that stands there, None = one would begin
+    commits: int
+    subjects: tuple[tuple[str, str], ...]  # (commit, subject) of the newest
+    down_seconds: float | None  # expected, None = not known
+    players: int | None
+
+
+@dataclass(frozen=True)
 class OrderEnd:
     """An order that is over while its answer in the channel still says that it waits."""
 
@@ -34,3 +51,91 @@ class OrderEnd:
     note: str  # who cancelled it, or why it failed
     place: str  # channel or thread of the answer
     message: str
+
+
+# --- what was recorded -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RunStep:
+    at: datetime
+    before: str | None  # None = it began
+    after: str
+    note: str
+
+
+@dataclass(frozen=True)
+class RunView:
+    """The answer of /run."""
+
+    run: Run
+    line: RunLine
+    steps: tuple[RunStep, ...]  # oldest first
+    fix: FixLink | None
+    revert: FixLink | None
+    deployment: DeploymentView | None
+    card: str | None  # message id
+    crashes: int  # of its signature, ever
+
+
+@dataclass(frozen=True)
+class CrashLine:
+    """One signature."""
+
+    key: str  # what /crash takes
+    signature: Signature
+    title: str
+    times: int  # in the time that was asked for
+    ever: int
+    first: datetime  # ever
+    last: datetime
+    judged: str | None  # what became of the last one
+    run: Run | None  # the newest about it
+    fix: FixLink | None  # of that run
+
+
+@dataclass(frozen=True)
+class CrashesView:
+    """The answer of /crashes."""
+
+    since: date  # the first night
+    until: date  # this one
+    crashes: int
+    unread: int  # of those: not read yet
+    lines: tuple[CrashLine, ...]  # the most frequent first
+
+
+@dataclass(frozen=True)
+class CrashView:
+    """The answer of /crash."""
+
+    line: CrashLine  # `times` = ever
+    report: CrashReport | None  # of the last one
+    revision: str | None  # that the last one ran
+    status: int | None  # how it ended: exit code, negative = signal
+    back_after: float | None  # seconds
+    nights: tuple[tuple[date, int], ...]  # newest first
+    runs: tuple[RunLine, ...]  # newest first
+    summary: str | None  # the root cause, where anybody found one
+    card: str | None  # message id
+
+
+@dataclass(frozen=True)
+class AuditLine:
+    at: datetime
+    name: str
+    id: str  # of the person
+    place: str
+    command: str
+    arguments: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class LogView:
+    """The end of a log."""
+
+    source: str  # "server", "build", "bot"
+    name: str  # of the file
+    size: int  # bytes
+    lines: tuple[str, ...]  # oldest first

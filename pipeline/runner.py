@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from pipeline import intake, orders
+from pipeline import intake, server_orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
@@ -361,6 +361,6 @@ def log_deployment(tools: Tools) -> None:
 
 def deploy_once(tools: Tools) -> bool:
     """One decision of the deploy lane, and the wish that follows from it."""
-    changed = orders.carry_out_due(tools) or deploying.step(tools) or deploying.plan(tools)
+    changed = server_orders.carry_out_due(tools) or deploying.step(tools) or deploying.plan(tools)
     wish.reconcile(tools)
     return changed

@@ -62,15 +62,16 @@ def _status(tools: Tools) -> StatusView:
     view = outside_status(tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir)
     return dataclasses.replace(
         view,
-        players=_players(tools, observed) if view.server else None,
+        players=count_players(tools, observed) if view.server else None,
         head=link(tools, branch.head, branch.name) if branch else None,
+        running=_running(tools, observed) if view.pid else None,
     )
 
 
 def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
     """What the keeper and the machine tell by themselves."""
     view = _seen_status(tools.realm.name, tools.keeper, tools.realm.state_dir)
-    players = _players(tools, tools.keeper.observed()) if view.server else None
+    players = count_players(tools, tools.keeper.observed()) if view.server else None
     return dataclasses.replace(view, players=players, degraded=degraded)
 
 
@@ -86,12 +87,13 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         paused=store.get_pause(),
         branch=branch.name if branch else None,
         head=FixLink(branch.head, None, branch.name) if branch else None,
-        runs=tuple(_run_line(store, run) for run in store.list_unfinished_runs()),
-        failed=tuple(_run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
+        runs=tuple(run_line(store, run) for run in store.list_unfinished_runs()),
+        failed=tuple(run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
         trouble=trouble.cause if trouble else "",
         trouble_detail=trouble.detail if trouble else "",
         push_owed=bool(store.list_owed_branches()),
+        undelivered=store.count_undelivered(),
     )
 
 
@@ -134,6 +136,12 @@ def _look(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
     return (None if halt and halt.who is Halted.KEEPER else keeper.observed()), halt
 
 
+def _running(tools: Tools, observed: Observed | None) -> FixLink | None:
+    """Of a build that we made; what lay there before us is known by its revision alone."""
+    build = tools.store.get_build(observed.build) if observed is not None and observed.build else None
+    return link(tools, build.commit, None) if build is not None and build.commit == build.build else None
+
+
 def _trouble(store: Store, seen: Observed | None) -> Trouble | None:
     """Why the server is not up, where something was found out about it."""
     if seen is None or seen.state not in (ServerState.BACKOFF, ServerState.STARTING, ServerState.ABSENT):
@@ -160,7 +168,7 @@ def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _players(tools: Tools, observed: Observed | None) -> int | None:
+def count_players(tools: Tools, observed: Observed | None) -> int | None:
     return None if observed is None or observed.pid is None else tools.players.count(observed.pid)
 
 
@@ -179,7 +187,7 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
     return sum(store.night_of(at) == night for at in starts)
 
 
-def _run_line(store: Store, run: Run) -> RunLine:
+def run_line(store: Store, run: Run) -> RunLine:
     return RunLine(
         run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
         run.not_before,
@@ -223,7 +231,7 @@ def plan_revert(tools: Tools, run: Run) -> RevertPlan:
     observed = tools.keeper.observed()
     verifying = run.state in (RunState.DEPLOYING, RunState.VERIFYING)
     down = expected_down_seconds(tools, observed)
-    return RevertPlan(run.commit or "", run.subject, down, _players(tools, observed), verifying)
+    return RevertPlan(run.commit or "", run.subject, down, count_players(tools, observed), verifying)
 
 
 def plan_restart(tools: Tools) -> RestartPlan:
@@ -231,7 +239,7 @@ def plan_restart(tools: Tools) -> RestartPlan:
     standby = tools.store.get_standby()
     brings = tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else ()
     running = (observed.revision or observed.build) if observed else None
-    return RestartPlan(expected_down_seconds(tools, observed), _players(tools, observed), running, brings)
+    return RestartPlan(expected_down_seconds(tools, observed), count_players(tools, observed), running, brings)
 
 
 def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | None:
@@ -278,6 +286,8 @@ class Ledger:
         self.post_delivered = store.post_delivered
         self.post_deferred = store.post_deferred
         self.append_audit = store.append_audit
+        self.list_outdated_orders = store.list_outdated_orders
+        self.note_order_shown = store.note_order_shown
 
     def get_card_view(self, card: int) -> CardView:
         return card_view(self._tools, card)
@@ -317,9 +327,9 @@ def card_view(tools: Tools, card: int) -> CardView:
         progress=_progress(tools.store, run),
         build_eta=_eta(tools.store, run),
         diagnostics=_diagnostics(tools.store, run),
-        deployment=_deployment(tools, run),
-        revert=_revert_link(tools, run),
-        players=_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
+        deployment=deployment_view(tools, run),
+        revert=revert_link(tools, run),
+        players=count_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
         paused=pause is not None,
@@ -367,7 +377,7 @@ def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
     return build.diagnostics if build is not None else ()
 
 
-def _deployment(tools: Tools, run: Run | None) -> DeploymentView | None:
+def deployment_view(tools: Tools, run: Run | None) -> DeploymentView | None:
     found = tools.store.get_deployment(run.deployment) if run and run.deployment else None
     if found is None or found.state == "standby":
         return None
@@ -381,7 +391,7 @@ def _stage_of(deployment: Deployment) -> str:
     return "starting" if deployment.state == "stopping" else deployment.state
 
 
-def _revert_link(tools: Tools, run: Run | None) -> FixLink | None:
+def revert_link(tools: Tools, run: Run | None) -> FixLink | None:
     """The commit that took the fix back, once there is one."""
     if run is None:
         return None

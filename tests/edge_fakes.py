@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import (
     Actor,
+    Analysis,
     CardState,
     CardView,
     CrashReport,
@@ -26,9 +27,22 @@ from pipeline.model import (
     RevertPlan,
     Run,
     RunKind,
+    RunLine,
     RunState,
     Signature,
     StatusView,
+)
+from pipeline.read_models import (
+    AuditLine,
+    CrashesView,
+    CrashLine,
+    CrashView,
+    LogView,
+    OrderEnd,
+    RollbackPlan,
+    RunStep,
+    RunView,
+    UpdatePlan,
 )
 from pipeline.summary import NightSummary
 
@@ -108,6 +122,41 @@ def make_status(**changes: Any) -> StatusView:
     return replace(view, **changes)
 
 
+def make_update_plan(**changes: Any) -> UpdatePlan:
+    subjects = ((REVERT, "Core/Maps: check bounds"),)
+    plan = UpdatePlan(REVERT, COMMIT, "overnight-20241122", 1, subjects, 20.0, 14)
+    return replace(plan, **changes)
+
+
+def make_run_view(state: RunState = RunState.VERIFYING, **changes: Any) -> RunView:
+    """A fix that is live and watched, with its steps."""
+    run = make_run(state, commit=COMMIT, branch="overnight-20241122", analysis=Analysis(summary="It dies twice."))
+    steps = (RunStep(NOW, None, "ANALYZING", ""), RunStep(NOW, "ANALYZING", "READY", "answer of shape ours"))
+    line = RunLine(run.id, run.subject, state, None, None, None)
+    fix = FixLink(COMMIT, URL, "overnight-20241122")
+    return replace(RunView(run, line, steps, fix, None, None, "77", 3), **changes)
+
+
+def make_crash_line(**changes: Any) -> CrashLine:
+    """Four times this night, nine ever; a fix is being built."""
+    run = make_run(RunState.BUILDING)
+    assert run.signature is not None
+    first = NOW - timedelta(days=3)
+    return replace(CrashLine("5d41402abc4b", run.signature, NAME, 4, 9, first, NOW, "run", run, None), **changes)
+
+
+def make_crash_view(**changes: Any) -> CrashView:
+    frames = (
+        Frame(NAME, "src/server/game/EventDispatcher.cpp", 132),
+        Frame("BotAI::~BotAI", None, None, "worldserver"),
+    )
+    report = CrashReport(ReportKind.GDB, "access violation", frames=frames, crashing_frame=0)
+    runs = (RunLine("9f3c21aa", NAME, RunState.BUILDING, None, None, None),)
+    line = make_crash_line(times=9)
+    view = CrashView(line, report, "7d14957a32df0000", -11, 4.0, ((NIGHT, 4),), runs, "It dies twice.", "77")
+    return replace(view, **changes)
+
+
 @dataclass
 class FakeClock:
     """Stands still until it is moved. What is newer than it was is what the sandbox's own clock says."""
@@ -142,6 +191,8 @@ class FakeLedger:
     not_before: dict[int, datetime] = field(default_factory=dict)
     deferred: list[str] = field(default_factory=list)
     audit: list[tuple[str, ...]] = field(default_factory=list)
+    ends: dict[int, OrderEnd] = field(default_factory=dict)  # orders that are over
+    order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # order -> state, place, message
     before_note: Callable[[], None] = lambda: None
     audit_fails: bool = False
 
@@ -200,6 +251,12 @@ class FakeLedger:
         self.not_before[post] = not_before
         self.deferred.append(why)
 
+    def list_outdated_orders(self) -> list[OrderEnd]:
+        return [end for end in self.ends.values() if self.order_answers.get(end.id, ("", "", ""))[0] != end.state]
+
+    def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
+        self.order_answers[order] = (state, place, message)
+
     def append_audit(
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
     ) -> None:
@@ -218,6 +275,18 @@ class FakeDesk:
         default_factory=lambda: RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False)
     )
     restart_plan: RestartPlan = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
+    rollback_plan: RollbackPlan | Impossible = field(
+        default_factory=lambda: RollbackPlan(COMMIT, REVERT, NOW, (NAME,), False, 20.0, 14, 30.0)
+    )
+    update_plan: UpdatePlan | Impossible = field(default_factory=lambda: make_update_plan())
+    order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    runs: list[RunLine] = field(default_factory=list)
+    run_view: RunView | Impossible = field(default_factory=lambda: make_run_view())
+    crashes: CrashesView = field(default_factory=lambda: CrashesView(NIGHT, NIGHT, 4, 0, (make_crash_line(),)))
+    crash_view: CrashView | Impossible = field(default_factory=lambda: make_crash_view())
+    signatures: list[tuple[str, str]] = field(default_factory=list)
+    logs: dict[str, LogView | Impossible] = field(default_factory=dict)
+    audit: list[AuditLine] = field(default_factory=list)
     view: StatusView = field(default_factory=make_status)
     fixes: list[FixLine] = field(default_factory=list)
     night: NightSummary = field(default_factory=NightSummary)
@@ -266,16 +335,63 @@ class FakeDesk:
         return self._take("restart", by.name, str(delay.total_seconds()), reason)
 
     async def cancel_order(self, order: int, by: Actor) -> Outcome:
-        return self._take("cancel", by.name, str(order))
+        return self._take("cancel-order", by.name, str(order))
 
     async def approve(self, run: str, by: Actor) -> Outcome:
         return self._take("approve", by.name, run)
 
     async def reject(self, run: str, by: Actor, reason: str) -> Outcome:
-        return self._take("reject", by.name, run)
+        return self._take("reject", by.name, run, *([reason] if reason else []))
 
     async def deploy_now(self, run: str, by: Actor) -> Outcome:
         return self._take("deploy", by.name, run)
 
     async def start_server(self, by: Actor) -> Outcome:
         return self._take("start", by.name)
+
+    async def stop_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
+        return self._take("stop", by.name, str(delay.total_seconds()), reason)
+
+    async def plan_rollback(self) -> RollbackPlan | Impossible:
+        self._fail()
+        return self.rollback_plan
+
+    async def roll_back(self, by: Actor, running: str, reason: str) -> Outcome:
+        return self._take("rollback", by.name, running, reason)
+
+    async def list_runs(self) -> list[RunLine]:
+        return self.runs
+
+    async def show_run(self, run: str) -> RunView | Impossible:
+        self._fail()
+        return self.run_view
+
+    async def cancel_run(self, run: str, by: Actor) -> Outcome:
+        return self._take("cancel", by.name, run)
+
+    async def retry(self, run: str, by: Actor) -> Outcome:
+        return self._take("retry", by.name, run)
+
+    async def list_crashes(self, nights: int) -> CrashesView:
+        return replace(self.crashes, since=self.crashes.until - timedelta(days=nights - 1))
+
+    async def list_signatures(self) -> list[tuple[str, str]]:
+        return self.signatures
+
+    async def show_crash(self, signature: str) -> CrashView | Impossible:
+        return self.crash_view
+
+    async def plan_update(self) -> UpdatePlan | Impossible:
+        return self.update_plan
+
+    async def update(self, by: Actor, commit: str | None = None) -> Outcome:
+        return self._take("update", by.name, str(commit))
+
+    async def read_log(self, source: str, lines: int) -> LogView | Impossible:
+        return self.logs.get(source, Impossible(f"There is no log of the {source} yet."))
+
+    async def list_audit(self, days: int) -> list[AuditLine]:
+        return self.audit
+
+    async def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
+        self.order_answers[order] = (state, place, message)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from edge_fakes import FakeClock, FakeDesk, FakeLedger
 
@@ -138,8 +139,30 @@ class EdgeWorld:
     async def slash(self, command: str, user: str = "operator", **options: Any) -> MessageState:
         return said(await self.sandbox.slash(command, options, user))
 
+    async def slash_from(self, where: str, command: str, **options: Any) -> Reply:
+        """An operator's command from a "direct message" or from "elsewhere", another server: Discord offers neither for
+        commands of a server, and the bot does not rely on that."""
+        gateway = self.sandbox._service.gateway
+        dispatch = gateway.dispatch
+
+        def send_elsewhere(event: str, data: Any) -> Any:
+            return dispatch(event, move(data, where) if event == "INTERACTION_CREATE" else data)
+
+        with patch.object(gateway, "dispatch", send_elsewhere):
+            return await self.sandbox.slash(command, options, "operator")
+
     async def click(self, message: MessageState, label: str, user: str = "operator") -> MessageState:
         return said(await self.sandbox.click(message["id"], get_button(message, label), user))
+
+
+def move(interaction: Any, where: str) -> Any:
+    """The same interaction from another place."""
+    if where == "elsewhere":
+        other = str(int(interaction["guild_id"]) + 1)
+        return interaction | {"guild_id": other, "guild": interaction["guild"] | {"id": other}}
+    moved = {name: value for name, value in interaction.items() if name not in ("guild_id", "guild", "member")}
+    channel = {"id": interaction["channel_id"], "type": 1, "recipients": [interaction["member"]["user"]]}
+    return moved | {"user": interaction["member"]["user"], "context": 1, "channel": channel}
 
 
 def said(reply: Reply) -> MessageState:

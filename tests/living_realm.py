@@ -114,7 +114,7 @@ class LivingRealm:
         """Starts the bot; returns when the server is ready and the channel takes commands."""
         self.start_bot()
         self.wait(lambda: self.server_pid, "the server to be ready")
-        self.wait(self._is_open, "the channel")
+        self.wait(self.is_open, "the channel")
         return self
 
     def start_bot(self) -> subprocess.Popen[bytes]:
@@ -166,7 +166,7 @@ class LivingRealm:
             self._channel = Channel(found[1], self.token)
         return self._channel
 
-    def _is_open(self) -> bool:
+    def is_open(self) -> bool:
         try:
             return bool(self.channel.state()["ready"])
         except OSError:
@@ -392,7 +392,7 @@ class LivingRealm:
 
     def describe(self) -> str:
         """For whoever reads of a failed test."""
-        cards = [f"card: {each.words!r}" for each in self.channel.cards()] if self._is_open() else []
+        cards = [f"card: {each.words!r}" for each in self.channel.cards()] if self.is_open() else []
         log = _read(self.state / "logs" / "bot.log").splitlines()[-40:]
         history = [str(row) for row in self._query("select run, at, before, after, note from run_events order by id")]
         observed = {name: self.observed().get(name) for name in ("state", "pid", "build", "deployment", "hold")}

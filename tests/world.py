@@ -312,12 +312,21 @@ class FakeKeeper:
         if before is None or self.now is None:
             self.start(desired.build.build if desired.build else None, None)
         elif desired.want is Want.STOPPED:
-            self.end(ExitVerdict.ASKED)
+            if self.now.pid is not None:
+                self.end(ExitVerdict.ASKED)
+                self.hold(Hold.STOPPED, f"stop wished by {desired.by}: {desired.reason}")
         elif self._is_unplaceable(desired, before):
             return
         elif self._differs(desired, before):
-            self.end(ExitVerdict.ASKED)
-            self.start(desired.build.build if desired.build else None, desired.probation)
+            ahead = desired.next_build if self.now.pid is None else None
+            if self.now.pid is not None:
+                self.end(ExitVerdict.ASKED)
+            elif self.now.hold is not None:
+                self.note(EventKind.RELEASED, why=f"start wished by {desired.by}")
+            if ahead is not None:
+                self.start(ahead.build, desired.next_deployment)
+            else:
+                self.start(desired.build.build if desired.build else None, desired.probation)
 
     def _differs(self, desired: Desired, before: Desired) -> bool:
         runs = self.now.build if self.now else None
@@ -415,10 +424,10 @@ class FakeKeeper:
             last_exit=end,
         )  # fmt: skip
 
-    def hold(self, why: Hold) -> None:
+    def hold(self, why: Hold, detail: str = "") -> None:
         assert self.now is not None
-        self.now = dataclasses.replace(self.now, state=ServerState.HELD, hold=why, pid=None)
-        self.note(EventKind.HELD, why=why, detail="")
+        self.now = dataclasses.replace(self.now, state=ServerState.HELD, hold=why, hold_detail=detail, pid=None)
+        self.note(EventKind.HELD, why=why, detail=detail)
 
 
 class FakeReader:

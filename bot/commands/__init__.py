@@ -9,25 +9,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import discord
 
 from bot import messages
+from bot.cards import Home
 from bot.channel import Channel, ChannelFault
 from bot.limits import cut_middle
 from bot.messages import Phase
 from bot.payloads import Message
 from bot.permissions import Allowed, Denied, Operators, Visitor, decide
 from bot.redaction import Redact, cleaned
+from bot.status import Instance
 from pipeline.errors import Obstructed
-from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RestartPlan, RevertPlan, StatusView
+from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RestartPlan, RevertPlan, RunLine, StatusView
 from pipeline.ports import Clock
+from pipeline.read_models import AuditLine, CrashesView, CrashView, LogView, RollbackPlan, RunView, UpdatePlan
 from pipeline.summary import NightSummary
 
 ORDER_TIMEOUT = 120.0  # seconds one call of the pipeline may take
+WAITING = "waiting"  # the state of an order that is not yet due
 LONGEST_REASON = 80  # UTF-16 units: it travels in a custom_id
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
@@ -53,6 +57,21 @@ class OrderDesk(Protocol):
     async def reject(self, run: str, by: Actor, reason: str) -> Outcome: ...
     async def deploy_now(self, run: str, by: Actor) -> Outcome: ...
     async def start_server(self, by: Actor) -> Outcome: ...
+    async def stop_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome: ...
+    async def plan_rollback(self) -> RollbackPlan | Impossible: ...
+    async def roll_back(self, by: Actor, running: str, reason: str) -> Outcome: ...
+    async def list_runs(self) -> list[RunLine]: ...
+    async def show_run(self, run: str) -> RunView | Impossible: ...
+    async def cancel_run(self, run: str, by: Actor) -> Outcome: ...
+    async def retry(self, run: str, by: Actor) -> Outcome: ...
+    async def list_crashes(self, nights: int) -> CrashesView: ...
+    async def list_signatures(self) -> list[tuple[str, str]]: ...
+    async def show_crash(self, signature: str) -> CrashView | Impossible: ...
+    async def plan_update(self) -> UpdatePlan | Impossible: ...
+    async def update(self, by: Actor, commit: str | None = None) -> Outcome: ...
+    async def read_log(self, source: str, lines: int) -> LogView | Impossible: ...
+    async def list_audit(self, days: int) -> list[AuditLine]: ...
+    async def note_order_shown(self, order: int, state: str, place: str, message: str) -> None: ...
 
 
 class AuditBook(Protocol):
@@ -74,7 +93,12 @@ class Desk:
     clock: Clock
     redact: Redact
     notice: timedelta = timedelta(seconds=30)  # SERVER_STOP_NOTICE: the delay of a restart that names none
+    instance: Instance | None = None  # which bot this is
     busy: set[str] = field(default_factory=set)  # buttons whose order is under way
+
+    @property
+    def home(self) -> Home:
+        return Home(self.channel.guild, self.channel.id)
 
 
 @dataclass(frozen=True)
@@ -84,6 +108,7 @@ class Reply:
     message: Message
     outcome: str
     changed: bool  # whether anything was ordered
+    order: int | None = None  # that waits, and can be cancelled at this message
 
 
 Work = Callable[[Actor], Awaitable[Reply]]
@@ -98,6 +123,7 @@ class Order:
     work: Work
     changes: bool = True  # False: it only reads or asks
     replaces: bool = False  # the answer takes the place of the message whose button was pressed
+    private: bool = False  # only whoever asked sees the answer
     phase: Phase = Phase.BEFORE
 
 
@@ -113,6 +139,12 @@ def settled(outcome: Outcome, confirm: Callable[[Done], Message]) -> Reply:
             return Reply(confirm(outcome), "done", changed=True)
         case Impossible(reason):
             return Reply(messages.impossible(outcome), f"impossible: {reason}", changed=False)
+
+
+def ordered(outcome: Outcome, confirm: Callable[[Done], Message]) -> Reply:
+    """The same of an order that waits until it is due: its message goes on telling of it."""
+    reply = settled(outcome, confirm)
+    return replace(reply, order=outcome.order if isinstance(outcome, Done) else None)
 
 
 def trim_reason(reason: str | None) -> str:
@@ -170,7 +202,7 @@ async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> N
 async def _defer(interaction: discord.Interaction, order: Order) -> bool:
     """Whether Discord still waits for us. If not, nothing is done at all."""
     try:
-        await interaction.response.defer(thinking=not order.replaces)
+        await interaction.response.defer(thinking=not order.replaces, ephemeral=order.private)
     except discord.HTTPException as fault:
         _log.warning("/%s came too late to be answered, nothing was done: %s", order.action, fault)
         if fault.code == ALREADY_ACKNOWLEDGED:
@@ -193,9 +225,12 @@ async def _carry_out(desk: Desk, interaction: discord.Interaction, order: Order)
 
 async def _answer(desk: Desk, interaction: discord.Interaction, order: Order, reply: Reply) -> None:
     """In the place that waits for it; where that is gone and something was done, as a message of the channel."""
-    form = await desk.channel.pen.edit_form(cleaned(reply.message, desk.redact))
+    message = await asyncio.to_thread(cleaned, reply.message, desk.redact)  # a thousand lines take a moment
+    form = await desk.channel.pen.edit_form(message)
     try:
-        await interaction.edit_original_response(**form)
+        sent = await interaction.edit_original_response(**form)
+        if reply.order is not None:
+            await desk.orders.note_order_shown(reply.order, WAITING, str(sent.channel.id), str(sent.id))
     except (discord.HTTPException, OSError) as fault:
         _log.warning("the answer to /%s did not reach Discord: %s", order.action, fault)
         if reply.changed:

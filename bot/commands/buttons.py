@@ -7,10 +7,27 @@ from collections.abc import Callable
 import discord
 
 from bot import messages
-from bot.commands import Desk, Order, Reply, admit, answer_privately, asked, restart_server, resume, revert, runs, serve
+from bot.commands import (
+    Desk,
+    Order,
+    Reply,
+    admit,
+    answer_privately,
+    asked,
+    restart_server,
+    resume,
+    revert,
+    rollback,
+    runs,
+    serve,
+    start_server,
+    stop_server,
+    update,
+)
 from pipeline.model import Actor
 
-QUESTIONS = ("confirm-revert", "restart")  # what a question's button does: void once the question is old
+# What a question's button does: void once the question is old.
+QUESTIONS = ("confirm-revert", "restart", "stop", "roll-back", "confirm-update")
 
 
 async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) -> None:
@@ -58,11 +75,14 @@ ORDERS: dict[str, Callable[[Desk, str], Order]] = {
     "approve": runs.approve,
     "reject": runs.reject,
     "deploy": runs.deploy_now,
-    "start": lambda desk, _argument: runs.start(desk),
+    "start": lambda desk, _argument: start_server.order(desk),
+    "stop": stop_server.order,
+    "roll-back": rollback.order,
+    "confirm-update": update.order,
     "resume": lambda desk, _argument: resume.order(desk),
     "revert": revert.question,
     "confirm-revert": revert.order,
     "restart": restart_server.order,
-    "cancel": restart_server.cancel,
+    "cancel-order": restart_server.cancel,
     "keep": _keep,
 }

@@ -7,30 +7,19 @@ from discord import app_commands
 
 from bot import messages
 from bot.commands import Desk, Order, Reply, asked, serve, settled
-from bot.limits import CHOICE, CHOICES, cut_middle
-from bot.markup import visible
-from pipeline.model import Actor, FixLine, Impossible
+from bot.commands.completion import offer_fixes
+from pipeline.model import Actor, Impossible
 
 
 def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
     async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return list_choices(await desk.orders.list_fixes(), typed, desk)
+        return offer_fixes(desk, await desk.orders.list_fixes(), typed)
 
     @tree.command(name="revert", description="Take a fix of this night back", guild=guild)
     @app_commands.describe(commit="The fix: choose from the list, or give its commit")
     @app_commands.autocomplete(commit=complete)
     async def revert(interaction: discord.Interaction, commit: str) -> None:
         await serve(desk, interaction, question(desk, commit))
-
-
-def list_choices(fixes: list[FixLine], typed: str, desk: Desk) -> list[app_commands.Choice[str]]:
-    """Fixes that can still be reverted and match what was typed, newest first."""
-    wanted = typed.strip().lower()
-    labels = [(desk.redact(messages.label_fix(fix)), fix.commit) for fix in fixes if not fix.reverted]
-    matching = [(label, commit) for label, commit in labels if wanted in f"{label} {commit}".lower()]
-    return [app_commands.Choice(name=cut_middle(visible(label), CHOICE), value=value) for label, value in matching][
-        :CHOICES
-    ]
 
 
 def question(desk: Desk, commit: str) -> Order:

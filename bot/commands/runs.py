@@ -1,10 +1,95 @@
-"""The buttons of a card: approve, reject, deploy now, start."""
+"""/run, /approve, /reject, /cancel, /retry, and the buttons of a card: approve, reject, deploy now."""
 
 from __future__ import annotations
 
-from bot import messages
-from bot.commands import Desk, Order, Reply, settled
-from pipeline.model import Actor
+import discord
+from discord import app_commands
+
+from bot import messages, records
+from bot.commands import Desk, Order, Reply, asked, serve, settled, trim_reason
+from bot.commands.completion import offer_runs
+from bot.redaction import cleaned
+from pipeline.model import Actor, Impossible, RunState
+from pipeline.run_orders import CANCELLABLE, REJECTABLE, RETRYABLE
+
+WHICH = "Choose from the list, or give its id"
+
+
+def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    _register_run(tree, desk, guild)
+    _register_approve(tree, desk, guild)
+    _register_reject(tree, desk, guild)
+    _register_cancel(tree, desk, guild)
+    _register_retry(tree, desk, guild)
+
+
+def _register_run(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, RunState, typed)
+
+    @tree.command(name="run", description="One run: what it does, each of its steps, what came of it", guild=guild)
+    @app_commands.rename(which="id")
+    @app_commands.describe(which=WHICH)
+    @app_commands.autocomplete(which=complete)
+    async def run(interaction: discord.Interaction, which: str) -> None:
+        await serve(desk, interaction, show(desk, which))
+
+
+def _register_approve(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, [RunState.AWAITING_APPROVAL], typed)
+
+    @tree.command(name="approve", description="Say yes to what a run asks: patch, deployment or base", guild=guild)
+    @app_commands.describe(run=WHICH)
+    @app_commands.autocomplete(run=complete)
+    async def command(interaction: discord.Interaction, run: str) -> None:
+        await serve(desk, interaction, approve(desk, run))
+
+
+def _register_reject(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, REJECTABLE, typed)
+
+    @tree.command(name="reject", description="Say no to a change, and why; a new try is told the reason", guild=guild)
+    @app_commands.describe(run=WHICH, reason="Why; it stands on the card, and the analyst reads it at /retry")
+    @app_commands.autocomplete(run=complete)
+    async def command(interaction: discord.Interaction, run: str, reason: str) -> None:
+        await serve(desk, interaction, reject(desk, run, trim_reason(reason)))
+
+
+def _register_cancel(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, CANCELLABLE, typed)
+
+    @tree.command(name="cancel", description="End a run that is not live yet, whatever it does just now", guild=guild)
+    @app_commands.describe(run=WHICH)
+    @app_commands.autocomplete(run=complete)
+    async def command(interaction: discord.Interaction, run: str) -> None:
+        await serve(desk, interaction, cancel(desk, run))
+
+
+def _register_retry(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, RETRYABLE, typed)
+
+    @tree.command(name="retry", description="Work anew on what failed, was refused or was rolled back", guild=guild)
+    @app_commands.describe(run=WHICH)
+    @app_commands.autocomplete(run=complete)
+    async def command(interaction: discord.Interaction, run: str) -> None:
+        await serve(desk, interaction, retry(desk, run))
+
+
+# --- what each does --------------------------------------------------------------------------------------------------
+
+
+def show(desk: Desk, run: str) -> Order:
+    async def work(_by: Actor) -> Reply:
+        view = await desk.orders.show_run(run)
+        if isinstance(view, Impossible):
+            return Reply(messages.not_found(view), f"impossible: {view.reason}", changed=False)
+        return asked(records.render_run(cleaned(view, desk.redact), desk.home))
+
+    return Order("run", run, work, changes=False)
 
 
 def approve(desk: Desk, run: str) -> Order:
@@ -14,11 +99,26 @@ def approve(desk: Desk, run: str) -> Order:
     return Order("approve", run, work)
 
 
-def reject(desk: Desk, run: str) -> Order:
+def reject(desk: Desk, run: str, reason: str = "") -> Order:
     async def work(by: Actor) -> Reply:
-        return settled(await desk.orders.reject(run, by, ""), lambda done: messages.rejected(done, run, by))
+        outcome = await desk.orders.reject(run, by, reason)
+        return settled(outcome, lambda done: messages.rejected(done, run, by, reason))
 
-    return Order("reject", run, work)
+    return Order("reject", f"{run} {reason}".strip(), work)
+
+
+def cancel(desk: Desk, run: str) -> Order:
+    async def work(by: Actor) -> Reply:
+        return settled(await desk.orders.cancel_run(run, by), lambda done: messages.ended(done, run, by))
+
+    return Order("cancel", run, work)
+
+
+def retry(desk: Desk, run: str) -> Order:
+    async def work(by: Actor) -> Reply:
+        return settled(await desk.orders.retry(run, by), lambda done: messages.retried(done, run, by))
+
+    return Order("retry", run, work)
 
 
 def deploy_now(desk: Desk, run: str) -> Order:
@@ -26,10 +126,3 @@ def deploy_now(desk: Desk, run: str) -> Order:
         return settled(await desk.orders.deploy_now(run, by), lambda done: messages.deploying(done, run, by))
 
     return Order("deploy", run, work)
-
-
-def start(desk: Desk) -> Order:
-    async def work(by: Actor) -> Reply:
-        return settled(await desk.orders.start_server(by), lambda done: messages.starting(done, by))
-
-    return Order("start", "", work)

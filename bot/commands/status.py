@@ -16,6 +16,6 @@ def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snow
     async def status(interaction: discord.Interaction) -> None:
         async def work(_by: Actor) -> Reply:
             view = await desk.orders.status()
-            return asked(render_status(cleaned(view, desk.redact)))
+            return asked(render_status(cleaned(view, desk.redact), desk.instance))
 
         await serve(desk, interaction, Order("status", "", work, changes=False))

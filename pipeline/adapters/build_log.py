@@ -36,6 +36,11 @@ def find_log(state_dir: Path, commit: str) -> Path | None:
     return max(logs, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
+def find_newest_log(state_dir: Path) -> Path | None:
+    """Of whatever was built last, or is being built."""
+    return max((state_dir / LOGS).glob("build-*.log"), key=lambda path: path.stat().st_mtime_ns, default=None)
+
+
 class GrowingLog:
     """Reads on from where it was; whole lines only."""
 

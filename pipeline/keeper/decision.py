@@ -175,7 +175,9 @@ def _raise(s: Situation, wish: Desired) -> Action:
     if s.held and (why := _find_release(s, wish, s.held)):
         return Release(why)
     if wish.want is Want.STOPPED:
-        return HoldDown(Hold.STOPPED, say_who(wish, "stop")) if wish.operator_stop and not s.held else Rest()
+        if wish.operator_stop and not s.held:
+            return HoldDown(Hold.STOPPED, say_who(wish, "stop"))
+        return _get_ready_meanwhile(s, wish) or Rest()
     if s.held:
         return _wait_held(s)
     if s.next_start is not None and s.now < s.next_start:

@@ -133,4 +133,4 @@ def find_next_build(wish: Desired, refused: tuple[Refused, ...]) -> Manifest | N
 
 def say_who(wish: Desired, what: str) -> str:
     """For people: what is wished, by whom, why."""
-    return f"{what} wished by {wish.by}: {wish.reason}"
+    return f"{what} wished by {wish.by}" + (f": {wish.reason}" if wish.reason else "")

@@ -13,15 +13,17 @@ from typing import assert_never
 
 from pipeline import policy
 from pipeline.errors import PipelineError
-from pipeline.keeper.protocol import EventKind, Observed, ServerState
+from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
 from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
 from pipeline.points import point
 from pipeline.stages import postponing, rolling_back, verifying, wish
-from pipeline.store import Deployment, Fact, NewPost, Store
+from pipeline.store import Deployment, Fact, NewPost, Order, Store
 from pipeline.tools import Tools
 
 LONGEST_BACK_OFF = timedelta(minutes=2)  # between a death and the start that deploys what stood by
 CLOCKS = timedelta(seconds=0.1)  # what two processes' readings of one clock may lie apart
+STOPPED = "an operator stopped the server: it goes live with the next start"
+LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
 NOW = "now"  # in `answered`: an operator said Deploy now
 
 
@@ -78,12 +80,24 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     observed = tools.keeper.observed()
     if build is None or observed is None or wish.fallback_for(tools, build) is None:
         return False  # without a fallback nothing is risked
+    if wish.is_stopped(tools):
+        postponing.tell(tools, runs, STOPPED)
+        return stand_by(tools, build, runs, observed)
+    if goes_by_itself(tools, build, observed):
+        return False
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
         postponing.tell(tools, runs, decision.reason)
         return stand_by(tools, build, runs, observed)
     return announce(tools, build, runs, observed)
+
+
+def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
+    """A start is on its way that may bring this build in: whether it does is seen when it is up."""
+    standby = tools.store.get_standby()
+    coming = observed.state in (ServerState.STARTING, ServerState.SWAPPING) or observed.hold is Hold.STOPPED
+    return standby is not None and standby.build == build and coming
 
 
 def newest_commit(store: Store, runs: Sequence[Run]) -> str | None:
@@ -186,12 +200,20 @@ def step(tools: Tools) -> bool:
 def seconds_to_next(tools: Tools) -> float | None:
     """Until the clock alone lets an order or the deployment go on; None = only an event will, or there is none."""
     deployment = tools.store.get_active_deployment()
-    due = [order.due for order in tools.store.list_waiting_orders()]
+    now = tools.now()
+    due = [at for order in tools.store.list_waiting_orders() for at in moments_of(tools, order)]
     if deployment is not None and deployment.state == "announcing" and deployment.stop_at is not None:
         due.append(deployment.stop_at)
     if deployment is not None and deployment.state == "verifying" and deployment.ready_at is not None:
-        due.append(deployment.ready_at + tools.realm.soak)
-    return None if not due else max(0.0, (min(due) - tools.now()).total_seconds())
+        soaked = deployment.ready_at + tools.realm.soak
+        due += [soaked] if now - soaked < LATEST_WAKE else []
+    return None if not due else max(0.0, (min(due) - now).total_seconds())
+
+
+def moments_of(tools: Tools, order: Order) -> list[datetime]:
+    """When an order is carried out, and when players are told of it once more."""
+    told = order.due - tools.realm.stop_notice
+    return [order.due, *([told] if order.told_at is not None and order.told_at < told else [])]
 
 
 def adopt_standby(tools: Tools, observed: Observed) -> bool:
@@ -211,8 +233,9 @@ def adopt_standby(tools: Tools, observed: Observed) -> bool:
 
 def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
     if tools.store.get_pause() is not None and not any(map(is_ordered, tools.store.list_runs_of(deployment.id))):
-        tools.store.move_deployment(deployment, "over", tools.now(), over_at=tools.now(), reason="paused")
-        return True
+        return call_off(tools, deployment, "paused")
+    if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in tools.store.list_runs_of(deployment.id)):
+        return call_off(tools, deployment, "a change that it would bring was taken back")
     if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False
     console_call(tools, "saveall")
@@ -220,6 +243,12 @@ def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
     tools.store.move_deployment(
         deployment, "stopping", tools.now(), runs=RunState.DEPLOYING, note="stopping the server", wished_at=tools.now()
     )
+    return True
+
+
+def call_off(tools: Tools, deployment: Deployment, reason: str) -> bool:
+    """What was announced does not happen; its runs wait on, or are over."""
+    tools.store.move_deployment(deployment, "over", tools.now(), over_at=tools.now(), reason=reason)
     return True
 
 

@@ -3,15 +3,96 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OURS, FixState, Patch, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.model import OURS, FixState, Impossible, Patch, PostKind, Run, RunKind, RunState, Verdict
 from pipeline.points import point
 from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
 WORSE = "the fix made the server worse and was taken back"
+CALLED_OFF = "a rollback was ordered"
+
+
+# --- by an operator's order ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """From the build that runs to the last healthy one."""
+
+    running: str
+    target: str
+    runs: tuple[Run, ...]  # whose changes are taken back, newest first
+    deployment: Deployment | None  # the one under way that brought the running build; None = it is over
+
+
+def find_way_back(tools: Tools) -> WayBack | Impossible:
+    """Where a rollback would lead to now. What is only announced does not count: it does not run yet."""
+    active = tools.store.get_active_deployment()
+    if active is not None and active.state == "rolling back":
+        return Impossible(f"`{active.build[:12]}` is being rolled back already.")
+    active = active if active is not None and active.state in ("stopping", "verifying") else None
+    running = active.build if active is not None else tools.store.get_fact(Fact.BUILD)
+    if running is None or running.startswith("found-"):
+        return Impossible("Nothing of ours runs: the server is as it was before the first deployment.")
+    target = active.previous if active is not None else find_healthy(tools, running)
+    if target is None or tools.builder.manifest(target) is None:
+        return Impossible("No healthy build from before is kept any more: there is nothing to go back to.")
+    runs = tools.store.list_runs_of(active.id) if active is not None else list_live_since(tools, target)
+    return WayBack(running, target, tuple(newest_first(tools, runs)), active)
+
+
+def find_healthy(tools: Tools, other_than: str) -> str | None:
+    healthy = tools.store.get_last_healthy(other_than)
+    return None if healthy is None else healthy.build
+
+
+def list_live_since(tools: Tools, target: str) -> list[Run]:
+    """Runs of the deployments that went live after that build did, and stayed."""
+    since = tools.store.went_live_at(target)
+    return [run for each in tools.store.list_live_deployments(since) for run in tools.store.list_runs_of(each.id)]
+
+
+def newest_first(tools: Tools, runs: Iterable[Run]) -> list[Run]:
+    """In the order in which reverts apply: commits are made one at a time, not in the order of their crashes."""
+    committed = [(tools.store.started_at(run.commit), run) for run in runs if run.commit]
+    return [run for _, run in sorted(committed, key=lambda pair: pair[0], reverse=True)]
+
+
+def is_under_way(tools: Tools, build: str | None) -> bool:
+    """Whether an order to take this build out was begun before a kill."""
+    active = tools.store.get_active_deployment()
+    return active is not None and active.state == "rolling back" and active.build == build
+
+
+def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str) -> None:
+    """As `begin`, without a verdict: that it is worse is a person's word."""
+    now = tools.now()
+    words = f"ordered by {by}" + (f": {reason}" if reason else "")
+    announced = tools.store.get_active_deployment()
+    if announced is not None and announced.state == "announcing":
+        tools.store.move_deployment(announced, "over", now, over_at=now, reason=CALLED_OFF)
+    tools.store.note_bad(way.running)
+    point("rollback.begun")
+    deployment = way.deployment
+    if deployment is None:
+        of = tools.store.find_deployment_of(way.running)
+        deployment = Deployment(
+            secrets.token_hex(4), way.running, way.target, "rolling back", by, of, now, None, now,
+            None, None, None, None, words,
+        )  # fmt: skip
+        tools.store.add_deployment(deployment, way.runs, now)
+    data = {"what": "rolling back", "detail": reason, "by": by}
+    tools.store.move_deployment(
+        deployment, "rolling back", now, runs=RunState.ROLLING_BACK, note=words,
+        posts=[NewPost(PostKind.ORDER, data)], run_changes={"reason": words}, reason=words,
+    )  # fmt: skip
+
+
+# --- by a verdict ----------------------------------------------------------------------------------------------------
 
 
 def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
@@ -44,11 +125,13 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     tools.store.set_fact(Fact.BUILD, deployment.previous)
     begin_revert(tools, deployment, runs)
     point("rollback.reverting")
-    fixes = [run for run in runs if run.kind is RunKind.FIX]
-    if not hand_over(tools, deployment, fixes, reason):
-        try_again(tools, fixes, WORSE, reason)
+    changes: dict[str, object] = {"reason": reason, "fix_state": FixState.REVERTED}
+    if deployment.verdict is Verdict.UNHEALTHY:  # what a person took back, a person tries again
+        changes["verdict"] = Verdict.UNHEALTHY
+        fixes = [run for run in runs if run.kind is RunKind.FIX]
+        if not hand_over(tools, deployment, fixes, reason):
+            try_again(tools, fixes, WORSE, reason)
     point("rollback.retried")
-    changes = {"verdict": Verdict.UNHEALTHY, "reason": reason, "fix_state": FixState.REVERTED}
     tools.store.move_deployment(
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
         over_at=tools.now(),
@@ -93,7 +176,7 @@ def pause(tools: Tools, reason: str) -> None:
 
 def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> None:
     """One run that undoes every fix of the deployment, newest first; found again after a kill by its id."""
-    commits = [run.commit for run in reversed(runs) if run.commit]
+    commits = name_undone(newest_first(tools, runs))
     id_of_revert = f"r{deployment.id}"[:8]
     if not commits or tools.store.get_run(id_of_revert) is not None:
         return
@@ -104,6 +187,17 @@ def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> N
         patch=Patch(reverts=tuple(commits)), reason=deployment.reason, reverts=commits[0],
     )  # fmt: skip
     tools.store.add_run(revert, now, card=tools.store.get_card_of_run(first.id))
+
+
+def name_undone(runs: Sequence[Run]) -> list[str]:
+    """The commits to revert, newest first; a fix and its own revert undo each other already."""
+    there = {run.commit for run in runs}
+    settled: set[str] = set()
+    for run in runs:
+        undone = run.patch.reverts if run.patch is not None else ()
+        if undone and there.issuperset(undone) and run.commit not in settled:
+            settled |= {run.commit or "", *undone}
+    return [run.commit for run in runs if run.commit and run.commit not in settled]
 
 
 def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None:

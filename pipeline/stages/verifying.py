@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.model import RunKind, Verdict
@@ -28,13 +29,19 @@ def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement
         return None
     if crashes:
         return judge_crash(tools, deployment, crashes[0])
-    if not tools.is_past("soak", deployment.ready_at + tools.realm.soak, tools.realm.soak):
+    soaked = watched_since(deployment.ready_at, observed) + tools.realm.soak
+    if not tools.is_past("soak", soaked, tools.realm.soak):
         return None
     if observed.state is not ServerState.READY or observed.build != deployment.build:
         return None
     if died_unheard(tools, deployment, observed):
         return None
     return Judgement(Verdict.HEALTHY, "")
+
+
+def watched_since(ready_at: datetime, observed: Observed) -> datetime:
+    """The soak is time in one piece: an operator's stop or restart begins it again."""
+    return max(ready_at, datetime.fromtimestamp(observed.ready_at or 0.0, ready_at.tzinfo))
 
 
 def died_unheard(tools: Tools, deployment: Deployment, observed: Observed) -> bool:

@@ -61,6 +61,11 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
     )
 
 
+def is_stopped(tools: Tools) -> bool:
+    """Whether an operator wants it down: then nothing but an operator starts it."""
+    return (tools.store.get_fact(Fact.SERVER) or {}).get("want") == Want.STOPPED
+
+
 def build_to_run(tools: Tools, active: Deployment | None) -> str | None:
     """The build of the deployment under way, taken back where it is being rolled back; else what went out last."""
     settled = tools.store.get_fact(Fact.BUILD)

@@ -15,13 +15,13 @@ from pipeline.store.orders import Orders
 from pipeline.store.outage import DatabaseAway
 from pipeline.store.outbox import Outbox
 from pipeline.store.refusals import Refusal, Refusals
-from pipeline.store.rows import Branch, Build, Codec, Crash, Deployment, Fact, NewPost, Order, Overtaken
+from pipeline.store.rows import Branch, Build, Codec, Crash, CrashRow, Deployment, Fact, NewPost, Order, Overtaken
 from pipeline.store.runs import Runs
 from pipeline.store.writes import card_key
 
 __all__ = [
-    "Branch", "Build", "Codec", "Crash", "DatabaseAway", "Deployment", "Fact", "NewPost", "Order", "Overtaken",
-    "Refusal", "Store", "card_key", "open_engine",
+    "Branch", "Build", "Codec", "Crash", "CrashRow", "DatabaseAway", "Deployment", "Fact", "NewPost", "Order",
+    "Overtaken", "Refusal", "Store", "card_key", "open_engine",
 ]  # fmt: skip
 
 

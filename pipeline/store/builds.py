@@ -16,6 +16,7 @@ from pipeline.model import (
     Run,
     RunKind,
     RunState,
+    Verdict,
 )
 from pipeline.store.base import Base
 from pipeline.store.rows import (
@@ -106,6 +107,25 @@ class Builds(Base):
 
     def get_last_deployment(self) -> Deployment | None:
         return self._deployment(t.deployments.c.state == "over")
+
+    def list_live_deployments(self, since: datetime | None) -> list[Deployment]:
+        """Those that went live after an instant (None = ever) and were not taken back by a verdict, newest first."""
+        stayed = [Verdict.HEALTHY, Verdict.INCONCLUSIVE, Verdict.NOT_CURED]
+        query = select(t.deployments).where(t.deployments.c.state == "over", t.deployments.c.verdict.in_(stayed))
+        if since is not None:
+            query = query.where(t.deployments.c.created_at > since)
+        with self.engine.begin() as c:
+            return [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.created_at.desc()))]
+
+    def went_live_at(self, build: str) -> datetime | None:
+        """When the deployment that brought a build was begun; None for what lay there before us."""
+        found = self._deployment(and_(t.deployments.c.build == build, t.deployments.c.verdict == Verdict.HEALTHY))
+        return None if found is None else found.created_at
+
+    def find_deployment_of(self, build: str) -> str | None:
+        """The newest deployment of a build."""
+        found = self._deployment(t.deployments.c.build == build)
+        return None if found is None else found.id
 
     def _deployment(self, which: Any) -> Deployment | None:
         with self.engine.begin() as c:

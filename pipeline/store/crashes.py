@@ -20,6 +20,7 @@ from pipeline.model import (
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     Crash,
+    CrashRow,
     NewPost,
 )
 from pipeline.store.writes import (
@@ -59,6 +60,26 @@ class Crashes(Base):
             return c.execute(
                 select(func.count()).select_from(t.crashes).where(is_same(t.crashes, signature))
             ).scalar_one()
+
+    def first_seen(self, signature: Signature) -> datetime | None:
+        with self.engine.begin() as c:
+            found: datetime | None = c.execute(
+                select(func.min(t.crashes.c.at)).where(is_same(t.crashes, signature))
+            ).scalar_one()
+        return found
+
+    def list_crash_rows(self, since: date | None) -> list[CrashRow]:
+        """Of these nights (None = all), in the order in which they happened, without their reports."""
+        columns = ("id", "at", "night", "family", "exact", "version", "judged", "card", "exit", "back_after")
+        query = select(*(t.crashes.c[name] for name in columns)).order_by(t.crashes.c.at, t.crashes.c.id)
+        with self.engine.begin() as c:
+            rows = c.execute(query if since is None else query.where(t.crashes.c.night >= since)).all()
+        return [_crash_row(row) for row in rows]
+
+    def find_report(self, crash: int) -> CrashReport | None:
+        with self.engine.begin() as c:
+            plain = c.execute(select(t.crashes.c.report).where(t.crashes.c.id == crash)).scalar_one_or_none()
+        return None if plain is None else self._codec.from_plain(plain)
 
     def signature_is_known(self, signature: Signature, build: str) -> bool:
         """Whether this crash was seen with another build (imported history included)."""
@@ -132,3 +153,11 @@ class Crashes(Base):
             row.id, row.at, row.night, from_plain(Exit, row.exit), report, signature, row.judged, row.card, row.run,
             row.back_after,
         )  # fmt: skip
+
+
+def _crash_row(row: Row[Any]) -> CrashRow:
+    signature = None if row.exact is None else Signature(row.family, row.exact, row.version)
+    revision = row.exit.get("revision") or row.exit.get("build")
+    return CrashRow(
+        row.id, row.at, row.night, signature, row.judged, row.card, revision, row.exit.get("status"), row.back_after
+    )

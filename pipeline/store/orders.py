@@ -12,7 +12,7 @@ from pipeline import tables as t
 from pipeline.model import (
     CrashReport,
 )
-from pipeline.read_models import OrderEnd
+from pipeline.read_models import AuditLine, OrderEnd
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,
@@ -74,6 +74,16 @@ class Orders(Base):
         }  # fmt: skip
         with self.engine.begin() as c:
             c.execute(insert(t.audit).values(**values))
+
+    def list_audit(self, since: datetime) -> list[AuditLine]:
+        """Newest first."""
+        with self.engine.begin() as c:
+            query = select(t.audit).where(t.audit.c.at >= since).order_by(t.audit.c.id.desc())
+            rows = c.execute(query).all()
+        return [
+            AuditLine(row.at, row.actor_name, row.actor_id, row.place, row.command, row.arguments, row.outcome)
+            for row in rows
+        ]
 
     def note_child(self, pid: int, create_time: float, what: str, at: datetime) -> None:
         with self.engine.begin() as c:

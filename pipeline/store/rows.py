@@ -67,6 +67,21 @@ class Crash:
 
 
 @dataclass(frozen=True)
+class CrashRow:
+    """One row of `crashes` without its report."""
+
+    id: int
+    at: datetime
+    night: date
+    signature: Signature | None
+    judged: str | None
+    card: int | None
+    revision: str | None
+    status: int | None
+    back_after: float | None
+
+
+@dataclass(frozen=True)
 class Branch:
     name: str
     night: date

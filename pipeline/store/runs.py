@@ -74,6 +74,12 @@ class Runs(Base):
         newest = {run.signature or run.kind: run for run in runs}
         return [run for run in newest.values() if run.state in (RunState.FAILED, RunState.ROLLED_BACK)]
 
+    def list_latest_runs(self, most: int) -> list[Run]:
+        """Newest first."""
+        with self.engine.begin() as c:
+            rows = c.execute(select(t.runs).order_by(t.runs.c.created_at.desc(), t.runs.c.id).limit(most)).all()
+        return [read_run(row) for row in rows]
+
     def list_runs_in(self, *states: RunState) -> list[Run]:
         return self._list_runs(t.runs.c.state.in_(states))
 

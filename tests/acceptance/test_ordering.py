@@ -4,10 +4,12 @@ import time
 
 import pytest
 from living_ground import Ground
-from living_realm import living
+from living_realm import LivingRealm, living, living_as
+from realm import git
 
 from bot.demo.bugs import get_bug
 
+NEWER = "src/server/game/Maps/Map.cpp"
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 
 pytestmark = pytest.mark.timeout(240)
@@ -77,6 +79,99 @@ def test_a_restart_can_be_cancelled_until_it_is_due(ground: Ground) -> None:
         realm.wait(
             lambda: "0 crashes and 1 restart tonight" in realm.channel.slash("status").text, "what /status counts"
         )
+
+
+def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_it(ground: Ground) -> None:
+    with living(ground) as realm:
+        realm.start()
+        stopped = realm.channel.press(realm.channel.slash("stop-server", delay="1s", reason="new disk"), "Stop")
+        assert "The server stops" in stopped.content and "Cancel" in stopped.buttons
+        realm.wait(lambda: realm.observed()["hold"] == "stopped", "the server to be down")
+        assert "stop wished by operator: new disk" in realm.wait_news("Server stopped").text
+        over = realm.wait(
+            lambda: next((each for each in realm.channel.said() if each.id == stopped.id and not each.buttons), None),
+            "the Cancel button to go",
+        )
+        assert "The server was told to stop" in over.content
+        assert realm.end_bot() == 0
+        realm.start_bot()
+        realm.wait(realm.is_open, "the channel")
+        assert "Living realm: server held" in realm.channel.slash("status").title
+        assert realm.count_starts() == 1
+        assert "is being started" in realm.channel.slash("start-server").content
+        realm.wait(lambda: realm.server_pid, "the server to be up")
+        assert realm.count_starts() == 2
+
+
+def test_a_rollback_reverts_pushes_and_pauses_and_the_build_before_runs(ground: Ground) -> None:
+    with living(ground) as realm:
+        realm.start()
+        realm.heal(DISPATCHER)
+        healed = realm.revision
+        question = realm.channel.slash("rollback", reason="it lags")
+        assert "Roll back from" in question.content and DISPATCHER.function in question.content
+        realm.channel.press(question, "Roll back")
+        realm.wait_card("Rolled back: ", of=DISPATCHER, saying="ordered by operator: it lags")
+        realm.wait(lambda: realm.server_pid, "the server to be up")
+        assert realm.revision != healed and realm.commit.startswith(realm.revision)
+        realm.wait(lambda: len(realm.log()) == 2, "the revert on the remote")
+        assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
+        assert "**Paused** by spirit-healer" in realm.channel.slash("status").text
+        again = realm.channel.slash("rollback")
+        assert "Nothing of ours runs" in again.content and not again.buttons
+        assert "goes on" in realm.channel.slash("resume").content
+
+
+def test_a_run_is_cancelled_in_the_midst_of_its_build_and_tried_again(ground: Ground) -> None:
+    with living(ground) as realm:
+        realm.start()
+        realm.answer(DISPATCHER, realm.crash(DISPATCHER))
+        realm.wait_state("BUILDING")
+        (run,) = [row["id"] for row in realm.rows("select id from runs")]
+        assert realm.channel.slash("cancel", user="guest", run=run).private
+        assert "cancelled by operator" in realm.channel.slash("cancel", run=run).content
+        realm.wait_card("Cancelled: ", saying="cancelled by operator")
+        assert realm.branches().keys() == {"main"} and realm.commit.startswith(realm.revision)
+        known = set(realm.list_requests())
+        assert "is tried again as run" in realm.channel.slash("retry", run=run).content
+        request = realm.wait_request(known)
+        (before,) = realm.read_request(request)["previous_attempts"]
+        assert before["detail"] == "cancelled by operator"
+        realm.answer(DISPATCHER, request)
+        realm.wait_fixed(DISPATCHER)
+        assert len(realm.log()) == 1
+        shown = realm.channel.slash("run", user="guest", id=run)
+        assert "cancelled by operator" in shown.text and "building" in shown.text
+        listed = realm.channel.slash("crashes", user="guest")
+        assert DISPATCHER.function in listed.text and "fixed in" in listed.text
+
+
+class BehindItsBase(LivingRealm):
+    """Its owner has committed since the server was built."""
+
+    def work_in_the_checkout(self) -> None:
+        with (self.checkout / NEWER).open("a", encoding="utf-8") as file:
+            file.write("// newer than what runs\n")
+        git(self.checkout, "commit", "-q", "-m", "Maps: a word more", NEWER)
+        super().work_in_the_checkout()
+
+
+def test_an_update_shows_what_comes_with_it_merges_builds_and_deploys_it(ground: Ground) -> None:
+    with living_as(BehindItsBase, ground) as realm:
+        realm.start()
+        question = realm.channel.slash("update")
+        assert "1 commit comes with it" in question.content and "Maps: a word more" in question.content
+        assert "Nothing was changed" in realm.channel.press(question, "Keep").content
+        realm.channel.press(realm.channel.slash("update"), "Update")
+        realm.wait_card("Updated: ")
+        assert realm.log()[0].startswith("merge")
+        assert realm.show(NEWER).endswith("// newer than what runs")
+        assert realm.branches()[realm.night_branch].startswith(realm.revision)
+        assert "is in it already" in realm.channel.slash("update").content
+        lines = realm.channel.slash("log", source="bot", lines="200")
+        assert lines.private and realm.password not in lines.content
+        audit = realm.channel.slash("audit")
+        assert audit.private and "`/confirm-update`" in audit.text and "**operator**" in audit.text
 
 
 def test_with_approval_of_patches_nothing_is_applied_before_somebody_says_so(ground: Ground) -> None:

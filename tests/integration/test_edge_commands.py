@@ -11,18 +11,27 @@ from typing import Any
 
 import discord
 import pytest
-from edge_fakes import COMMIT, NAME, NOW, FakeDesk, make_card
+from edge_fakes import COMMIT, NAME, NOW, REVERT, FakeDesk, make_card
 from edge_world import EdgeWorld, get_buttons, open_world, until
 
-from bot.commands.restart_server import read_delay
+from bot import messages
+from bot.commands.delays import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
-from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunState
+from bot.permissions import TABLE, Need
+from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunLine, RunState
+from pipeline.read_models import AuditLine, LogView, OrderEnd
+from pipeline.run_orders import CANCELLABLE, REJECTABLE, RETRYABLE
 from pipeline.summary import Counts, CrashLine, NightSummary
 
 ORDERS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
     ("pause", {"reason": "raid tonight"}, ("pause", "operator", "raid tonight")),
     ("resume", {}, ("resume", "operator")),
+    ("start-server", {}, ("start", "operator")),
+    ("approve", {"run": "9f3c21aa"}, ("approve", "operator", "9f3c21aa")),
+    ("reject", {"run": "9f3c21aa", "reason": "wrong lock"}, ("reject", "operator", "9f3c21aa", "wrong lock")),
+    ("cancel", {"run": "9f3c21aa"}, ("cancel", "operator", "9f3c21aa")),
+    ("retry", {"run": "9f3c21aa"}, ("retry", "operator", "9f3c21aa")),
 ]
 BUTTONS: list[tuple[str, tuple[str, ...]]] = [
     ("approve:9f3c21aa", ("approve", "operator", "9f3c21aa")),
@@ -30,16 +39,45 @@ BUTTONS: list[tuple[str, tuple[str, ...]]] = [
     ("deploy:9f3c21aa", ("deploy", "operator", "9f3c21aa")),
     ("start:server", ("start", "operator")),
     ("resume:pipeline", ("resume", "operator")),
-    ("cancel:5", ("cancel", "operator", "5")),
+    ("cancel-order:5", ("cancel-order", "operator", "5")),
     (f"confirm-revert:{COMMIT}", ("revert", "operator", COMMIT)),
     ("restart:120:new map: second try", ("restart", "operator", "120.0", "new map: second try")),
+    ("stop:120:new disk", ("stop", "operator", "120.0", "new disk")),
+    (f"confirm-update:{COMMIT}", ("update", "operator", COMMIT)),
+    ("roll-back:a1b2c3d:it lags", ("rollback", "operator", "a1b2c3d", "it lags")),
 ]
-COMMANDS: list[tuple[str, dict[str, str]]] = [
-    ("pause", {}),
-    ("resume", {}),
-    ("revert", {"commit": COMMIT}),
-    ("restart-server", {"delay": "2m"}),
-]
+# Every command with what it needs.
+EVERY_COMMAND: dict[str, dict[str, Any]] = {
+    "status": {},
+    "summary": {},
+    "crashes": {"days": 7},
+    "crash": {"signature": "UnsubscribeAll"},
+    "run": {"id": "9f3c21aa"},
+    "whoami": {},
+    "log": {"source": "bot", "lines": 10},
+    "audit": {"days": 1},
+    "pause": {},
+    "resume": {},
+    "revert": {"commit": COMMIT},
+    "rollback": {"reason": "it lags"},
+    "update": {},
+    "approve": {"run": "9f3c21aa"},
+    "reject": {"run": "9f3c21aa", "reason": "wrong lock"},
+    "cancel": {"run": "9f3c21aa"},
+    "retry": {"run": "9f3c21aa"},
+    "restart-server": {"delay": "2m"},
+    "stop-server": {},
+    "start-server": {},
+}
+REFUSALS = {
+    messages.not_allowed().content,
+    messages.unknown_action().content,
+    messages.wrong_place("in direct messages").content,
+    messages.wrong_place("in another one").content,
+}
+FOR_OPERATORS = sorted(name for name in EVERY_COMMAND if TABLE[name] is Need.OPERATOR)
+FOR_EVERYONE = sorted(set(EVERY_COMMAND) - set(FOR_OPERATORS))
+COMMANDS = [(name, EVERY_COMMAND[name]) for name in FOR_OPERATORS]
 
 
 @pytest.fixture
@@ -57,7 +95,8 @@ async def send_button(world: EdgeWorld, custom_id: str) -> str:
 
 async def test_the_commands_are_registered_once_and_again_only_when_they_changed(world: EdgeWorld) -> None:
     names = sorted(world.sandbox.state()["commands"])
-    assert names == ["pause", "restart-server", "resume", "revert", "status", "summary"]
+    assert names == sorted(name for name in TABLE if name in EVERY_COMMAND)
+    assert set(names) == set(EVERY_COMMAND)
     assert world.count_requests("PUT", "/commands") == 1
     await world.restart()
     assert world.count_requests("PUT", "/commands") == 1
@@ -174,6 +213,57 @@ async def test_fault_b12_a_guest_is_refused_every_order(
     ]
 
 
+@pytest.mark.parametrize("command", sorted(EVERY_COMMAND))
+async def test_fault_b12_an_operator_is_answered_whatever_he_asks(world: EdgeWorld, command: str) -> None:
+    answer = await world.slash(command, **EVERY_COMMAND[command])
+    assert answer["content"] or answer["embeds"]
+    assert answer["content"] not in REFUSALS
+    assert (answer["ephemeral_to"] == "operator") is (command in ("log", "audit", "whoami"))
+    (row,) = world.ledger.audit
+    assert row[:2] == ("operator", command) and not row[3].startswith(("refused", "error"))
+
+
+@pytest.mark.parametrize("command", FOR_EVERYONE)
+async def test_fault_b12_a_guest_is_answered_what_everyone_may_read(world: EdgeWorld, command: str) -> None:
+    answer = await world.slash(command, "guest", **EVERY_COMMAND[command])
+    assert (answer["content"] or answer["embeds"]) and answer["content"] not in REFUSALS
+    assert [row[:2] for row in world.ledger.audit] == [("guest", command)]
+    assert world.desk.orders == []
+
+
+@pytest.mark.parametrize("command", sorted(EVERY_COMMAND))
+async def test_fault_b12_an_operator_whose_role_was_taken_is_a_guest_with_his_next_command(
+    world: EdgeWorld, command: str
+) -> None:
+    world.sandbox.set_operator("operator", granted=False)
+    answer = await world.slash(command, **EVERY_COMMAND[command])
+    assert (answer["content"] == messages.not_allowed().content) is (command in FOR_OPERATORS)
+    assert world.desk.orders == []
+    await until(lambda: world.ledger.audit)
+    refused = [row[3] == "refused: no operator" for row in world.ledger.audit]
+    assert refused == [command in FOR_OPERATORS]
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "outcome"),
+    [
+        ("direct message", "in direct messages", "refused: direct message"),
+        ("elsewhere", "in another one", "refused: other server"),
+    ],
+)
+@pytest.mark.parametrize("command", sorted(EVERY_COMMAND))
+async def test_fault_b12_an_operator_is_refused_everything_outside_of_his_server(
+    world: EdgeWorld, command: str, where: str, words: str, outcome: str
+) -> None:
+    reply = await world.slash_from(where, command, **EVERY_COMMAND[command])
+    assert reply["response"] is not None
+    assert reply["response"]["content"] == messages.wrong_place(words).content
+    assert reply["response"]["ephemeral_to"] == "operator"
+    assert world.desk.orders == []
+    await until(lambda: world.ledger.audit)
+    assert [(row[1], row[3]) for row in world.ledger.audit] == [(command, outcome)]
+
+
 @pytest.mark.parametrize(("custom_id", "_order"), BUTTONS)
 async def test_fault_b12_a_guest_is_refused_every_button(world: EdgeWorld, custom_id: str, _order: Any) -> None:
     message = await send_button(world, custom_id)
@@ -283,6 +373,78 @@ async def test_the_completion_offers_the_nights_fixes_that_can_still_be_reverted
     assert await world.sandbox.autocomplete("revert", "commit", "", "guest") == []
 
 
+async def test_completions_offer_runs_in_the_states_a_command_is_for(world: EdgeWorld) -> None:
+    world.desk.runs = [
+        RunLine(f"run{number:02}", f"{NAME} hunter2 {'x' * 200}", state, None, None, None)
+        for number, state in enumerate([*RunState] * 3)
+    ]
+    everything = await world.sandbox.autocomplete("run", "id", "")
+    assert len(everything) == 25 and all(len(each["name"]) <= 100 for each in everything)
+    assert "hunter2" not in str(everything) and "[redacted]" in str(everything)
+    for command, states in (
+        ("approve", [RunState.AWAITING_APPROVAL]),
+        ("reject", REJECTABLE),
+        ("cancel", CANCELLABLE),
+        ("retry", RETRYABLE),
+    ):
+        offered = [each["value"] for each in await world.sandbox.autocomplete(command, "run", "")]
+        assert offered == [run.id for run in world.desk.runs if run.state in states][:25], command
+        assert await world.sandbox.autocomplete(command, "run", "", "guest") == []
+    assert await world.sandbox.autocomplete("run", "id", "run03 awaiting") == [
+        each for each in everything if each["value"] == "run03"
+    ]
+
+
+async def test_the_completion_of_crashes_gives_a_key_however_long_the_signature_is(world: EdgeWorld) -> None:
+    world.desk.signatures = [(f"access violation | {'Very::Long' * 40}", "5d41402abc4b"), ("abort | Map", "77aa")]
+    offered = await world.sandbox.autocomplete("crash", "signature", "")
+    assert [each["value"] for each in offered] == ["5d41402abc4b", "77aa"]
+    assert len(offered[0]["name"]) == 100
+    assert [each["value"] for each in await world.sandbox.autocomplete("crash", "signature", "MAP abort")] == ["77aa"]
+
+
+async def test_a_log_is_redacted_shown_to_whoever_asked_alone_and_as_a_file_when_long(world: EdgeWorld) -> None:
+    lines = tuple(f"{number} password hunter2" for number in range(400))
+    world.desk.logs["server"] = LogView("server", "Server.log", 9000, lines)
+    answer = await world.slash("log", lines=400)
+    assert answer["ephemeral_to"] == "operator"
+    assert answer["content"].startswith("The last 400 lines of `Server.log` (8.8 KiB); the newest here")
+    assert "hunter2" not in answer["content"] and "399 password [redacted]" in answer["content"]
+    assert [each["filename"] for each in answer["attachments"]] == ["server.txt"]
+    assert (await world.slash("log", source="build"))["content"] == "There is no log of the build yet."
+
+
+async def test_the_audit_is_shown_to_whoever_asked_alone(world: EdgeWorld) -> None:
+    world.desk.audit = [AuditLine(NOW, "Bob", "2", "1/2", "pause", "raid hunter2", "done")]
+    answer = await world.slash("audit")
+    assert answer["ephemeral_to"] == "operator"
+    assert answer["embeds"][0]["description"].endswith("**Bob** `/pause` raid [redacted]: done")
+
+
+async def test_whoami_says_which_role_makes_an_operator(world: EdgeWorld) -> None:
+    answer = await world.slash("whoami")
+    assert answer["content"].startswith(
+        "**operator, you may order here:** your role *operator* is one of `DISCORD_OPERATOR_ROLE_IDS`.\nYours: `/crash`"
+    )
+    assert "`/rollback`" in answer["content"]
+    guest = await world.slash("whoami", "guest")
+    assert guest["content"].startswith("**guest, you may read but not order here.**\nYours: `/crash` `/crashes`")
+
+
+async def test_an_update_asks_once_and_takes_what_was_shown(world: EdgeWorld) -> None:
+    question = await world.slash("update")
+    assert list(get_buttons(question)) == ["Update", "Keep"] and world.desk.orders == []
+    answer = await world.click(question, "Update")
+    assert answer["content"] == "The base moves to `e4f5a6b`, asked for by operator; see its card."
+    assert world.desk.orders == [("update", "operator", REVERT)]
+
+
+async def test_what_is_not_there_is_said_without_a_word_about_changes(world: EdgeWorld) -> None:
+    world.desk.run_view = world.desk.crash_view = Impossible("There is no run `x`.")
+    assert (await world.slash("run", id="x"))["content"] == "There is no run `x`."
+    assert (await world.slash("crash", signature="x"))["content"] == "There is no run `x`."
+
+
 # --- restart ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,8 +459,79 @@ async def test_fault_b6_a_restart_by_hand_is_told_with_its_actor_and_its_time(wo
     assert answer["content"] == f"The server restarts <t:{int(due.timestamp())}:R>, asked for by operator: new map."
     assert world.desk.orders == [("restart", "operator", "120.0", "new map")]
     cancelled = await world.click(answer, "Cancel")
-    assert cancelled["content"] == "The restart was cancelled by operator. The server keeps running."
-    assert world.desk.orders[-1] == ("cancel", "operator", "5")
+    assert cancelled["content"] == "Cancelled by operator. The server keeps running."
+    assert cancelled["components"] == []
+    assert world.desk.orders[-1] == ("cancel-order", "operator", "5")
+
+
+async def test_the_cancel_button_goes_once_there_is_nothing_to_cancel(world: EdgeWorld) -> None:
+    due = world.clock.now() + timedelta(minutes=2)
+    world.desk.answer = Done(order=5, due=due)
+    answer = await world.click(await world.slash("restart-server", delay="2m", reason="new map"), "Restart")
+    await until(lambda: world.desk.order_answers)
+    assert world.desk.order_answers == {5: ("waiting", world.sandbox.channel_id, answer["id"])}
+    assert list(get_buttons(answer)) == ["Cancel"]
+    world.ledger.ends[5] = OrderEnd(
+        5, "restart", "done", "operator", "new map", due, due, "", world.sandbox.channel_id, answer["id"]
+    )
+    await world.restart()
+    await world.deliver(2)
+    (shown,) = [each for each in world.messages if each["id"] == answer["id"]]
+    when = f"<t:{int(due.timestamp())}:R>"
+    assert shown["content"] == f"The server was told to restart {when}, as operator ordered: new map."
+    assert shown["components"] == []
+    assert world.ledger.order_answers[5] == ("done", world.sandbox.channel_id, answer["id"])
+
+
+async def test_an_answer_that_somebody_deleted_is_not_looked_for_again(world: EdgeWorld) -> None:
+    now = world.clock.now()
+    world.ledger.ends[5] = OrderEnd(5, "stop", "done", "operator", "", now, now, "", world.sandbox.channel_id, "77")
+    await world.deliver(2)
+    assert world.ledger.order_answers == {5: ("done", world.sandbox.channel_id, "77")}
+    assert world.count_requests("PATCH", "/messages/77") == 1
+    assert "discord delivery" not in world.reports
+
+
+async def test_a_stop_asks_once_and_says_that_it_stays_down(world: EdgeWorld) -> None:
+    due = world.clock.now() + timedelta(seconds=30)
+    world.desk.answer = Done(order=5, due=due)
+    question = await world.slash("stop-server", reason="new disk")
+    assert question["content"] == (
+        "Stop the server in 30 s (14 players)? **It stays down until** `/start-server`**, whatever happens.**\n"
+        "Reason: new disk"
+    )
+    assert world.desk.orders == []
+    answer = await world.click(question, "Stop")
+    assert answer["content"] == f"The server stops <t:{int(due.timestamp())}:R>, asked for by operator: new disk."
+    assert world.desk.orders == [("stop", "operator", "30.0", "new disk")]
+
+
+async def test_a_rollback_asks_once_and_says_what_it_takes_back(world: EdgeWorld) -> None:
+    question = await world.slash("rollback", reason="it lags")
+    assert question["content"] == (
+        f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{int(NOW.timestamp())}:R>? "
+        "The server goes down in 30 s for about 20 s (14 players).\n"
+        f"Taken back: `{NAME}`. The branch gets the reverts, and **the pipeline pauses itself** until `/resume`.\n"
+        "Reason: it lags"
+    )
+    answer = await world.click(question, "Roll back")
+    assert answer["content"] == "The server goes back to the last healthy build, asked for by operator: it lags."
+    assert world.desk.orders == [("rollback", "operator", "a1b2c3d", "it lags")]
+
+
+async def test_a_rollback_with_nothing_to_go_back_to_says_so_and_asks_nothing(world: EdgeWorld) -> None:
+    world.desk.rollback_plan = Impossible("Nothing of ours runs.")
+    answer = await world.slash("rollback")
+    assert answer["content"] == "Nothing of ours runs. Nothing was changed."
+    assert answer["components"] == []
+
+
+async def test_the_longest_reason_fits_every_question(world: EdgeWorld) -> None:
+    for command, label in (("restart-server", "Restart"), ("stop-server", "Stop"), ("rollback", "Roll back")):
+        question = await world.slash(command, reason="x" * 300)
+        assert len(get_buttons(question)[label]) <= 100
+        await world.click(question, label)
+    assert {len(order[-1]) for order in world.desk.orders} == {80}
 
 
 async def test_a_restart_without_a_delay_gives_the_players_the_usual_notice(world: EdgeWorld) -> None:

@@ -90,7 +90,7 @@ def test_the_readme_has_the_commands_of_discord_with_their_options_and_who_may()
             shown[name] = ({word.strip("[]<>") for word in words}, row[2])
     tree = build_tree()
     assert {name: words for name, (words, _) in shown.items()} == {
-        name: {option.name for option in command.parameters} for name, command in tree.items()
+        name: {option.display_name for option in command.parameters} for name, command in tree.items()
     }
     who = {Need.MEMBER: "everyone", Need.OPERATOR: "operators"}
     assert {name: each for name, (_, each) in shown.items()} == {name: who[TABLE[name]] for name in tree}
@@ -100,7 +100,7 @@ def test_required_options_stand_in_other_brackets_than_optional_ones() -> None:
     for row in list_rows(README, "`/"):
         for span in list_spans(row[0]):
             name, *words = span.removeprefix("/").split()
-            required = {option.name for option in build_tree()[name].parameters if option.required}
+            required = {option.display_name for option in build_tree()[name].parameters if option.required}
             assert {word.strip("<>") for word in words if word.startswith("<")} == required, span
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from edge_fakes import COMMIT, NAME, NOW, REVERT, URL, make_card, make_run, make_status
+from edge_fakes import COMMIT, NAME, NOW, REVERT, URL, make_card, make_run, make_status, make_update_plan
+from harmless import HOSTILE, assert_harmless
 
 from bot import limits, messages, report
 from bot.cards import Home, render_card, thread_name
@@ -17,7 +19,7 @@ from bot.messages import Phase
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.redaction import cleaned
-from bot.status import render_status
+from bot.status import Instance, find_instance, render_status
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import (
     Actor,
@@ -45,6 +47,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
+from pipeline.read_models import OrderEnd, RollbackPlan
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
 CAUSE = "**Members are destroyed in reverse order.**"
@@ -57,6 +60,8 @@ CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · run
 THEN = int(NOW.timestamp())
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
+BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (NAME,), True, 20.0, 14, 0.0)
+OVER = OrderEnd(5, "restart", "done", "Ann", "new map", NOW, NOW, "", "1", "2")
 
 
 def run(state: RunState, **changes: Any) -> Any:
@@ -258,7 +263,11 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "rolling back": (
-        card(RunState.ROLLING_BACK, of_run={"reason": "New server died in `BotAI::~BotAI`"}, deployment=LIVE),
+        card(
+            RunState.ROLLING_BACK,
+            of_run={"reason": "New server died in `BotAI::~BotAI`", "verdict": Verdict.UNHEALTHY},
+            deployment=LIVE,
+        ),
         f"Rolling back: {NAME}",
         Colour.RED,
         "**Worse than before:** New server died in `BotAI::~BotAI`\ngoing back to `7d14957`",
@@ -321,7 +330,12 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "rolled back, and paused by somebody later": (
-        card(RunState.ROLLED_BACK, of_run={"reason": "It died."}, deployment=LIVE, paused=True),
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "It died.", "verdict": Verdict.UNHEALTHY},
+            deployment=LIVE,
+            paused=True,
+        ),
         "Rolled back: the fix made it worse",
         Colour.RED,
         f"`{NAME}` · It died.\nprevious build `7d14957` runs again",
@@ -338,7 +352,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
     "rolled back": (
         card(
             RunState.ROLLED_BACK,
-            of_run={"reason": "New server died after 12 s in `BotAI::~BotAI`"},
+            of_run={"reason": "New server died after 12 s in `BotAI::~BotAI`", "verdict": Verdict.UNHEALTHY},
             deployment=LIVE,
             revert=FixLink(REVERT, None, None),
             paused=True,
@@ -350,6 +364,32 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
         "previous build `7d14957` runs again · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
+    ),
+    "rolling back by order": (
+        card(RunState.ROLLING_BACK, of_run={"reason": "ordered by Ann: it lags"}, deployment=LIVE),
+        f"Rolling back: {NAME}",
+        Colour.RED,
+        "**Taken back:** ordered by Ann: it lags\ngoing back to `7d14957`",
+        [],
+    ),
+    "rolled back by order": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "ordered by Ann: it lags", "verdict": Verdict.HEALTHY},
+            deployment=LIVE,
+            revert=FixLink(REVERT, None, None),
+        ),
+        f"Rolled back: {NAME}",
+        Colour.RED,
+        f"`{NAME}` · ordered by Ann: it lags\nprevious build `7d14957` runs again · fix reverted in `e4f5a6b`",
+        [],
+    ),
+    "deploying while the server is stopped": (
+        card(RunState.DEPLOYING, fix=FIX, deployment=replace(LIVE, state="stopping"), server=ServerState.HELD),
+        f"Deploying fix: {NAME}",
+        Colour.BLUE,
+        f"The server is stopped; this goes live with its next start · {LINK}\n{CAUSE}",
+        [],
     ),
     "failed": (
         card(RunState.FAILED, of_run={"reason": "the clone cannot be worked with"}),
@@ -416,26 +456,6 @@ def test_every_state_of_the_server_can_be_shown(server: ServerState | None) -> N
 
 # --- relayed text ----------------------------------------------------------------------------------------------------
 
-HOSTILE = [
-    "@everyone look",
-    "@here",
-    "<@123456789012345678>",
-    "<@&123456789012345678>",
-    "<#123456789012345678>",
-    "</status:1>",
-    "<t:0:R>",
-    "<:name:1> <a:name:1>",
-    "[click](https://evil.example/x)",
-    "https://evil.example/x",
-    "`` ``` ` code",
-    "```\nbreak out\n```",
-    "**bold** __under__ ~~gone~~ ||hidden||",
-    "# heading\n> quote\n- list\n1. one\n-# small",
-    "\u202etxet desrever",
-    "a\x00b\x1b[31m",
-    "\ud800 half a pair",
-]
-
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_relayed_is_markup_anywhere_on_a_card(text: str) -> None:
@@ -465,27 +485,13 @@ def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
         messages.ask_revert(plan),
         messages.ask_restart(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
         messages.too_late("x", by),
+        messages.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
+        messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text)),
+        messages.ask_rollback(replace(BACK_TO, subjects=(text,)), limits.cut_middle(text, 80)),
+        messages.order_over(replace(OVER, by=text, reason=text, note=text, state="failed")),
         render_status(make_status(realm=text, hold_detail=text, hold=Hold.BREAKER, degraded=(text,), branch=text)),
     ):
         assert_harmless(message)
-
-
-def assert_harmless(message: Message) -> None:
-    """No mention anywhere; no tag and no link of theirs outside of code; no backtick without its partner."""
-    for text in texts_of(message):
-        for sign in ("@everyone", "@here", "\x00", "\x1b", "\u202e"):
-            assert sign not in text, (sign, text)
-        bare = re.sub(r"```.*?```|`[^`]*`", "", text.replace("\\`", ""), flags=re.DOTALL)
-        for sign in ("`", "<@", "<#", "</", "<:", "<a:", "<t:0", "://evil", "](https://evil"):
-            assert sign not in bare, (sign, text)
-        text.encode("utf-8")
-
-
-def texts_of(message: Message) -> list[str]:
-    embed = message.embed
-    if embed is None:
-        return [message.content]
-    return [message.content, embed.title, embed.description, embed.footer, *(each.value for each in embed.fields)]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -738,8 +744,55 @@ def test_a_restart_can_be_cancelled_until_it_is_due() -> None:
     due = NOW + timedelta(seconds=90)
     message = messages.restarting(Done(order=5, due=due), BY, "new map", NOW)
     assert message.content == f"The server restarts <t:{THEN + 90}:R>, asked for by Ann: new map."
-    assert [each.custom_id for each in message.buttons] == ["cancel:5"]
+    assert [each.custom_id for each in message.buttons] == ["cancel-order:5"]
     assert messages.restarting(Done(order=5, due=NOW), BY, "", NOW).buttons == ()
+
+
+def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
+    message = messages.ask_rollback(BACK_TO, "")
+    assert message.content == (
+        f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{THEN}:R>? What runs is still being verified. "
+        "The server goes down for about 20 s (14 players).\n"
+        f"Taken back: `{NAME}`. The branch gets the reverts, and **the pipeline pauses itself** until `/resume`."
+    )
+    assert [each.custom_id for each in message.buttons] == ["roll-back:a1b2c3d:", "keep:rollback"]
+
+
+def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
+    message = messages.ask_update(make_update_plan(commits=12, branch=None))
+    assert message.content == (
+        "Move the base to `e4f5a6b`? 12 commits come with it, merged onto `a1b2c3d`, on a new night branch, built and"
+        " deployed; it merges without a conflict. The server goes down for about 20 s (14 players).\n"
+        "- `e4f5a6b` Core/Maps: check bounds\nand 11 more"
+    )
+    assert [each.custom_id for each in message.buttons] == [f"confirm-update:{REVERT}", "keep:e4f5a6b"]
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        (OVER, f"The server was told to restart <t:{THEN}:R>, as Ann ordered: new map."),
+        (
+            replace(OVER, kind="stop", reason=""),
+            f"The server was told to stop <t:{THEN}:R>, as Ann ordered. `/start-server` starts it again.",
+        ),
+        (replace(OVER, kind="rollback", reason=""), f"The rollback was begun <t:{THEN}:R>, as Ann ordered."),
+        (
+            replace(OVER, state="cancelled", note="Bob"),
+            f"Cancelled by Bob <t:{THEN}:R>: the restart that Ann ordered. The server keeps running.",
+        ),
+        (
+            replace(OVER, state="lapsed"),
+            f"Lapsed: the restart that Ann ordered was due <t:{THEN}:R>, and nobody was there. Nothing was changed.",
+        ),
+        (
+            replace(OVER, kind="rollback", state="failed", note="`c0ffee1` runs by now."),
+            "Not carried out: the rollback that Ann ordered. `c0ffee1` runs by now. Nothing was changed.",
+        ),
+    ],
+)
+def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, text: str) -> None:
+    assert messages.order_over(end) == Message(content=text)
 
 
 @pytest.mark.parametrize(
@@ -751,9 +804,24 @@ def test_a_restart_can_be_cancelled_until_it_is_due() -> None:
             messages.reverting(Done(run="9f3c21aa"), COMMIT, BY),
             "Reverting `a1b2c3d`, asked for by Ann (run `9f3c21aa`). The card of the crash goes on.",
         ),
-        (messages.cancelled(Done(), BY), "The restart was cancelled by Ann. The server keeps running."),
+        (messages.cancelled(Done(), BY), "Cancelled by Ann. The server keeps running."),
+        (
+            messages.deploying(Done("The server is stopped."), "9f3c21aa", BY),
+            "Run `9f3c21aa` may go live, asked for by Ann. The server is stopped.",
+        ),
         (messages.approved(Done(), "9f3c21aa", BY), "Run `9f3c21aa` approved by Ann."),
         (messages.rejected(Done(), "9f3c21aa", BY), "Run `9f3c21aa` rejected by Ann."),
+        (messages.rejected(Done(), "9f3c21aa", BY, "wrong lock"), "Run `9f3c21aa` rejected by Ann: wrong lock."),
+        (messages.ended(Done(), "9f3c21aa", BY), "Run `9f3c21aa` cancelled by Ann. `/retry` begins anew."),
+        (
+            messages.retried(Done(run="77aa77aa"), "9f3c21aa", BY),
+            "Run `9f3c21aa` is tried again as run `77aa77aa`, asked for by Ann. Its card goes on.",
+        ),
+        (
+            messages.updating(Done(run="77aa77aa"), COMMIT, BY),
+            "The base moves to `a1b2c3d`, asked for by Ann (run `77aa77aa`); see its card.",
+        ),
+        (messages.not_found(Impossible("There is no run `x`.")), "There is no run `x`."),
         (messages.deploying(Done(), "9f3c21aa", BY), "Run `9f3c21aa` goes live now, asked for by Ann."),
         (messages.starting(Done(), BY), "The server is being started, asked for by Ann."),
         (messages.kept(BY), "Nothing was changed: Ann kept it as it is."),
@@ -848,9 +916,30 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
         "runs `7d14957a32df`\n2 crashes and 3 restarts tonight",
         f"**Paused** by Ann <t:{THEN}:R>: raid\n"
         f"`overnight-20241122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
-        f"- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",
+        f"1 waiting for you · 1 in work\n- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",
     ]
+
+
+def test_a_status_names_the_bot_that_holds_the_lock_its_versions_and_what_waits_for_discord() -> None:
+    bot = Instance(4709, "realm-host", NOW, "Python 3.11.7, discord.py 2.7.1")
+    embed = render_status(make_status(undelivered=3), bot).embed
+    assert embed is not None
+    assert (embed.fields[-1].name, embed.fields[-1].value) == (
+        "Bot",
+        f"process 4709 on `realm-host` holds the lock, since <t:{THEN}:R>\n"
+        "Python 3.11.7, discord.py 2.7.1 · 3 messages wait for Discord",
+    )
+    assert find_instance(NOW).pid == os.getpid()
+
+
+def test_a_status_names_the_build_where_the_revision_does_not() -> None:
+    shown = render_status(make_status(build="found-0123456789abcdef")).embed
+    ours = render_status(make_status(running=FixLink(COMMIT, URL, None), build=COMMIT)).embed
+    assert shown is not None and ours is not None
+    runs = f"up since <t:{THEN}:R> · runs `7d14957a32df` · build"
+    assert shown.fields[0].value.startswith(f"{runs} `found-0123456` · pid 4711")
+    assert ours.fields[0].value.startswith(f"{runs} [`a1b2c3d`]({URL}) · pid 4711")
 
 
 @pytest.mark.parametrize("state", RunState)

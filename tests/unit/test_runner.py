@@ -608,7 +608,7 @@ async def test_a_restart_is_ordered_told_and_carried_out_when_due(world: World) 
     assert isinstance(done, Done)
     await world.pass_time(seconds=30)
     assert world.keeper.starts == starts
-    assert world.console.said == ["announce Server restart in 30 seconds."]
+    assert world.console.said == ["announce Server restart in 30 seconds: new maps"]
     await world.pass_time(seconds=31)
     assert world.keeper.starts == starts + 1
     assert world.console.said[-1] == "saveall"

@@ -1,0 +1,249 @@
+"""What was recorded, as messages: a run with its steps, crashes by signature, the audit, the end of a log. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot import markup
+from bot.cards import Home
+from bot.limits import cut_middle, width
+from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision
+from bot.payloads import Attachment, Colour, Embed, Field, Message
+from bot.status import doing
+from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunLine, RunState
+from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+
+SHOWN_STEPS = 14
+SHOWN_CRASHES = 15
+SHOWN_FRAMES = 12
+SHOWN_RUNS = 5
+SHOWN_AUDIT = 20
+SHOWN_LOG = 1700  # characters of a log in the message itself
+
+_COLOURS = {
+    RunState.PROPOSED: Colour.AMBER, RunState.AWAITING_APPROVAL: Colour.AMBER, RunState.FAILED: Colour.AMBER,
+    RunState.SUCCEEDED: Colour.GREEN, RunState.VERIFYING: Colour.GREEN, RunState.ROLLED_BACK: Colour.RED,
+    RunState.ROLLING_BACK: Colour.RED, RunState.CANCELLED: Colour.GREY, RunState.ANALYZING: Colour.GREY,
+    RunState.READY: Colour.GREY, RunState.AWAITING_DEPLOYMENT: Colour.GREY,
+}  # fmt: skip
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+def render_run(view: RunView, home: Home) -> Message:
+    """First what it does now, then what it is about, then each of its steps."""
+    run = view.run
+    state = doing(view.line).replace("**", "")
+    lines = (
+        prose(cut_middle(run.reason, 500)) if run.reason else "",
+        join(f"run {code(run.id)}", f"kind {run.kind}", f"asked for by {plain(run.asked_by)}" if run.asked_by else "",
+             f"tries again what run {code(run.retry_of)} tried" if run.retry_of else ""),
+        f"**Cause:** {prose(cut_middle(run.analysis.summary, 600))}" if run.analysis and run.analysis.summary else "",
+        _change(view),
+        join(f"crashed {count(view.crashes, 'time')} in all" if view.crashes else "", link_card(view.card, home)),
+    )  # fmt: skip
+    return Message(
+        embed=Embed(
+            markup.title("{}: ", run.subject, cut_middle(state, 30)),
+            "\n".join(line for line in lines if line),
+            _COLOURS.get(run.state, Colour.BLUE),
+            (Field("Steps", _steps(view.steps)),),
+        )
+    )
+
+
+def _change(view: RunView) -> str:
+    run = view.run
+    if view.fix is None:
+        return ""
+    branch = f" on {code(view.fix.branch)}" if view.fix.branch else ""
+    down = view.deployment.down_seconds if view.deployment else None
+    return join(
+        commit_link(view.fix.commit, view.fix.url) + branch,
+        "" if run.pushed else "not on the remote yet",
+        f"down for {duration(down)}" if down is not None else "",
+        f"verdict {run.verdict}" if run.verdict else "",
+        f"taken back in {commit_link(view.revert.commit, view.revert.url)}" if _is_undone(view) and view.revert else "",
+    )
+
+
+def _is_undone(view: RunView) -> bool:
+    return view.run.kind is not RunKind.REVERT
+
+
+def _steps(steps: tuple[RunStep, ...]) -> str:
+    left_out = len(steps) - SHOWN_STEPS
+    shown = steps[:1] + steps[-SHOWN_STEPS + 1 :] if left_out > 0 else steps
+    lines = [join(f"{clock_time(step.at)} {_word(step.after)}", prose(cut_middle(step.note, 120))) for step in shown]
+    if left_out > 0:
+        lines.insert(1, f"… {count(left_out, 'step')} left out …")
+    return "\n".join(lines) or "none"
+
+
+def _word(state: str) -> str:
+    return state.lower().replace("_", " ")
+
+
+def link_card(message: str | None, home: Home) -> str:
+    return f"[its card]({home.link(message)})" if message else ""
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+
+def render_crashes(view: CrashesView) -> Message:
+    nights = (view.until - view.since).days + 1
+    span = "this night" if nights == 1 else f"in {nights} nights"
+    if not view.crashes:
+        return Message(embed=Embed(f"No crash {span}", "Nothing was counted.", Colour.GREEN))
+    heading = f"{count(view.crashes, 'crash', 'crashes')} of {count(len(view.lines), 'kind')} {span}"
+    lines = [_crash_line(line) for line in view.lines[:SHOWN_CRASHES]]
+    more = len(view.lines) - SHOWN_CRASHES
+    lines += [f"and {count(more, 'more kind')}, in the file"] if more > 0 else []
+    lines += [f"{view.unread} not read yet"] if view.unread else []
+    files = (Attachment("crashes.txt", "\n".join(map(_crash_row, view.lines)) + "\n"),) if more > 0 else ()
+    colour = Colour.AMBER if any(_needs_somebody(line.run) for line in view.lines) else Colour.GREY
+    return Message(embed=Embed(heading, "\n".join(lines), colour), files=files)
+
+
+def _needs_somebody(run: Run | None) -> bool:
+    return run is not None and run.state in (RunState.PROPOSED, RunState.AWAITING_APPROVAL, RunState.FAILED)
+
+
+def _crash_line(line: CrashLine) -> str:
+    last = f"last {ago(line.last)}" + (f", first {ago(line.first)}" if line.ever > 1 else "")
+    times = f"×{line.times}" + (f" ({line.ever} ever)" if line.ever > line.times else "")
+    return join(f"{code(cut_middle(line.title, 80))} {times}", last, fate(line))
+
+
+def _crash_row(line: CrashLine) -> str:
+    times = f"{line.times}x, {line.ever} ever, first {line.first:%Y-%m-%d %H:%M}, last {line.last:%Y-%m-%d %H:%M} UTC"
+    return f"{line.key}  {line.signature.exact}  ({times})"
+
+
+def fate(line: CrashLine) -> str:
+    """What became of it, in a few words."""
+    run = line.run
+    if run is None:
+        return _JUDGED.get(line.judged or "", plain(line.judged or "not read yet"))
+    if run.fix_state is FixState.RECURRED:
+        return "**came back with its fix in place**"
+    if run.fix_state is FixState.REVERTED or (run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED):
+        return "its fix was taken back"
+    if run.state is RunState.SUCCEEDED:
+        return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
+    return doing(RunLine(run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before))
+
+
+_JUDGED = {
+    "environment": "not a bug: its environment",
+    "history": "from before the first start",
+    "with the machine": "ended with the machine",
+    "": "not read yet",
+}
+
+
+def render_crash(view: CrashView, home: Home) -> Message:
+    line = view.line
+    cause = f"**{prose(cut_middle(view.summary, 600))}**" if view.summary else ""
+    lines = (
+        join(fate(line), link_card(view.card, home)),
+        join(f"{count(line.ever, 'time')} ever", f"first {ago(line.first)}", f"last {ago(line.last)}"),
+        cause,
+        _last(view),
+        block("\n".join(_frames(view.report))) if view.report is not None and view.report.frames else "",
+    )
+    fields = [Field("Nights", ", ".join(f"{night.day} {night:%b} ×{times}" for night, times in view.nights[:14]))]
+    if view.runs:
+        fields.append(Field("Runs", "\n".join(_run_line(run) for run in view.runs[:SHOWN_RUNS])))
+    fields.append(Field("Signature", code(line.signature.exact, 900)))
+    colour = Colour.AMBER if _needs_somebody(line.run) else Colour.GREY
+    text = "\n".join(part for part in lines if part)
+    return Message(embed=Embed(markup.title("Crash in {}", line.title), text, colour, tuple(fields)))
+
+
+def _last(view: CrashView) -> str:
+    category = view.report.category if view.report else None
+    status = view.status
+    return join(
+        prose(category) if category else "",
+        f"running {code(revision(view.revision))}" if view.revision else "",
+        "" if status is None else f"ended by signal {-status}" if status < 0 else f"exit code {status}",
+        f"back after {duration(view.back_after)}" if view.back_after else "",
+    )
+
+
+def _frames(report: CrashReport) -> list[str]:
+    shown = report.frames[:SHOWN_FRAMES]
+    return [f"{'>' if number == report.crashing_frame else ' '} {_frame(each)}" for number, each in enumerate(shown)]
+
+
+def _frame(frame: Frame) -> str:
+    name = (frame.file or "").replace("\\", "/").rsplit("/", 1)[-1]
+    place = name if frame.line is None or not name else f"{name}:{frame.line}"
+    return f"{cut_middle(frame.function or '??', 100)}  {place or frame.module or ''}".rstrip()
+
+
+def _run_line(run: RunLine) -> str:
+    return join(f"run {code(run.id)}", doing(run), prose(cut_middle(run.reason or "", 120)))
+
+
+# --- the audit -------------------------------------------------------------------------------------------------------
+
+
+def render_audit(lines: list[AuditLine], days: int) -> Message:
+    span = "the last day" if days == 1 else f"the last {days} days"
+    if not lines:
+        return Message(embed=Embed(f"Nobody asked or ordered anything in {span}", "Nothing was written.", Colour.GREY))
+    shown = [_audit_line(line) for line in lines[:SHOWN_AUDIT]]
+    more = len(lines) - SHOWN_AUDIT
+    shown += [f"and {more} more, in the file"] if more > 0 else []
+    files = (Attachment("audit.txt", "\n".join(map(_audit_row, lines)) + "\n"),) if more > 0 else ()
+    heading = f"Audit: {count(len(lines), 'entry', 'entries')} in {span}"
+    return Message(embed=Embed(heading, "\n".join(shown), Colour.GREY), files=files)
+
+
+def _audit_line(line: AuditLine) -> str:
+    given = f" {plain(cut_middle(line.arguments, 60))}" if line.arguments else ""
+    what = f"{code('/' + line.command)}{given}"
+    return f"{ago(line.at)} **{plain(line.name)}** {what}: {prose(cut_middle(line.outcome, 100))}"
+
+
+def _audit_row(line: AuditLine) -> str:
+    parts = (f"{line.at:%Y-%m-%d %H:%M:%S} UTC", f"{line.name} ({line.id})", line.place, f"/{line.command}",
+             line.arguments, line.outcome)  # fmt: skip
+    return "  ".join(" ".join(part.split()) for part in parts)
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def render_log(view: LogView) -> Message:
+    """The last lines in the message, all of them in a file where they are too long for it."""
+    if not view.lines:
+        return Message(content=f"{code(view.name)} of the {view.source} is empty.")
+    head = f"The last {count(len(view.lines), 'line')} of {code(view.name)} ({say_size(view.size)})"
+    shown = list(_fitting(view.lines))
+    if len(shown) == len(view.lines):
+        return Message(content=f"{head}\n{block(chr(10).join(shown))}")
+    text = f"{head}; the newest here, all in the file:\n{block(chr(10).join(shown))}"
+    return Message(content=text, files=(Attachment(f"{view.source}.txt", "\n".join(view.lines) + "\n"),))
+
+
+def _fitting(lines: tuple[str, ...]) -> Iterable[str]:
+    """As many of the last lines as a message holds."""
+    room, taken = SHOWN_LOG, 0
+    for line in reversed(lines):
+        room -= 2 * width(line) if "`" in line else width(line) + 1
+        if room < 0:
+            break
+        taken += 1
+    return lines[len(lines) - taken :] if taken else [cut_middle(lines[-1], SHOWN_LOG // 2)]
+
+
+def say_size(size: int) -> str:
+    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= bytes_:
+            return f"{size / bytes_:.1f} {unit}"
+    return count(size, "byte")

@@ -1,0 +1,62 @@
+"""What an order would do, for the question that is asked before it. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+from pipeline import change_orders, server_orders, views
+from pipeline.model import Impossible, RevertPlan
+from pipeline.read_models import RollbackPlan, UpdatePlan
+from pipeline.stages import rolling_back
+from pipeline.tools import Tools
+
+SHOWN_COMMITS = 10
+
+
+def plan_revert(tools: Tools, commit: str) -> RevertPlan | Impossible:
+    fix = change_orders.find_fix(tools, commit)
+    return fix if isinstance(fix, Impossible) else views.plan_revert(tools, fix)
+
+
+def plan_update(tools: Tools) -> UpdatePlan | Impossible:
+    """What the base branch has that the night branch has not. A conflict is found out now, not in the night."""
+    head = tools.source.base_head()
+    obstacle = change_orders.find_obstacle(tools, head)
+    if obstacle is not None:
+        return obstacle
+    here = change_orders.find_here(tools)
+    if here is None:
+        return Impossible(
+            "What the server runs is not known, so there is nothing to compare with. `SERVER_COMMIT` can name it."
+        )
+    conflict = change_orders.find_conflict(tools, here, head)
+    if conflict is not None:
+        return Impossible(f"{conflict}. Merge it by hand, or revert those fixes first.")
+    commits = tools.source.log(here, head)
+    observed = tools.keeper.observed()
+    branch = tools.store.get_open_branch()
+    return UpdatePlan(
+        head=head,
+        here=here,
+        branch=branch.name if branch is not None and branch.head == here else None,
+        commits=len(commits),
+        subjects=tuple((each.hash, each.subject) for each in commits[:SHOWN_COMMITS]),
+        down_seconds=views.expected_down_seconds(tools, observed),
+        players=views.count_players(tools, observed),
+    )
+
+
+def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
+    way = rolling_back.find_way_back(tools)
+    if isinstance(way, Impossible):
+        return way
+    observed = tools.keeper.observed()
+    target = tools.store.get_build(way.target)
+    return RollbackPlan(
+        running=way.running,
+        target=way.target,
+        healthy_at=target.healthy_at if target else None,
+        subjects=tuple(run.subject for run in way.runs),
+        verifying=way.deployment is not None,
+        down_seconds=views.expected_down_seconds(tools, observed),
+        players=views.count_players(tools, observed),
+        notice=server_orders.give_notice(tools).total_seconds(),
+    )

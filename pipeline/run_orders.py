@@ -1,0 +1,174 @@
+"""What people order of runs: approve, reject, cancel, deploy now, retry."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from pipeline.change_orders import begin_revert, update
+from pipeline.model import CLOSED, Done, Impossible, Outcome, Question, Run, RunKind, RunState
+from pipeline.stages import deploying, rolling_back, wish
+from pipeline.tools import Tools
+
+# Where a run can still be taken back; what goes live or is pushed at this moment is reverted instead.
+REJECTABLE = (
+    RunState.ANALYZING,
+    RunState.PROPOSED,
+    RunState.READY,
+    RunState.AWAITING_APPROVAL,
+    RunState.AWAITING_DEPLOYMENT,
+)
+CANCELLABLE = (*REJECTABLE, RunState.PATCHING, RunState.BUILDING)
+RETRYABLE = (RunState.FAILED, RunState.CANCELLED, RunState.PROPOSED, RunState.ROLLED_BACK)
+STOPPED = "The server is stopped: it goes live with the next start."
+
+
+def find(tools: Tools, run: str) -> Run | Impossible:
+    found = tools.store.get_run(run.strip().lower())
+    return found if found is not None else Impossible(f"There is no run `{run[:20]}`.")
+
+
+# --- yes -------------------------------------------------------------------------------------------------------------
+
+
+def approve(tools: Tools, run: str, by: str) -> Outcome:
+    """A build contains every run before it on the branch: approving one approves and names them all."""
+    found = find(tools, run)
+    if isinstance(found, Impossible):
+        return found
+    if found.state is not RunState.AWAITING_APPROVAL or found.question is None:
+        return Impossible(f"Run `{found.id}` asks for nothing: it is {found.state}.")
+    below = list_below(tools, found)
+    for each in (found, *below):
+        _say_yes(tools, each, f"{found.question} approved by {by}")
+    named = ", ".join(f"`{each.subject}`" for each in below)
+    return Done(f"Its build contains these too, which are approved with it: {named}." if below else "", run=found.id)
+
+
+def _say_yes(tools: Tools, run: Run, note: str) -> None:
+    question = run.question or Question.PATCH
+    back = RunState.AWAITING_DEPLOYMENT if question is Question.DEPLOY else RunState.READY
+    answered = (*run.answered, question)
+    tools.store.advance(run, back, tools.now(), note=note, question=None, answered=answered, reason=None)
+
+
+def list_below(tools: Tools, run: Run) -> list[Run]:
+    """Other runs that wait for an approval of their deployment and are in this one's build."""
+    if run.question is not Question.DEPLOY or run.commit is None:
+        return []
+    waiting = [each for each in tools.store.list_runs_in(RunState.AWAITING_APPROVAL) if each.id != run.id]
+    asked = [each for each in waiting if each.question is Question.DEPLOY and each.commit is not None]
+    return [each for each in asked if tools.source.contains(run.commit, each.commit or "")]
+
+
+def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
+    found = find(tools, run)
+    if isinstance(found, Impossible):
+        return found
+    if found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL:
+        approve(tools, run, by)
+        found = tools.store.get_run(found.id) or found
+    if found.state is not RunState.AWAITING_DEPLOYMENT:
+        return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
+    answered = (*found.answered, deploying.NOW)
+    tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
+    return Done(STOPPED if wish.is_stopped(tools) else "", run=found.id)
+
+
+# --- no --------------------------------------------------------------------------------------------------------------
+
+
+def reject(tools: Tools, run: str, by: str, reason: str, end: Callable[[str], None]) -> Outcome:
+    words = f"rejected by {by}" + (f": {reason}" if reason else "")
+    return take_back(tools, run, by, words, REJECTABLE, end)
+
+
+def cancel(tools: Tools, run: str, by: str, end: Callable[[str], None]) -> Outcome:
+    return take_back(tools, run, by, f"cancelled by {by}", CANCELLABLE, end)
+
+
+def take_back(
+    tools: Tools, run: str, by: str, words: str, where: Sequence[RunState], end: Callable[[str], None]
+) -> Outcome:
+    """The run is over; what it is doing at this moment is told to `end`; what it has built already is reverted."""
+    found = find(tools, run)
+    if isinstance(found, Impossible):
+        return found
+    if found.state not in where:
+        return Impossible(why_not(found))
+    tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
+    end(found.id)
+    if found.commit is None or not is_built(tools, found):
+        return Done(run=found.id)
+    deploying.withdraw_standby(tools, words)
+    revert = begin_revert(tools, found, (found.commit,), by)
+    return Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
+
+
+def why_not(run: Run) -> str:
+    """What to do instead."""
+    match run.state:
+        case RunState.PATCHING | RunState.BUILDING:
+            return f"Run `{run.id}` is {run.state}: `/cancel` ends that."
+        case RunState.PUBLISHING:
+            return f"Run `{run.id}` is being pushed at this moment: `/revert` takes it back in a few seconds."
+        case RunState.DEPLOYING | RunState.VERIFYING | RunState.ROLLING_BACK:
+            return f"Run `{run.id}` is {run.state}: too late for that. `/revert` or `/rollback` takes it back."
+        case RunState.SUCCEEDED:
+            return f"Run `{run.id}` is live: `/revert` takes it back."
+        case _:
+            return f"Run `{run.id}` is over already: it is {run.state}."
+
+
+def is_built(tools: Tools, run: Run) -> bool:
+    build = None if run.commit is None else tools.store.get_build(run.commit)
+    return build is not None and build.state == "built"
+
+
+# --- again, and back -------------------------------------------------------------------------------------------------
+
+
+def retry(tools: Tools, run: str, by: str) -> Outcome:
+    """A new run on the same card. What is asked again knows what became of this one."""
+    found = find(tools, run)
+    if isinstance(found, Impossible):
+        return found
+    if found.state not in RETRYABLE:
+        return Impossible(f"Run `{found.id}` is {found.state}: there is nothing to try again.")
+    other = find_other(tools, found)
+    if other is not None:
+        return Impossible(f"Run `{other.id}` works on the same already: it is {other.state}.")
+    match found.kind:
+        case RunKind.UPDATE:
+            return update(tools, by)
+        case RunKind.REVERT:
+            again = begin_revert(tools, found, found.patch.reverts if found.patch else (), by)
+        case RunKind.FIX:
+            again = ask_again(tools, found, by)
+        case _:
+            assert_never(found.kind)
+    if found.state is RunState.PROPOSED:
+        words = f"tried again as run {again.id}, asked for by {by}"
+        tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
+    return Done(run=again.id)
+
+
+def find_other(tools: Tools, run: Run) -> Run | None:
+    """A run that is not over and is about the same."""
+    for each in tools.store.list_unfinished_runs():
+        same = each.signature == run.signature if run.signature is not None else each.subject == run.subject
+        if each.id != run.id and each.kind is run.kind and same and each.state not in CLOSED:
+            return each
+    return None
+
+
+def ask_again(tools: Tools, run: Run, by: str) -> Run:
+    now, name = tools.now(), secrets.token_hex(4)
+    again = Run(
+        name, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now, request_id=name,
+        retry_of=run.id, asked_by=by,
+    )  # fmt: skip
+    before = rolling_back.attempt_of(run, f"a person asked again after it was {run.state}", run.reason or "")
+    previous = [*tools.store.get_previous(run.id), before]
+    return tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id), previous=previous)

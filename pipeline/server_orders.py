@@ -1,0 +1,198 @@
+"""What people order of the server: restart, stop, rollback, each with a due time that a person can still cancel at;
+and start, at once. An order is a row; what it asks for is done when it is due, and looked at again before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from pipeline.keeper.protocol import Hold, Want
+from pipeline.model import Actor, Done, Impossible, Outcome, PostKind
+from pipeline.points import point
+from pipeline.stages import deploying, rolling_back
+from pipeline.store import Fact, NewPost, Order
+from pipeline.tools import Tools
+
+LAPSED_AFTER = timedelta(minutes=5)
+RESTART, STOP, ROLLBACK = "restart", "stop", "rollback"
+# What players read; {} is how long it is until then.
+WARNINGS = {
+    RESTART: "Server restart in {}",
+    STOP: "Server shutdown in {}",
+    ROLLBACK: "Server restart in {}: it goes back to the build before",
+}
+
+
+# --- ordering --------------------------------------------------------------------------------------------------------
+
+
+def order(
+    tools: Tools, kind: str, by: Actor, delay: timedelta, reason: str, about: str | None = None
+) -> Done | Impossible:
+    """One order of the server waits at a time: a sooner one takes the place of a later one."""
+    now = tools.now()
+    due = now + delay
+    waiting = [each for each in tools.store.list_waiting_orders() if now - each.due <= LAPSED_AFTER]
+    sooner = next((each for each in waiting if each.due <= due), None)
+    if sooner is not None:
+        left = max((sooner.due - now).total_seconds(), 0)
+        cancel = "" if sooner.kind == kind else " Cancel that first."
+        return Impossible(f"{sooner.by} has ordered a {sooner.kind} already: it is due in {left:.0f} s.{cancel}")
+    for later in waiting:
+        tools.store.end_order(later.id, "cancelled", now, note=str(by))
+    return Done(order=tools.store.add_order(kind, str(by), reason, due, now, about), due=due)
+
+
+def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
+    server = tools.store.get_fact(Fact.SERVER) or {}
+    if server.get("want") == Want.STOPPED:
+        words = f": {server['reason']}" if server.get("reason") else ""
+        return Impossible(f"{server.get('by')} has stopped it already{words}. `/start-server` starts it.")
+    return order(tools, STOP, by, delay, reason)
+
+
+def roll_back(tools: Tools, by: Actor, running: str, reason: str) -> Outcome:
+    """`running` begins the build that the person was asked about."""
+    way = rolling_back.find_way_back(tools)
+    if isinstance(way, Impossible):
+        return way
+    if not way.running.startswith(running):
+        return Impossible(f"`{way.running[:12]}` runs by now, which is not what was asked about. Ask again.")
+    return order(tools, ROLLBACK, by, give_notice(tools), reason, way.running)
+
+
+def give_notice(tools: Tools) -> timedelta:
+    """SERVER_STOP_NOTICE where there is anybody to read it."""
+    observed = tools.keeper.observed()
+    players = None if observed is None else deploying.count_players(tools, observed)
+    return tools.realm.stop_notice if deploying.has_listeners(tools, players) else timedelta()
+
+
+def cancel(tools: Tools, number: int, by: Actor) -> Outcome:
+    if tools.store.end_order(number, "cancelled", tools.now(), note=str(by)):
+        return Done()
+    return Impossible("It is too late: it was carried out, cancelled, or has lapsed.")
+
+
+def start(tools: Tools, by: Actor) -> Outcome:
+    server = tools.store.get_fact(Fact.SERVER) or {}
+    observed = tools.keeper.observed()
+    if observed is not None and observed.hold is Hold.FOREIGN:
+        return Impossible(f"The keeper starts nothing beside another one: {observed.hold_detail}. End that first.")
+    if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
+        return Impossible("The server runs already.")
+    value = {**server, "want": Want.UP, "by": str(by), "reason": "", "restart": next_restart(tools, server)}
+    tools.store.set_fact(Fact.SERVER, value)
+    return Done()
+
+
+# --- carrying out ----------------------------------------------------------------------------------------------------
+
+
+def carry_out_due(tools: Tools) -> bool:
+    """Orders whose time has come; those that are more than 5 min late have lapsed, and say so."""
+    changed = False
+    now = tools.now()
+    for each in tools.store.list_waiting_orders():
+        changed |= tell_players(tools, each, each.due - now)
+        if now - each.due > LAPSED_AFTER:
+            data = {"what": "lapsed", "detail": f"the {each.kind} that {each.by} ordered was not carried out: "
+                    "nobody was there at its time", "by": each.by}  # fmt: skip
+            tools.store.end_order(each.id, "lapsed", now, [NewPost(PostKind.ORDER, data, to_channel=True)])
+        elif each.due <= now:
+            carry_out(tools, each)
+        else:
+            continue
+        changed = True
+    return changed
+
+
+def carry_out(tools: Tools, each: Order) -> None:
+    match each.kind:
+        case "stop":
+            stop_now(tools, each)
+        case "rollback":
+            roll_back_now(tools, each)
+        case _:
+            restart_now(tools, each)
+
+
+def tell_players(tools: Tools, each: Order, left: timedelta) -> bool:
+    """Players are told as soon as the order is seen, and once more SERVER_STOP_NOTICE before a later one is due."""
+    if left <= timedelta() or not is_to_be_told(tools, each, left):
+        return False
+    tools.store.note_order_told(each.id, tools.now())
+    why = f": {printable(each.reason)}" if each.reason else "."
+    deploying.tell_players(tools, WARNINGS[each.kind].format(say_length(left)) + why)
+    return True
+
+
+def is_to_be_told(tools: Tools, each: Order, left: timedelta) -> bool:
+    notice = tools.realm.stop_notice
+    return each.told_at is None or (left <= notice and each.told_at < each.due - notice)
+
+
+def say_length(left: timedelta) -> str:
+    """`90 seconds`, `20 minutes`, `3 hours`: as far as a player cares."""
+    seconds = left.total_seconds()
+    if seconds < 120:
+        return f"{seconds:.0f} second{'' if round(seconds) == 1 else 's'}"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+
+
+def printable(text: str) -> str:
+    """One line that no console takes for anything else."""
+    return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
+
+
+def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
+    """With a new database the keeper's own count is ahead: what it has seen already would be no order to it."""
+    previous = tools.keeper.desired()
+    return 1 + max(int(server.get("restart", 0)), previous.restart if previous else 0)
+
+
+def restart_now(tools: Tools, each: Order) -> None:
+    wish_for(tools, each, Want.UP)
+    data = {"what": "restarting", "detail": each.reason, "by": each.by}
+    end(tools, each, [NewPost(PostKind.ORDER, data, to_channel=True)])
+
+
+def stop_now(tools: Tools, each: Order) -> None:
+    """That it is down is told by the hold which the keeper reports."""
+    wish_for(tools, each, Want.STOPPED)
+    end(tools, each)
+
+
+def wish_for(tools: Tools, each: Order, want: Want) -> None:
+    """The wish is derived from the fact; the order is over after it: twice is a no-op."""
+    deploying.console_call(tools, "saveall")
+    server = tools.store.get_fact(Fact.SERVER) or {}
+    if server.get("order") != each.id:
+        why = each.reason or ("restart ordered" if want is Want.UP else "")
+        value = {**server, "want": want, "by": each.by, "reason": why, "order": each.id,
+                 "restart": next_restart(tools, server)}  # fmt: skip
+        point("restart.saved")
+        tools.store.set_fact(Fact.SERVER, value)
+    point("restart.noted")
+
+
+def roll_back_now(tools: Tools, each: Order) -> None:
+    """What runs may have changed since it was ordered."""
+    if rolling_back.is_under_way(tools, each.about):
+        return end(tools, each)
+    way = rolling_back.find_way_back(tools)
+    if isinstance(way, Impossible) or way.running != each.about:
+        why = way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now."
+        data = {"what": "rollback failed", "detail": f"{why} Nothing was changed.", "by": each.by}
+        posts = [NewPost(PostKind.ORDER, data, to_channel=True)]
+        tools.store.end_order(each.id, "failed", tools.now(), posts, note=why)
+        return None
+    deploying.console_call(tools, "saveall")
+    rolling_back.begin_ordered(tools, way, each.by, each.reason)
+    return end(tools, each)
+
+
+def end(tools: Tools, each: Order, posts: Sequence[NewPost] = ()) -> None:
+    tools.store.end_order(each.id, "done", tools.now(), posts)

@@ -1,0 +1,367 @@
+"""What people look up: a run, crashes, the audit, a log. Whole texts, and what the fake world has recorded."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from edge_fakes import COMMIT, NAME, NIGHT, NOW, URL, make_crash_line, make_crash_view, make_run, make_run_view
+from harmless import HOSTILE, assert_harmless
+from world import GOOD, OPERATOR, World
+
+from bot import limits, records
+from bot.cards import Home
+from bot.payloads import Colour, Message
+from bot.permissions import Operators, Visitor
+from bot.standing import Standing, find_standing, render_standing
+from pipeline import log_tails, views
+from pipeline.keeper.protocol import Observed
+from pipeline.log_tails import read_end
+from pipeline.model import (
+    Actor,
+    Analysis,
+    CrashReport,
+    FixLink,
+    FixState,
+    Frame,
+    Impossible,
+    ReportKind,
+    RunKind,
+    RunState,
+    Signature,
+)
+from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+from pipeline.tools import Tools
+
+HOME = Home(1, 2)
+THEN, FIRST = int(NOW.timestamp()), int((NOW - timedelta(days=3)).timestamp())
+CARD = "[its card](https://discord.com/channels/1/2/77)"
+ASKED = AuditLine(NOW, "Ann", "1", "10/20", "restart-server", "2m new map", "answered")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = await World(tmp_path).start()
+    yield world
+    world.engine.dispose()
+
+
+def look(message: Message) -> tuple[str, str, dict[str, str]]:
+    assert message.embed is not None
+    return message.embed.title, message.embed.description, {each.name: each.value for each in message.embed.fields}
+
+
+# --- one run ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_is_shown_with_its_steps() -> None:
+    assert look(records.render_run(make_run_view(), HOME)) == (
+        f"{NAME}: live, being watched",
+        "run `9f3c21aa` · kind fix\n"
+        "**Cause:** It dies twice.\n"
+        f"[`a1b2c3d`]({URL}) on `overnight-20241122` · not on the remote yet\n"
+        f"crashed 3 times in all · {CARD}",
+        {"Steps": f"<t:{THEN}:t> analyzing\n<t:{THEN}:t> ready · answer of shape ours"},
+    )
+
+
+def test_a_run_that_waits_for_a_person_begins_with_why() -> None:
+    view = make_run_view(RunState.PROPOSED, fix=None, card=None)
+    run = replace(view.run, reason="it touches `sql/`", retry_of="77aa77aa", asked_by="Ann", analysis=None)
+    message = records.render_run(replace(view, run=run, steps=()), HOME)
+    assert message.embed is not None and message.embed.colour is Colour.AMBER
+    assert look(message) == (
+        f"{NAME}: needs a look",
+        "it touches `sql/`\n"
+        "run `9f3c21aa` · kind fix · asked for by Ann · tries again what run `77aa77aa` tried\n"
+        "crashed 3 times in all",
+        {"Steps": "none"},
+    )
+
+
+def test_of_many_steps_the_first_and_the_last_are_shown() -> None:
+    steps = tuple(RunStep(NOW, "BUILDING", "READY", str(number)) for number in range(40))
+    (shown,) = look(records.render_run(make_run_view(steps=steps), HOME))[2].values()
+    assert shown.splitlines()[:3] == [f"<t:{THEN}:t> ready · 0", "… 26 steps left out …", f"<t:{THEN}:t> ready · 27"]
+    assert shown.splitlines()[-1] == f"<t:{THEN}:t> ready · 39"
+
+
+@pytest.mark.parametrize("kind", RunKind)
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_of_every_kind_of_run_can_be_looked_up(kind: RunKind, state: RunState) -> None:
+    view = make_run_view(state)
+    message = records.render_run(replace(view, run=replace(view.run, kind=kind, subject="x" * 300)), HOME)
+    assert limits.width(look(message)[0]) <= limits.READABLE_TITLE
+    assert limits.fit(message) == message
+
+
+# --- crashes ---------------------------------------------------------------------------------------------------------
+
+
+def test_crashes_are_listed_by_signature_with_counts_times_and_verdict() -> None:
+    other = make_crash_line(run=None, judged="environment", title="port 8085 is in use", times=1, ever=1)
+    assert look(records.render_crashes(CrashesView(NIGHT, NIGHT, 6, 1, (make_crash_line(), other)))) == (
+        "6 crashes of 2 kinds this night",
+        f"`{NAME}` ×4 (9 ever) · last <t:{THEN}:R>, first <t:{FIRST}:R> · building\n"
+        f"`port 8085 is in use` ×1 · last <t:{THEN}:R> · not a bug: its environment\n"
+        "1 not read yet",
+        {},
+    )
+
+
+def test_a_night_without_a_crash_says_so() -> None:
+    since = NIGHT - timedelta(days=6)
+    assert look(records.render_crashes(CrashesView(since, NIGHT, 0, 0, ())))[0] == "No crash in 7 nights"
+
+
+def test_more_kinds_than_a_phone_shows_lie_in_a_file_with_what_crash_takes() -> None:
+    message = records.render_crashes(CrashesView(NIGHT, NIGHT, 80, 0, (make_crash_line(),) * 20))
+    assert look(message)[1].splitlines()[-1] == "and 5 more kinds, in the file"
+    (file,) = message.files
+    assert (file.text or "").splitlines()[0] == (
+        f"5d41402abc4b  access violation | {NAME} | BotAI::~BotAI  "
+        "(4x, 9 ever, first 2024-11-19 23:00, last 2024-11-22 23:00 UTC)"
+    )
+    assert limits.fit(message) == message
+
+
+FIX = FixLink(COMMIT, URL, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (make_crash_line(run=None, judged="tries used up"), "tries used up"),
+        (make_crash_line(run=None, judged="history"), "from before the first start"),
+        (make_crash_line(run=None, judged=None), "not read yet"),
+        (make_crash_line(run=make_run(RunState.SUCCEEDED), fix=FIX), f"fixed in [`a1b2c3d`]({URL})"),
+        (make_crash_line(run=make_run(RunState.SUCCEEDED, fix_state=FixState.REVERTED)), "its fix was taken back"),
+        (
+            make_crash_line(run=make_run(RunState.SUCCEEDED, fix_state=FixState.RECURRED)),
+            "**came back with its fix in place**",
+        ),
+        (make_crash_line(run=make_run(RunState.SUCCEEDED, kind=RunKind.REVERT)), "its fix was taken back"),
+        (make_crash_line(run=make_run(RunState.FAILED)), "**given up: needs a person**"),
+        (make_crash_line(run=make_run(RunState.ANALYZING)), "with the analyst"),
+    ],
+)
+def test_the_verdict_of_a_crash_is_a_few_words(line: CrashLine, words: str) -> None:
+    assert records.fate(line) == words
+
+
+def test_a_crash_is_shown_with_its_stack_and_what_was_tried() -> None:
+    assert look(records.render_crash(make_crash_view(), HOME)) == (
+        f"Crash in {NAME}",
+        f"building · {CARD}\n"
+        f"9 times ever · first <t:{FIRST}:R> · last <t:{THEN}:R>\n"
+        "**It dies twice.**\n"
+        "access violation · running `7d14957a32df` · ended by signal 11 · back after 4 s\n"
+        f"```\n> {NAME}  EventDispatcher.cpp:132\n  BotAI::~BotAI  worldserver\n```",
+        {
+            "Nights": "22 Nov ×4",
+            "Runs": "run `9f3c21aa` · building",
+            "Signature": f"`access violation | {NAME} | BotAI::~BotAI`",
+        },
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_relayed_is_markup_in_what_is_looked_up(text: str) -> None:
+    signature = Signature(f"x | {text}", f"x | {text}", 1)
+    run = make_run(RunState.FAILED, reason=text, subject=text, asked_by=text, analysis=Analysis(summary=text))
+    line = make_crash_line(signature=signature, title=text, run=None, judged=text)
+    frames = (Frame(text, text, 1, text),)
+    report = CrashReport(ReportKind.UNKNOWN, text, frames=frames, crashing_frame=0)
+    steps = (RunStep(NOW, None, "READY", text),)
+    for message in (
+        records.render_run(make_run_view(run=run, steps=steps), HOME),
+        records.render_crashes(CrashesView(NIGHT, NIGHT, 1, 0, (line,))),
+        records.render_crash(make_crash_view(line=line, report=report, summary=text, revision=text), HOME),
+        records.render_audit([replace(ASKED, name=text, arguments=text, outcome=text, command=text)], 1),
+        records.render_log(LogView("server", text, 1, (text,))),
+        render_standing(Actor("1", text), Standing(1, text), ["status"]),
+    ):
+        assert_harmless(message)
+
+
+async def test_the_crashes_of_a_night_are_counted_by_signature(world: World) -> None:
+    for name in ("Map::Update", "Spell::Cast", "Map::Update"):
+        await world.crash(name)
+    view = await world.orders.list_crashes(1)
+    assert [(line.title, line.times, line.ever) for line in view.lines] == [
+        ("Map::Update", 2, 2),
+        ("Spell::Cast", 1, 1),
+    ]
+    assert (view.crashes, view.unread) == (3, 0)
+    assert view.lines[0].last - view.lines[0].first == timedelta(seconds=2)
+    await world.pass_time(days=1)
+    assert (await world.orders.list_crashes(1)).crashes == 0
+    assert (await world.orders.list_crashes(2)).crashes == 3
+
+
+async def test_a_crash_is_found_by_its_key_by_its_signature_and_by_a_part_of_it(
+    world: World,
+) -> None:
+    run = await world.crash("Map::Update")
+    await world.crash("Map::Load")
+    (_, (exact, key)) = await world.orders.list_signatures()
+    assert exact == "access violation | Map::Update | main" and len(key) == 12
+    for given in (key, exact, "update"):
+        found = await world.orders.show_crash(given)
+        assert isinstance(found, CrashView) and found.line.title == "Map::Update", given
+        assert [each.id for each in found.runs] == [run.id]
+        assert found.report is not None and found.report.frames[0].function == "Map::Update"
+    assert await world.orders.show_crash("map::") == Impossible(
+        "`map::` fits 2 signatures: `Map::Update`, `Map::Load`. Choose one from the list."
+    )
+    assert await world.orders.show_crash("Spell") == Impossible(
+        "No crash is known by `Spell`. `/crashes` lists those that are."
+    )
+
+
+async def test_a_run_is_found_with_its_steps_and_its_card(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    view = await world.orders.show_run(f" {run.id.upper()} ")
+    assert isinstance(view, RunView)
+    assert [step.after for step in view.steps][:2] == ["ANALYZING", "READY"]
+    assert view.steps[-1].after == "SUCCEEDED"
+    assert view.fix is not None and view.fix.commit == world.running
+    assert await world.orders.show_run("nonsense") == Impossible("There is no run `nonsense`.")
+
+
+async def test_runs_are_offered_newest_first(world: World) -> None:
+    await world.crash("Map::Update")
+    await world.crash("Spell::Cast")
+    assert [run.subject for run in await world.orders.list_runs()] == ["Spell::Cast", "Map::Update"]
+
+
+# --- the audit -------------------------------------------------------------------------------------------------------
+
+
+def test_the_audit_says_who_did_what_when_and_what_came_of_it() -> None:
+    assert look(records.render_audit([ASKED], 1)) == (
+        "Audit: 1 entry in the last day",
+        f"<t:{THEN}:R> **Ann** `/restart-server` 2m new map: answered",
+        {},
+    )
+    assert look(records.render_audit([], 7))[0] == "Nobody asked or ordered anything in the last 7 days"
+
+
+def test_a_long_audit_lies_whole_in_a_file() -> None:
+    message = records.render_audit([ASKED] * 25, 7)
+    assert look(message)[1].splitlines()[-1] == "and 5 more, in the file"
+    (file,) = message.files
+    assert (file.text or "").splitlines() == [
+        "2024-11-22 23:00:00 UTC  Ann (1)  10/20  /restart-server  2m new map  answered"
+    ] * 25
+
+
+async def test_the_audit_is_read_newest_first_as_far_back_as_asked(world: World) -> None:
+    for command in ("pause", "resume"):
+        world.ledger.append_audit(world.clock.now(), "1", "Ann", "10/20", command, "", "done")
+        await world.pass_time(days=1)
+    assert [line.command for line in await world.orders.list_audit(1)] == ["resume"]
+    assert [line.command for line in await world.orders.list_audit(30)] == ["resume", "pause"]
+
+
+# --- logs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_short_log_stands_in_the_message_and_a_long_one_in_a_file_beside_its_newest_lines() -> None:
+    assert records.render_log(LogView("server", "Server.log", 12 << 20, ("a", "b"))) == Message(
+        content="The last 2 lines of `Server.log` (12.0 MiB)\n```\na\nb\n```"
+    )
+    lines = tuple(f"line {number:04} {'x' * 90}" for number in range(500))
+    message = records.render_log(LogView("bot", "bot.log", 60_000, lines))
+    assert message.content.startswith("The last 500 lines of `bot.log` (58.6 KiB); the newest here, all in the file:\n")
+    assert "line 0499" in message.content and "line 0400" not in message.content
+    assert [(each.name, (each.text or "").count("\n")) for each in message.files] == [("bot.txt", 500)]
+    assert limits.fit(message) == message
+    assert records.render_log(LogView("build", "b.log", 0, ())).content == "`b.log` of the build is empty."
+
+
+def test_a_log_of_one_endless_line_is_still_shown() -> None:
+    message = records.render_log(LogView("bot", "bot.log", 9, ("`" * 900,) * 40))
+    assert limits.fit(message) == message and message.files
+
+
+def test_the_end_of_a_log_is_read_whatever_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "Server.log"
+    with path.open("wb") as file:
+        file.truncate(8 << 30)  # a hole: 8 GiB that take no disk
+        file.seek(0, 2)
+        file.write(b"\n" + b"one\ntwo \xff\nthree\n")
+    view = read_end("server", path, 3)
+    assert view.lines[0] == "one" and view.lines[2] == "three" and view.size > 8 << 30
+    assert read_end("server", tmp_path / "gone", 3).lines == ()
+
+
+async def test_each_source_has_its_file_and_the_server_its_output_where_it_writes_no_log(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"server_logs": (tmp_path / "Server.log",)}).start()
+    assert await world.orders.read_log("build", 10) == Impossible("There is no log of the build yet.")
+    logs, output = tmp_path / "logs", tmp_path / "output.log"
+    logs.mkdir()
+    for path in (logs / "bot.log", logs / "build-abc-1.log", output):
+        path.write_text(f"of {path.name}\n", encoding="utf-8")
+    assert world.keeper.now is not None
+    world.keeper.now = replace(world.keeper.now, output=str(output))
+    assert isinstance(world.keeper.now, Observed)
+    assert [await read(world.tools, source) for source in ("server", "build", "bot")] == [
+        ("of output.log",), ("of build-abc-1.log",), ("of bot.log",),
+    ]  # fmt: skip
+    (tmp_path / "Server.log").write_text("of the server\n", encoding="utf-8")
+    assert await read(world.tools, "server") == ("of the server",)
+    world.engine.dispose()
+
+
+async def read(tools: Tools, source: str) -> tuple[str, ...]:
+    view = log_tails.read_log(tools, source, 10)
+    assert isinstance(view, LogView)
+    return view.lines
+
+
+# --- who am I --------------------------------------------------------------------------------------------------------
+
+OPERATORS = Operators(1, frozenset({20}), frozenset({300}))
+SOME = ["status", "log", "pause"]
+
+
+def test_an_operator_reads_why_he_is_one() -> None:
+    by_role = find_standing(Visitor(7, 1, frozenset({20, 21})), OPERATORS, {20: "Raid lead", 21: "Bard"})
+    assert render_standing(Actor("7", "Ann"), by_role, SOME).content == (
+        "**Ann, you may order here:** your role *Raid lead* is one of `DISCORD_OPERATOR_ROLE_IDS`.\n"
+        "Yours: `/status` `/log` `/pause`"
+    )
+    by_both = find_standing(Visitor(300, 1, frozenset({20})), OPERATORS, {20: "Raid lead"})
+    assert render_standing(Actor("300", "Ann"), by_both, SOME).content == (
+        "**Ann, you may order here:** your role *Raid lead* is one of `DISCORD_OPERATOR_ROLE_IDS`"
+        " and your id is one of `DISCORD_OPERATOR_USER_IDS`.\nYours: `/status` `/log` `/pause`"
+    )
+
+
+def test_a_guest_reads_what_it_takes() -> None:
+    guest = find_standing(Visitor(8, 1, frozenset({21})), OPERATORS, {21: "Bard"})
+    assert render_standing(Actor("8", "Bob"), guest, SOME).content == (
+        "**Bob, you may read but not order here.**\nYours: `/status`\nFor operators: `/log` `/pause`\n"
+        "Operators have one of the roles in `DISCORD_OPERATOR_ROLE_IDS`, or their id stands in"
+        " `DISCORD_OPERATOR_USER_IDS`; yours is `8`."
+    )
+    nobody = find_standing(Visitor(8, 1), Operators(1), {})
+    assert render_standing(Actor("8", "Bob"), nobody, SOME).content.endswith(
+        "Neither `DISCORD_OPERATOR_ROLE_IDS` nor `DISCORD_OPERATOR_USER_IDS` is set, so nobody may order anything:"
+        " whoever runs the bot can set them."
+    )
+
+
+async def test_status_counts_what_discord_has_not_got_and_names_the_commit_that_runs(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    view = views.status(world.tools)
+    assert view.running == FixLink(world.running or "", f"https://example.org/commit/{world.running}", None)
+    assert view.undelivered > 0
+    await world.orders.pause(OPERATOR, "")
+    assert views.status(world.tools).paused is not None

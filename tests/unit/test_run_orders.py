@@ -1,0 +1,260 @@
+"""What people order of runs and of the base, in the fake world."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from world import BOB, GOOD, OPERATOR, OTHER, World
+
+from pipeline.model import Approval, Diagnostic, Done, Impossible, Outcome, Patch, Run, RunKind, RunState, WholeFile
+from pipeline.read_models import UpdatePlan
+
+BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = await World(tmp_path).start()
+    yield world
+    world.engine.dispose()
+
+
+@pytest.fixture
+async def careful(tmp_path: Path) -> AsyncIterator[World]:
+    """A realm where nothing goes live before somebody says so."""
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    yield world
+    world.engine.dispose()
+
+
+def why(outcome: Outcome) -> str:
+    assert isinstance(outcome, Impossible), outcome
+    return outcome.reason
+
+
+def find(world: World, outcome: Outcome) -> Run:
+    assert isinstance(outcome, Done) and outcome.run is not None, outcome
+    found = world.store.get_run(outcome.run)
+    assert found is not None
+    return found
+
+
+# --- approve and reject ----------------------------------------------------------------------------------------------
+
+
+async def test_approving_a_build_approves_and_names_what_it_contains(careful: World) -> None:
+    one, two = await careful.crash("Map::Update"), await careful.crash("Spell::Cast")
+    await careful.answer(one, GOOD)
+    await careful.pass_time(seconds=1)
+    await careful.answer(two, OTHER)
+    assert await careful.orders.approve(two.id, OPERATOR) == Done(
+        "Its build contains these too, which are approved with it: `Map::Update`.", run=two.id
+    )
+    await careful.settle()
+    careful.expect(one, RunState.VERIFYING)
+    careful.expect(two, RunState.VERIFYING)
+
+
+async def test_approving_what_came_first_says_nothing_of_what_came_after(careful: World) -> None:
+    one, two = await careful.crash("Map::Update"), await careful.crash("Spell::Cast")
+    await careful.answer(one, GOOD)
+    await careful.pass_time(seconds=1)
+    await careful.answer(two, OTHER)
+    assert await careful.orders.approve(one.id, OPERATOR) == Done("", run=one.id)
+    await careful.settle()
+    careful.expect(one, RunState.VERIFYING)
+    careful.expect(two, RunState.AWAITING_APPROVAL)
+
+
+async def test_what_asks_for_nothing_cannot_be_approved(world: World) -> None:
+    run = await world.crash("Map::Update")
+    assert why(await world.orders.approve(run.id, OPERATOR)) == f"Run `{run.id}` asks for nothing: it is ANALYZING."
+    assert why(await world.orders.approve("nonsense", OPERATOR)) == "There is no run `nonsense`."
+
+
+async def test_a_change_that_is_rejected_while_its_deployment_is_announced_does_not_go_live(world: World) -> None:
+    world.players.online = 3
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    active = world.store.get_active_deployment()
+    assert active is not None and active.state == "announcing"
+    await world.orders.reject(run.id, BOB, "not tonight")
+    await world.settle()
+    world.players.online = 0
+    await world.pass_time(minutes=1)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.CANCELLED).reason == "rejected by Bob: not tonight"
+    assert world.running is None, "the server was not touched"
+    head = world.source.remote["overnight-20261122"]
+    assert world.source.commits[head].files["src/Map.cpp"] == "bad"
+
+
+# --- cancel ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_run_whose_analyst_is_being_asked_is_cancelled_and_a_late_answer_is_refused(world: World) -> None:
+    run = await world.crash("Map::Update")
+    assert await world.orders.cancel_run(run.id, OPERATOR) == Done(run=run.id)
+    assert world.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.CANCELLED)
+    assert len(world.analyst.rejected) == 1
+
+
+async def test_a_run_that_builds_is_cancelled_and_leaves_the_branch_as_it_was(world: World) -> None:
+    world.builder.fault = "the disk is full"
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    waiting = world.get(run)
+    if waiting.state is not RunState.BUILDING:
+        world.store.advance(waiting, RunState.READY, world.clock.now())
+        world.store.advance(world.get(run), RunState.PATCHING, world.clock.now())
+        world.store.advance(world.get(run), RunState.BUILDING, world.clock.now(), commit="c" * 40)
+    assert isinstance(await world.orders.cancel_run(run.id, OPERATOR), Done)
+    world.builder.fault = None
+    await world.settle()
+    world.expect(run, RunState.CANCELLED)
+    assert world.source.remote == {}
+    other = await world.crash("Spell::Cast")
+    await world.answer(other, OTHER)
+    files = world.source.commits[world.expect(other, RunState.VERIFYING).commit or ""].files
+    assert files["src/Map.cpp"] == "bad"
+
+
+async def test_what_is_live_is_not_cancelled_but_the_way_is_named(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert why(await world.orders.cancel_run(run.id, OPERATOR)) == (
+        f"Run `{run.id}` is VERIFYING: too late for that. `/revert` or `/rollback` takes it back."
+    )
+    await world.pass_time(minutes=3)
+    assert why(await world.orders.cancel_run(run.id, OPERATOR)) == f"Run `{run.id}` is live: `/revert` takes it back."
+
+
+async def test_what_is_built_and_cancelled_is_reverted_on_the_branch(careful: World) -> None:
+    run = await careful.crash("Map::Update")
+    await careful.answer(run, GOOD)
+    careful.expect(run, RunState.AWAITING_APPROVAL)
+    done = await careful.orders.cancel_run(run.id, OPERATOR)
+    await careful.settle()
+    revert = next(each for each in careful.runs() if each.kind is RunKind.REVERT)
+    assert done == Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
+    assert careful.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
+    head = careful.source.remote["overnight-20261122"]
+    assert careful.source.commits[head].files["src/Map.cpp"] == "bad"
+
+
+# --- retry -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_retry_asks_again_and_tells_the_analyst_what_became_of_it(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.reject(run.id, BOB, "wrong lock")
+    done = await world.orders.retry(run.id, OPERATOR)
+    assert isinstance(done, Done) and done.run is not None
+    await world.settle()
+    again = find(world, done)
+    assert (again.retry_of, again.asked_by) == (run.id, "Ann")
+    (before,) = world.analyst.requests[again.request_id or ""]["previous_attempts"]
+    assert before["what"] == "a person asked again after it was CANCELLED"
+    assert before["detail"] == "rejected by Bob: wrong lock"
+    await world.answer(again, GOOD)
+    await world.pass_time(minutes=3)
+    world.expect(again, RunState.SUCCEEDED)
+
+
+async def test_a_retry_of_a_proposal_closes_it(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, None, prose="Defer it.")
+    world.expect(run, RunState.PROPOSED)
+    done = await world.orders.retry(run.id, OPERATOR)
+    assert isinstance(done, Done)
+    assert world.expect(run, RunState.CANCELLED).reason == f"tried again as run {done.run}, asked for by Ann"
+
+
+async def test_a_second_retry_names_the_run_that_works_on_it(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    run = await world.crash("Map::Update")
+    for _ in range(3):
+        await world.answer(run, BROKEN)
+    world.expect(run, RunState.FAILED)
+    done = await world.orders.retry(run.id, OPERATOR)
+    assert isinstance(done, Done)
+    assert why(await world.orders.retry(run.id, BOB)) == f"Run `{done.run}` works on the same already: it is ANALYZING."
+
+
+async def test_what_is_under_way_or_live_is_not_tried_again(world: World) -> None:
+    run = await world.crash("Map::Update")
+    assert why(await world.orders.retry(run.id, OPERATOR)) == (
+        f"Run `{run.id}` is ANALYZING: there is nothing to try again."
+    )
+
+
+async def test_what_an_operator_rolled_back_can_be_tried_again_in_the_pause(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    await world.orders.roll_back(OPERATOR, world.get(run).commit or "", "")
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+    done = await world.orders.retry(run.id, OPERATOR)
+    await world.settle()
+    assert find(world, done).request_id in world.analyst.requests, "what a person ordered passes the pause"
+
+
+async def test_a_revert_that_failed_is_tried_again(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    world.source.refuse = "it conflicts"
+    await world.orders.revert(world.get(run).commit or "", OPERATOR)
+    await world.settle()
+    revert = next(each for each in world.runs() if each.kind is RunKind.REVERT)
+    world.expect(revert, RunState.FAILED)
+    world.source.refuse = None
+    assert isinstance(await world.orders.retry(revert.id, BOB), Done)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.source.commits[world.running or ""].files["src/Map.cpp"] == "bad"
+
+
+# --- the base --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_update_shows_what_comes_with_it_and_takes_what_was_shown(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    shown = world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    plan = await world.orders.plan_update()
+    assert isinstance(plan, UpdatePlan)
+    assert (plan.head, plan.here, plan.branch) == (shown, world.get(run).commit, "overnight-20261122")
+    assert (plan.commits, plan.subjects) == (1, ((shown, "theirs"),))
+    world.source.add_to_base({"src/Chat.cpp": "later"})
+    await world.orders.update(OPERATOR, shown)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.source.commits[world.running or ""].files["src/Chat.cpp"] == "theirs"
+
+
+async def test_an_update_that_conflicts_is_refused_before_anything_is_ordered(world: World) -> None:
+    world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    world.source.refuse = "b1b2b3 conflicts with the night's fixes in `src/Map.cpp`"
+    assert await world.orders.plan_update() == Impossible(
+        "b1b2b3 conflicts with the night's fixes in `src/Map.cpp`. Merge it by hand, or revert those fixes first."
+    )
+    assert world.runs() == []
+
+
+async def test_an_update_is_tried_again_with_the_base_as_it_is_then(world: World) -> None:
+    world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    world.source.refuse = "it conflicts"
+    await world.orders.update(OPERATOR)
+    await world.settle()
+    (update,) = world.runs()
+    world.expect(update, RunState.FAILED)
+    world.source.refuse = None
+    assert isinstance(await world.orders.retry(update.id, BOB), Done)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.source.commits[world.running or ""].files["src/Chat.cpp"] == "theirs"

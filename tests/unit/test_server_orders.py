@@ -1,0 +1,353 @@
+"""What people order of the server, in the fake world: restart, stop, start, rollback; told, cancelled, carried out."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
+
+from pipeline import views
+from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
+from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.read_models import RollbackPlan
+from pipeline.stages import deploying
+
+NOW, SOON = timedelta(), timedelta(seconds=60)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = await World(tmp_path).start()
+    yield world
+    world.engine.dispose()
+
+
+async def heal(world: World, name: str, patch: object = GOOD) -> Run:
+    run = await world.crash(name)
+    await world.answer(run, patch)  # type: ignore[arg-type]  # a patch, whichever
+    await world.pass_time(minutes=3)
+    return world.expect(run, RunState.SUCCEEDED)
+
+
+def number(done: Outcome) -> int:
+    assert isinstance(done, Done) and done.order is not None, done
+    return done.order
+
+
+def orders_told(world: World) -> list[str]:
+    return [post.data["what"] for post in world.posts() if post.kind is PostKind.ORDER and post.card is None]
+
+
+# --- stop and start --------------------------------------------------------------------------------------------------
+
+
+async def test_a_stop_is_told_to_players_carried_out_when_due_and_stays_over_a_restart_of_the_bot(world: World) -> None:
+    world.players.online = 2
+    number(await world.orders.stop_server(OPERATOR, SOON, "new disk"))
+    await world.settle()
+    assert world.console.said == ["announce Server shutdown in 60 seconds: new disk"]
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY
+    await world.pass_time(seconds=61)
+    assert world.keeper.wished and world.keeper.wished.want is Want.STOPPED and world.keeper.wished.operator_stop
+    assert (world.keeper.wished.by, world.keeper.wished.reason) == ("Ann", "new disk")
+    assert world.console.said[-1] == "saveall"
+    world.restart()
+    await world.pass_time(hours=8)
+    assert world.keeper.now.pid is None and world.keeper.starts == 1
+    told = [post.data for post in world.posts()]
+    assert [(each["what"], each["detail"]) for each in told] == [("held: stopped", "stop wished by Ann: new disk")]
+
+
+async def test_a_stop_can_be_cancelled_until_it_is_due(world: World) -> None:
+    order = number(await world.orders.stop_server(OPERATOR, SOON, ""))
+    assert isinstance(await world.orders.cancel_order(order, BOB), Done)
+    await world.pass_time(minutes=2)
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY
+
+
+async def test_what_is_stopped_is_not_stopped_again(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, NOW, "new disk")
+    await world.settle()
+    again = await world.orders.stop_server(BOB, NOW, "")
+    assert again == Impossible("Ann has stopped it already: new disk. `/start-server` starts it.")
+
+
+async def test_a_stopped_server_is_started_by_an_operator(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, NOW, "new disk")
+    await world.settle()
+    assert isinstance(await world.orders.start_server(BOB), Done)
+    await world.settle()
+    assert world.keeper.wished and world.keeper.wished.want is Want.UP
+    assert (world.keeper.wished.by, world.keeper.wished.reason) == ("Bob", "")
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY
+    assert await world.orders.start_server(BOB) == Impossible("The server runs already.")
+
+
+async def test_a_server_that_is_held_for_another_supervisor_is_not_started_by_an_order(world: World) -> None:
+    world.keeper.hold(Hold.FOREIGN, "pm2 looks after it")
+    assert await world.orders.start_server(OPERATOR) == Impossible(
+        "The keeper starts nothing beside another one: pm2 looks after it. End that first."
+    )
+
+
+async def test_a_fix_that_is_built_while_the_server_is_stopped_goes_live_with_its_next_start(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.stop_server(OPERATOR, NOW, "")
+    await world.settle()
+    await world.answer(run, GOOD)
+    waiting = world.expect(run, RunState.AWAITING_DEPLOYMENT)
+    assert waiting.reason == deploying.STOPPED
+    assert world.keeper.now and world.keeper.now.pid is None
+    assert world.keeper.wished and world.keeper.wished.next_build
+    await world.orders.start_server(OPERATOR)
+    await world.settle()
+    await world.pass_time(seconds=1)
+    world.expect(run, RunState.VERIFYING)
+    assert world.running == waiting.commit
+
+
+async def test_deploy_now_while_the_server_is_stopped_starts_nothing(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.stop_server(OPERATOR, NOW, "")
+    await world.settle()
+    await world.answer(run, GOOD)
+    assert await world.orders.deploy_now(run.id, BOB) == Done(
+        "The server is stopped: it goes live with the next start.", run=run.id
+    )
+    await world.settle()
+    assert world.keeper.now and world.keeper.now.pid is None
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+
+
+async def test_a_server_stopped_in_the_midst_of_a_verification_wakes_nobody_until_it_is_up(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.VERIFYING)
+    await world.pass_time(seconds=5)
+    await world.orders.stop_server(OPERATOR, NOW, "")
+    await world.settle()
+    await world.pass_time(hours=1)
+    world.expect(run, RunState.VERIFYING)
+    assert deploying.seconds_to_next(world.tools) is None
+    await world.orders.start_server(OPERATOR)
+    await world.pass_time(seconds=1)
+    world.expect(run, RunState.VERIFYING)  # it has not been up for the soak yet
+    await world.pass_time(minutes=3)
+    world.expect(run, RunState.SUCCEEDED)
+
+
+# --- one order at a time, and who is told ----------------------------------------------------------------------------
+
+
+async def test_a_later_order_of_another_kind_names_the_one_before_it(world: World) -> None:
+    await world.orders.restart_server(OPERATOR, SOON, "")
+    assert await world.orders.stop_server(BOB, timedelta(minutes=5), "") == Impossible(
+        "Ann has ordered a restart already: it is due in 60 s. Cancel that first."
+    )
+
+
+async def test_players_are_told_of_a_distant_restart_at_once_and_again_shortly_before(world: World) -> None:
+    world.players.online = 2
+    await world.orders.restart_server(OPERATOR, timedelta(hours=3), "new\nmaps")
+    await world.settle()
+    assert world.console.said == ["announce Server restart in 3 hours: new maps"]
+    left = deploying.seconds_to_next(world.tools)
+    assert left == timedelta(hours=3).total_seconds() - 30
+    await world.pass_time(seconds=left)
+    assert world.console.said[1:] == ["announce Server restart in 30 seconds: new maps"]
+    await world.pass_time(seconds=1)
+    assert len(world.console.said) == 2
+
+
+async def test_the_answer_that_can_cancel_an_order_is_outdated_once_it_is_carried_out(world: World) -> None:
+    order = number(await world.orders.restart_server(OPERATOR, SOON, "new maps"))
+    await world.orders.note_order_shown(order, "waiting", "7", "70")
+    assert world.ledger.list_outdated_orders() == []
+    await world.pass_time(seconds=61)
+    (over,) = world.ledger.list_outdated_orders()
+    assert (over.kind, over.state, over.place, over.message) == ("restart", "done", "7", "70")
+    world.ledger.note_order_shown(order, "done", "7", "70")
+    assert world.ledger.list_outdated_orders() == []
+
+
+# --- rollback --------------------------------------------------------------------------------------------------------
+
+
+async def roll_back(world: World, reason: str = "the server lags") -> Outcome:
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan), plan
+    done = await world.orders.roll_back(OPERATOR, plan.running[:12], reason)
+    await world.settle()
+    return done
+
+
+def find_revert(world: World) -> Run:
+    return next(run for run in world.runs() if run.kind is RunKind.REVERT)
+
+
+async def test_a_rollback_says_what_it_takes_back_and_to_which_build(world: World) -> None:
+    one, found = await heal(world, "Map::Update"), world.store.get_build("found-1")
+    world.players.online = 3
+    assert found is not None
+    assert await world.orders.plan_rollback() == RollbackPlan(
+        one.commit or "", "found-1", found.healthy_at, ("Map::Update",), False, 0.0, 3, 30.0
+    )
+
+
+async def test_a_rollback_reverts_every_fix_of_the_deployment_pushes_and_pauses(world: World) -> None:
+    run = await heal(world, "Map::Update")
+    await roll_back(world)
+    back = world.expect(run, RunState.ROLLED_BACK)
+    assert (back.reason, back.fix_state) == ("ordered by Ann: the server lags", FixState.REVERTED)
+    assert back.verdict is Verdict.HEALTHY, "what was observed stays; that it is worse is a person's word"
+    assert world.running == "found-1"
+    revert = world.expect(find_revert(world), RunState.SUCCEEDED)
+    assert world.source.remote["overnight-20261122"] == revert.commit
+    assert world.source.commits[revert.commit or ""].files["src/Map.cpp"] == "bad"
+    pause = world.store.get_pause()
+    assert pause is not None
+    assert pause.reason == f"rolled back: `Map::Update` (`{(run.commit or '')[:7]}`): ordered by Ann: the server lags"
+    assert [each for each in world.runs("Map::Update") if each.kind is RunKind.FIX] == [back], "nobody is asked again"
+    assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]
+
+
+async def test_a_rollback_in_the_midst_of_a_verification_goes_back_to_what_ran_before(world: World) -> None:
+    first = await heal(world, "Map::Update")
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, OTHER)
+    world.expect(run, RunState.VERIFYING)
+    await roll_back(world, "")
+    assert world.expect(run, RunState.ROLLED_BACK).verdict is None
+    assert world.running == first.commit
+    world.expect(first, RunState.SUCCEEDED)
+    assert world.expect(find_revert(world), RunState.SUCCEEDED).reverts == world.get(run).commit
+
+
+async def test_a_rollback_takes_back_all_that_went_live_since_the_last_healthy_build(world: World) -> None:
+    """The second deployment was inconclusive, so that its build is no fallback."""
+    first = await heal(world, "Map::Update")
+    await world.crash("Loot::Roll")
+    second = await world.crash("Spell::Cast")
+    await world.answer(second, OTHER)
+    await world.crash("Loot::Roll")
+    assert world.expect(second, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    assert (plan.target, plan.subjects) == (first.commit, ("Spell::Cast",))
+    await roll_back(world)
+    world.expect(second, RunState.ROLLED_BACK)
+    world.expect(first, RunState.SUCCEEDED)
+    assert world.running == first.commit
+
+
+async def test_a_rollback_twice_goes_back_twice_and_never_to_what_was_taken_back(world: World) -> None:
+    first = await heal(world, "Map::Update")
+    second = await heal(world, "Spell::Cast", OTHER)
+    await roll_back(world)
+    assert world.running == first.commit
+    await roll_back(world)
+    assert world.running == "found-1"
+    assert [world.get(run).state for run in (first, second)] == [RunState.ROLLED_BACK] * 2
+    head = world.source.remote["overnight-20261122"]
+    assert world.source.commits[head].files == world.source.commits[BASE].files
+    assert await world.orders.plan_rollback() == Impossible(
+        "Nothing of ours runs: the server is as it was before the first deployment."
+    )
+
+
+async def test_fixes_are_reverted_in_the_order_of_their_commits_not_of_their_crashes(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    early, late = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(late, OTHER)
+    await world.answer(early, GOOD)
+    world.players.online = 0
+    await world.pass_time(seconds=1)
+    await world.pass_time(minutes=3)
+    await roll_back(world)
+    revert = world.expect(find_revert(world), RunState.SUCCEEDED)
+    assert revert.patch is not None
+    assert revert.patch.reverts == (world.get(early).commit, world.get(late).commit)
+    world.engine.dispose()
+
+
+async def test_a_fix_and_its_own_revert_are_not_reverted_again(world: World) -> None:
+    fix = await heal(world, "Map::Update")
+    await world.crash("Loot::Roll")
+    await world.orders.revert(fix.commit or "", OPERATOR)
+    await world.settle()
+    await world.crash("Loot::Roll")
+    revert = world.expect(find_revert(world), RunState.SUCCEEDED)
+    assert revert.verdict is Verdict.INCONCLUSIVE
+    world.store.note_bad(fix.commit or "")
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan) and plan.target == "found-1"
+    await roll_back(world)
+    assert [each.id for each in world.runs() if each.kind is RunKind.REVERT] == [revert.id]
+    assert world.running == "found-1"
+
+
+async def test_a_rollback_gives_players_time_and_can_be_cancelled_meanwhile(world: World) -> None:
+    run = await heal(world, "Map::Update")
+    world.players.online = 3
+    order = number(await roll_back(world))
+    assert world.console.said[-1] == (
+        "announce Server restart in 30 seconds: it goes back to the build before: the server lags"
+    )
+    assert isinstance(await world.orders.cancel_order(order, BOB), Done)
+    await world.pass_time(minutes=1)
+    assert world.running == run.commit and world.store.get_pause() is None
+
+
+async def test_a_rollback_whose_build_is_gone_when_it_is_due_changes_nothing_and_says_so(world: World) -> None:
+    await heal(world, "Map::Update")
+    world.players.online = 3
+    order = number(await roll_back(world))
+    await world.orders.note_order_shown(order, "waiting", "7", "70")
+    world.store.note_bad("found-1")
+    await world.pass_time(seconds=31)
+    assert world.store.get_pause() is None
+    why = "No healthy build from before is kept any more: there is nothing to go back to."
+    assert [each.note for each in world.ledger.list_outdated_orders()] == [why]
+    assert orders_told(world) == ["rollback failed"]
+
+
+async def test_a_rollback_of_what_does_not_run_any_more_is_refused(world: World) -> None:
+    await heal(world, "Map::Update")
+    outcome = await world.orders.roll_back(OPERATOR, "0123456789ab", "")
+    assert isinstance(outcome, Impossible) and "not what was asked about" in outcome.reason
+
+
+async def test_a_rollback_calls_off_what_is_only_announced(world: World) -> None:
+    first = await heal(world, "Map::Update")
+    world.players.online = 3
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, OTHER)
+    assert world.store.get_active_deployment() is not None
+    world.players.online = 0
+    await world.pass_time(seconds=5)
+    await roll_back(world)
+    world.expect(first, RunState.ROLLED_BACK)
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+    await world.pass_time(minutes=5)
+    assert world.running == "found-1", "the pause keeps what was built on the bad fix"
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    files = world.source.commits[world.running or ""].files
+    assert (files["src/Map.cpp"], files["src/Spell.cpp"]) == ("bad", "good too")
+
+
+async def test_status_names_the_order_that_waits(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, SOON, "new disk")
+    (line,) = views.status(world.tools).orders
+    assert (line.kind, line.by, line.reason) == ("stop", "Ann", "new disk")
+
+
+async def test_a_crash_while_a_stop_waits_changes_nothing_of_it(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, SOON, "")
+    await world.settle()
+    world.keeper.end(ExitVerdict.CRASH, "Map::Update", -11)
+    world.keeper.start(None, None)
+    await world.pass_time(seconds=61)
+    assert world.keeper.now and world.keeper.now.pid is None
