@@ -103,6 +103,8 @@ def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -
         return
     try:
         answer = program.run(
+            "-c",
+            f"remote.{name}.mirror=false",
             "push",
             "--dry-run",
             "--porcelain",

@@ -57,6 +57,7 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",  # looking never refreshes an index
     "GIT_LITERAL_PATHSPECS": "1",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
     "GIT_EDITOR": "true",
     "GIT_SEQUENCE_EDITOR": "true",
     "GIT_PAGER": "cat",
@@ -72,6 +73,8 @@ _CONFIG = (
     "diff.algorithm=myers", "i18n.commitEncoding=utf-8", "i18n.logOutputEncoding=utf-8", "log.showSignature=false",
     "core.fsync=all", "core.fsyncMethod=fsync",  # a commit that the database knows outlives the machine
     "http.lowSpeedLimit=1000", "http.lowSpeedTime=30", "transfer.fsckObjects=false", "protocol.ext.allow=never",
+    "protocol.file.allow=always", "clone.rejectShallow=false", "trailer.separators=:", "push.pushOption=",
+    "core.attributesFile=",
 )  # fmt: skip
 
 

@@ -97,7 +97,9 @@ class Remote:
 
     def _push(self, branch: str, head: str, *more: str) -> Pushed | Diverged:
         options = ("--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no")
-        answer = self._ask("push", *options, *more, self.name, f"{head}:refs/heads/{branch}")
+        answer = self._ask(
+            "-c", f"remote.{self.name}.mirror=false", "push", *options, *more, self.name, f"{head}:refs/heads/{branch}"
+        )
         if answer.status == 0:
             return Pushed(head)
         verdict = next((line for line in answer.text.splitlines() if line.startswith("!")), "")

@@ -69,6 +69,51 @@ def test_a_branch_of_the_remote_below_the_nights_name_makes_it_another_branch(be
     )
 
 
+HOSTILE = """\
+[protocol "file"]
+    allow = never
+[clone]
+    rejectShallow = true
+[remote "checkout"]
+    url = /nonexistent
+[remote "origin"]
+    mirror = true
+[trailer]
+    separators = "="
+[core]
+    attributesFile = {home}/attributes
+[push]
+    pushOption = ci.skip
+[credential]
+    helper = "!echo ours >>{home}/asked #"
+[url "{remote}"]
+    insteadOf = forge:realm
+"""
+
+
+def test_what_a_user_configured_for_everything_reaches_only_what_needs_it(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".gitconfig").write_text(HOSTILE.format(home=home, remote=bed.checkout.remote))
+    (home / "attributes").write_text("* text eol=crlf\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    git(bed.checkout.folder, "remote", "set-url", "origin", "forge:realm")
+    fresh = Bed(bed.checkout, tmp_path / "fresh" / "state", make_source(tmp_path / "fresh", bed.checkout), bed.base)
+    fresh.source.prepare()
+    fresh.source.begin(NIGHT, bed.base)
+    fresh.reset()
+    commit = publish_a_fix(fresh)
+    assert bed.checkout.remote_head(NIGHT) == commit
+    assert b"\r" not in (fresh.clone / "src/new.h").read_bytes()
+    found = fresh.source.find_run(NIGHT, bed.base, "r1")
+    assert found is not None and found.hash == commit
+    asked = fresh.source._repository.run("credential", "fill", stdin=b"url=https://x.invalid\n", accept=(0, 1, 128))
+    assert (asked.status, (home / "asked").read_text()) == (128, "ours\n")
+
+
 # --- names that change -----------------------------------------------------------------------------------------------
 
 
