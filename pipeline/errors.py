@@ -5,6 +5,7 @@
     |   +-- RemoteUnreachable
     |   +-- ConsoleUnavailable
     |   +-- Obstructed        the machine stands in the way: a full disk, a lock, a database that is away
+    |       +-- Unconfigured  cmake could not configure, which no fix has a part in
     +-- DefiniteError         no try will help; the message is what an operator reads
     |   +-- ResponseRejected  a response that cannot be used
     |   +-- Refused           a patch that may not be applied: nothing was written
@@ -35,6 +36,10 @@ class ConsoleUnavailable(TransientError):
 class Obstructed(TransientError):
     """The machine stands in the way: a disk that is full or read-only, a lock that somebody holds, a database that is
     away. Waited for as long as it takes, uses up no try; the message says what a person can do."""
+
+
+class Unconfigured(Obstructed):
+    """cmake could not configure. A fix may touch no build file: compiler, options or packages changed."""
 
 
 class DefiniteError(PipelineError):

@@ -22,10 +22,12 @@ from pipeline.adapters.builder_products import ArtifactRule, NoProduct
 from pipeline.adapters.builder_run import OnProgress, Order
 from pipeline.adapters.children import TimedOut, end_marked, end_recorded
 from pipeline.adapters.diagnostics import find_machine_fault, find_machine_words, parse_diagnostics
-from pipeline.errors import DefiniteError, ToolMissing
+from pipeline.errors import DefiniteError, ToolMissing, Unconfigured
 from pipeline.keeper.protocol import Manifest, ReadyRule
 from pipeline.model import BuildResult
 from pipeline.ports import OnStarted
+
+CONFIGURE_LOG = "configure.log"  # among the logs: of the last time that it failed
 
 
 class _NoDisk(Exception):
@@ -33,7 +35,7 @@ class _NoDisk(Exception):
 
 
 class _ProgramFailed(Exception):
-    """cmake or the compile ended with an error: the message says which, the log says why."""
+    """The compile ended with an error: the message says how, the log says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +166,20 @@ class CMakeBuilder:
             builder_configure.prepare(order.build_dir, plan)
             status = builder_run.run(order, plan.argv, ProgressReader())
             if status != 0:
-                raise _ProgramFailed(f"cmake could not configure the source ({builder_run.describe_end(status)})")
+                raise self._tell_unconfigured(order, builder_run.describe_end(status))
             builder_configure.settle(order.build_dir, plan)
         return plan
+
+    def _tell_unconfigured(self, order: Order, end: str) -> Unconfigured:
+        """It is tried for as long as it takes, so that one log is kept of it and not one for each try."""
+        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
+        said = next((str(each) for each in found if each.severity != "warning"), builder_run.last_words(order.log))
+        log = order.log.with_name(CONFIGURE_LOG)
+        order.log.replace(log)
+        return Unconfigured(
+            f"cmake could not configure: {said} ({end}; all it said is in {log}). Cure: see that BUILD_CONFIGURE_ARGS, "
+            "BUILD_LIKE and the compiler they name are right, and that what the source needs is installed"
+        )
 
     def _compile(self, order: Order, plan: Plan) -> None:
         target = builder_products.find_target(order.build_dir, self.target, plan.config)

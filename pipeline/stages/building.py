@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from pipeline.errors import DefiniteError, Unconfigured
 from pipeline.model import BuildResult, PostKind, Progress, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages.patching import MOST_RETURNS, next_round
@@ -21,13 +22,19 @@ def build(tools: Tools, run: Run, passage: Passage) -> Step:
     tools.source.restore(run.branch, run.commit)
     tools.store.note_build_started(run.commit, run.commit, tools.source.commit(run.commit).tree, tools.now())
     point("build.noted")
-    result = tools.builder.build(
-        tools.source.work_tree(),
-        run.commit,
-        on_started=tools.record_child(),
-        on_progress=_Reporter(tools, run),
-        cancelled=passage.cancelled,
-    )
+    try:
+        result = tools.builder.build(
+            tools.source.work_tree(),
+            run.commit,
+            on_started=tools.record_child(),
+            on_progress=_Reporter(tools, run),
+            cancelled=passage.cancelled,
+        )
+    except Unconfigured as fault:
+        if run.kind is not RunKind.UPDATE:
+            raise  # it waits: no fix touches what cmake reads
+        tools.source.restore(run.branch, run.base)
+        raise DefiniteError(str(fault)) from fault  # what was merged may
     point("build.archived")
     tools.store.note_build(result)
     point("build.told")

@@ -22,7 +22,7 @@ from pipeline.adapters.archive import digest
 from pipeline.adapters.builder_configure import OWN, STAMP
 from pipeline.adapters.builder_like import parse_cache
 from pipeline.adapters.children import end_marked
-from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing
+from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing, Unconfigured
 from pipeline.keeper.protocol import BuildFile, Manifest
 from pipeline.model import Diagnostic
 
@@ -92,11 +92,19 @@ def test_fault_a7_what_does_not_link_comes_back_by_name(project: TinyProject) ->
     assert result.diagnostics[0].file == "other.cpp"
 
 
-def test_fault_a7_what_cmake_refuses_comes_back_with_its_place(project: TinyProject) -> None:
+def test_what_cmake_refuses_is_the_machines_fault_and_said_with_its_place_and_cure(project: TinyProject) -> None:
     project.write("CMakeLists.txt", CMAKE_LISTS + 'message(FATAL_ERROR "no such luck")\n')
-    result = project.build()
-    assert result.diagnostics == (Diagnostic("no such luck", "CMakeLists.txt", 5),)
-    assert "cmake could not configure the source" in str(result.reason)
+    for _ in range(2):
+        with pytest.raises(Unconfigured) as refused:
+            project.build()
+    log = project.state / "logs" / "configure.log"
+    assert str(refused.value) == (
+        f"cmake could not configure: {Diagnostic('no such luck', 'CMakeLists.txt', 5)} (exit code 1; all it said is in "
+        f"{log}). Cure: see that BUILD_CONFIGURE_ARGS, BUILD_LIKE and the compiler they name are right, and that what "
+        "the source needs is installed"
+    )
+    assert "no such luck" in log.read_text()
+    assert list(log.parent.glob("build-*")) == []
     project.write("CMakeLists.txt", CMAKE_LISTS)
     assert project.build().reason is None
 
