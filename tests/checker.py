@@ -331,8 +331,9 @@ def gather(
 
 
 def read_journal(path: Path) -> list[Row]:
-    """Whole lines only: a line that a kill cut short is written again."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    """Whole lines only: a line that a kill cut short is written again. What it holds no more is in the older file."""
+    files = [each for each in (path.with_name(f"{path.name}.1"), path) if each.exists()]
+    lines = [line for each in files for line in each.read_text(encoding="utf-8").splitlines()]
     return [found for line in lines if (found := _parse(line)) is not None]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline.keeper.protocol import Event, ProtocolError, from_json
+from pipeline.keeper.protocol import Event, ProtocolError, from_json, older_events
 
 Key = tuple[str, int]  # keeper, number
 _LONGEST_NAME = 200
@@ -36,18 +36,29 @@ class EventLog:
         self._mark: _Mark | None = None
 
     def read(self, after: Key | None) -> list[Event]:
-        """Events behind `after`, in the order of the file. All of them where `after` is None or not in the file."""
+        """Events behind `after`, oldest first. All of them where `after` is None or nowhere to be found.
+
+        Where it is not in the file, that may have become the older one in between: then its events come first. Looked
+        at in this order, a file that becomes the older one meanwhile is read twice, never passed over.
+        """
         try:
-            with self._path.open("rb") as file:
-                return self._read(file, after)
-        except FileNotFoundError:
-            return []
+            found, met = self._read(self._path, after)
+            return found if met else [*self._read(older_events(self._path), after)[0], *found]
         except OSError as fault:
             _log.warning("the keeper's events cannot be read now: %s", fault)
             return []
 
-    def _read(self, file: IO[bytes], after: Key | None) -> list[Event]:
+    def _read(self, path: Path, after: Key | None) -> tuple[list[Event], bool]:
+        """And whether `after` was met."""
+        try:
+            with path.open("rb") as file:
+                return self._read_file(file, after)
+        except FileNotFoundError:
+            return [], False
+
+    def _read_file(self, file: IO[bytes], after: Key | None) -> tuple[list[Event], bool]:
         end = self._find_start(file, after)
+        met = end > 0
         file.seek(end)
         inode = os.fstat(file.fileno()).st_ino
         found: list[Event] = []
@@ -63,7 +74,8 @@ class EventLog:
             found.append(event)
             if key == after:
                 found.clear()
-        return found
+                met = True
+        return found, met
 
     def _find_start(self, file: IO[bytes], after: Key | None) -> int:
         """Where to read from, in bytes."""

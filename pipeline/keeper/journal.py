@@ -1,4 +1,8 @@
-"""`events.jsonl`: what happened, once each. A write that fails is kept and tried again; it never stops a start."""
+"""`events.jsonl`: what happened, once each. A write that fails is kept and tried again; it never stops a start.
+
+A file that has grown large becomes `events.jsonl.1`, and the next begins: of two such files a bot that was away reads
+all, while a server that cannot start for a year, once a minute, fills no disk.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.keeper.protocol import Event, EventKind, ProtocolError, from_json, sync_folder, to_json
+from pipeline.keeper.protocol import Event, EventKind, ProtocolError, from_json, older_events, sync_folder, to_json
 from pipeline.points import point
 
 _TAIL = 1 << 20  # bytes read back at the start of a keeper
+LARGEST = 16 << 20  # bytes of one file; some ten thousand starts, a week of one each minute
 _MOST_OWED = 1000  # lines kept while the disk is full
 
 
@@ -51,8 +56,19 @@ class Journal:
             if self._unnamed:
                 sync_folder(self._path.parent)
             self._unsynced = self._unnamed = False
+            self._turn_over(self._file)
         except OSError:
             return
+
+    def _turn_over(self, file: int) -> None:
+        """Off the way of a restart, and with nothing owed. Where a reader has the file open, which Windows lets nobody
+        rename, it grows on until the next time."""
+        if self._torn or os.fstat(file).st_size < LARGEST:
+            return
+        os.close(file)
+        self._file = None
+        self._path.replace(older_events(self._path))
+        sync_folder(self._path.parent)
 
     def _append(self) -> None:
         text = (b"\n" if self._torn else b"") + b"".join(self._owed)
@@ -90,10 +106,16 @@ def list_recent(path: Path) -> list[Event]:
 
 
 def _read_tail(path: Path) -> bytes:
+    text = _read_end_of(path, _TAIL)
+    return _read_end_of(older_events(path), _TAIL - len(text)) + text
+
+
+def _read_end_of(path: Path, most: int) -> bytes:
+    """At most so many bytes."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            return file.read()
+            file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+            return file.read(most)
     except OSError:
         return b""
 

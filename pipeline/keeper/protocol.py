@@ -321,6 +321,11 @@ def replace_file(path: Path, text: str) -> None:
     sync_folder(path.parent)
 
 
+def older_events(path: Path) -> Path:
+    """Where the events of before `path` are, once that had grown too large."""
+    return path.with_name(f"{path.name}.1")
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames in a folder durable; Windows has no such call and needs none."""
     if os.name == "nt":

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from pipeline import points
+from pipeline.adapters.event_log import EventLog
 from pipeline.keeper import adoption, lives, ready, stage, swap
+from pipeline.keeper import journal as journals
 from pipeline.keeper.book import Book
 from pipeline.keeper.boot import is_same_boot, read_boot_id
 from pipeline.keeper.checksums import Checksums
@@ -191,6 +193,58 @@ def test_a_journal_that_was_removed_is_begun_again(tmp_path: Path) -> None:
     (tmp_path / "events.jsonl").unlink()
     write_event(journal, 2)
     assert [each.number for each in list_recent(tmp_path / "events.jsonl")] == [2]
+
+
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes of a file that holds some eight events."""
+    monkeypatch.setattr(journals, "LARGEST", 800)
+    return 800
+
+
+def test_a_journal_that_has_grown_large_is_turned_over_and_numbered_on(tmp_path: Path, small_files: int) -> None:
+    path = tmp_path / "events.jsonl"
+    for keeper, numbers in (("one", range(1, 21)), ("two", range(21, 26))):
+        journal = Journal(path, keeper)
+        for number in numbers:
+            write_event(journal, number)
+            journal.sync()
+            assert list_recent(path)[-1].number == number
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.jsonl", "events.jsonl.1"]
+    assert all(each.stat().st_size < 2 * small_files for each in tmp_path.iterdir())
+
+
+def test_a_reader_passes_over_no_event_of_a_journal_that_is_turned_over(tmp_path: Path, small_files: int) -> None:
+    """Whether it looks at each event or was away for some."""
+    path = tmp_path / "events.jsonl"
+    journal, log = Journal(path, "k"), EventLog(path)
+    last: tuple[str, int] | None = None
+    seen: list[int] = []
+    for number in range(1, 61):
+        write_event(journal, number)
+        journal.sync()
+        if number in (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 24, 28, 32, 33, 34, 35, 36, 40, 45, 50, 55, 60):
+            found = log.read(last)
+            seen += [each.number for each in found]
+            last = (found[-1].keeper, found[-1].number)
+    assert seen == list(range(1, 61))
+
+
+def test_a_journal_that_nobody_lets_be_renamed_grows_on(
+    tmp_path: Path, small_files: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("it is open")
+
+    path = tmp_path / "events.jsonl"
+    journal = Journal(path, "k")
+    with monkeypatch.context() as windows:
+        windows.setattr(Path, "replace", refuse)
+        for number in range(1, 21):
+            write_event(journal, number)
+            journal.sync()
+    assert [each.number for each in EventLog(path).read(None)] == list(range(1, 21))
+    assert not journal.owes
 
 
 def test_an_exit_that_was_told_is_found_again(folders: Folders) -> None:
