@@ -21,7 +21,7 @@ def awaiting_approval(view: CardView, run: Run) -> Face:
         join(facts.confidence(run), facts.changes(view), facts.reason(run)),
         facts.server_line(view),
     )
-    buttons = (Button("Approve", f"approve:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
+    buttons = (Button("Approve", f"approve:{run.id}:{run.asks}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
     return make_face(view, "Waits for approval: {}", Colour.AMBER, *lines, buttons=buttons)
 
 

@@ -307,6 +307,12 @@ class Run:
     not_before: datetime | None = None  # back-off of a transient error
     retry_of: str | None = None  # the run whose unhealthy start this one works on
 
+    @property
+    def asks(self) -> str:
+        """What it asks at this moment, as a word that no other question of it has: `patch-1` asks about the patch of
+        its second answer."""
+        return f"{self.question}-{self.returns}" if self.question else ""
+
 
 @dataclass(frozen=True)
 class Diagnostic:

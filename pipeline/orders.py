@@ -132,8 +132,8 @@ class Orders:
         await asyncio.to_thread(self._store.note_order_shown, order, state, place, message)
         self._woken()
 
-    async def approve(self, run: str, by: Actor) -> Outcome:
-        return await self._do(run_orders.approve, self._tools, run, str(by))
+    async def approve(self, run: str, by: Actor, asks: str | None = None) -> Outcome:
+        return await self._do(run_orders.approve, self._tools, run, str(by), asks)
 
     async def deploy_now(self, run: str, by: Actor) -> Outcome:
         return await self._do(run_orders.deploy_now, self._tools, run, str(by))

@@ -32,13 +32,16 @@ def find(tools: Tools, run: str) -> Run | Impossible:
 # --- yes -------------------------------------------------------------------------------------------------------------
 
 
-def approve(tools: Tools, run: str, by: str) -> Outcome:
-    """A build contains every run before it on the branch: approving one approves and names them all."""
+def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome:
+    """A build contains every run before it on the branch: approving one approves and names them all. `asks` = the
+    question that the person saw (`Run.asks`): a yes to one is none to the next. None = whatever it asks."""
     found = find(tools, run)
     if isinstance(found, Impossible):
         return found
     if found.state is not RunState.AWAITING_APPROVAL or found.question is None:
         return Impossible(f"Run `{found.id}` asks for nothing: it is {found.state}.")
+    if asks is not None and asks != found.asks:
+        return Impossible(f"Run `{found.id}` asks something else by now: look at its card again.")
     below = list_below(tools, found)
     for each in (found, *below):
         _say_yes(tools, each, f"{found.question} approved by {by}")

@@ -337,8 +337,8 @@ class FakeDesk:
     async def cancel_order(self, order: int, by: Actor) -> Outcome:
         return self._take("cancel-order", by.name, str(order))
 
-    async def approve(self, run: str, by: Actor) -> Outcome:
-        return self._take("approve", by.name, run)
+    async def approve(self, run: str, by: Actor, asks: str | None = None) -> Outcome:
+        return self._take("approve", by.name, *(each for each in (run, asks) if each))
 
     async def reject(self, run: str, by: Actor, reason: str) -> Outcome:
         return self._take("reject", by.name, run, *([reason] if reason else []))

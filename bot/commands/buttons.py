@@ -72,7 +72,7 @@ def _keep(_desk: Desk, argument: str) -> Order:
 
 
 ORDERS: dict[str, Callable[[Desk, str], Order]] = {
-    "approve": runs.approve,
+    "approve": runs.press_approve,
     "reject": runs.reject,
     "deploy": runs.deploy_now,
     "start": lambda desk, _argument: start_server.order(desk),

@@ -92,11 +92,17 @@ def show(desk: Desk, run: str) -> Order:
     return Order("run", run, work, changes=False)
 
 
-def approve(desk: Desk, run: str) -> Order:
+def approve(desk: Desk, run: str, asks: str | None = None) -> Order:
     async def work(by: Actor) -> Reply:
-        return settled(await desk.orders.approve(run, by), lambda done: messages.approved(done, run, by))
+        return settled(await desk.orders.approve(run, by, asks), lambda done: messages.approved(done, run, by))
 
-    return Order("approve", run, work)
+    return Order("approve", " ".join(each for each in (run, asks) if each), work)
+
+
+def press_approve(desk: Desk, argument: str) -> Order:
+    """The button of a card; the argument is `<run>:<what it asked>`."""
+    run, _, asks = argument.partition(":")
+    return approve(desk, run, asks or None)
 
 
 def reject(desk: Desk, run: str, reason: str = "") -> Order:

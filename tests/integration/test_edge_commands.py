@@ -35,6 +35,7 @@ ORDERS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [
 ]
 BUTTONS: list[tuple[str, tuple[str, ...]]] = [
     ("approve:9f3c21aa", ("approve", "operator", "9f3c21aa")),
+    ("approve:9f3c21aa:deploy-0", ("approve", "operator", "9f3c21aa", "deploy-0")),
     ("reject:9f3c21aa", ("reject", "operator", "9f3c21aa")),
     ("deploy:9f3c21aa", ("deploy", "operator", "9f3c21aa")),
     ("start:server", ("start", "operator")),

@@ -189,14 +189,14 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Waits for approval: {NAME}",
         Colour.AMBER,
         f"**May this patch be applied?** The diff is in the thread\n{CAUSE}\nConfidence high · 1 file, +12 −1\n{BACK}",
-        ["approve:9f3c21aa", "reject:9f3c21aa"],
+        ["approve:9f3c21aa:patch-0", "reject:9f3c21aa"],
     ),
     "approval of the deployment": (
         card(RunState.AWAITING_APPROVAL, of_run={"question": Question.DEPLOY}, fix=FIX),
         f"Waits for approval: {NAME}",
         Colour.AMBER,
         f"**May this build go live?** · {LINK}\n{CAUSE}\nConfidence high\n{BACK}",
-        ["approve:9f3c21aa", "reject:9f3c21aa"],
+        ["approve:9f3c21aa:deploy-0", "reject:9f3c21aa"],
     ),
     "approval of the base": (
         card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE, "base": "7d14957a32df0000+"}),
@@ -204,7 +204,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.AMBER,
         "**May the night branch begin here?** At `7d14957a32df+`, as what runs cannot be told for certain\n"
         f"{CAUSE}\nConfidence high\n{BACK}",
-        ["approve:9f3c21aa", "reject:9f3c21aa"],
+        ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
     ),
     "patching": (
         card(RunState.PATCHING, of_run={"branch": "overnight-20241122"}, changes=CHANGES),

@@ -282,6 +282,25 @@ async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
     world.expect(run, RunState.VERIFYING)
 
 
+async def test_a_second_tap_on_approve_says_nothing_to_the_question_that_comes_next(tmp_path: Path) -> None:
+    world = World(tmp_path, {"approval": Approval.PATCH})
+    world.keeper.revision = "f" * 12 + "+"
+    await world.start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    asked = world.expect(run, RunState.AWAITING_APPROVAL).asks
+    assert asked == "base-0"
+    assert isinstance(await world.orders.approve(run.id, OPERATOR, asked), Done)
+    await world.settle()
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.PATCH
+    assert await world.orders.approve(run.id, OPERATOR, asked) == Impossible(
+        f"Run `{run.id}` asks something else by now: look at its card again."
+    )
+    await world.settle()
+    world.expect(run, RunState.AWAITING_APPROVAL)
+    assert world.builder.built == [], "nobody has seen its diff yet"
+
+
 def thread_of(world: World, run: Run) -> list[PostKind]:
     """What the thread of a run's card says, in its order."""
     card = world.store.get_card_of_run(run.id)
