@@ -7,9 +7,9 @@ from datetime import date
 
 from pipeline import policy
 from pipeline.errors import RemoteUnreachable
-from pipeline.model import CHANGE_LANE, DEPLOY_LANE, Question, Run, RunState
+from pipeline.model import CHANGE_LANE, DEPLOY_LANE, PostKind, Question, Run, RunState
 from pipeline.stages import finding
-from pipeline.store import Branch
+from pipeline.store import Branch, NewPost
 from pipeline.tools import Tools
 
 LOST = "night branch"  # in `degraded`
@@ -78,10 +78,20 @@ def is_in_use(tools: Tools, branch: Branch) -> bool:
 
 def begin(tools: Tools, chosen: Chosen) -> Branch:
     """The branch, in the database and in our clone."""
-    branch = chosen.branch or tools.store.add_branch(free_name(tools), tools.night(), chosen.head, tools.now())
+    branch = chosen.branch or _add(tools, chosen.head)
     tools.source.begin(branch.name, branch.base)
     tools.degraded.pop(LOST, None)
     return branch
+
+
+def _add(tools: Tools, head: str) -> Branch:
+    """Told where the night's own name is taken by a branch that this database does not know."""
+    name, usual = free_name(tools), policy.branch_name(tools.night(), 1)
+    if name != usual and usual not in tools.store.list_branch_names():
+        detail = f"`{usual}` was there already, and not by what we remember: the night goes on as `{name}`"
+        data = {"what": "branch continued", "detail": detail}
+        tools.store.add_posts([NewPost(PostKind.PIPELINE, data, to_channel=True)], tools.now())
+    return tools.store.add_branch(name, tools.night(), head, tools.now())
 
 
 def free_name(tools: Tools, night: date | None = None, head: str | None = None) -> str:

@@ -376,3 +376,14 @@ async def test_world_git_submodule_is_carried_along_and_never_changed(tmp_path: 
     assert world.expect(refused, RunState.PROPOSED).reason == (
         "`src/dep/x.cpp` lies in the submodule `src/dep`, a repository of its own"
     )
+
+
+async def test_world_git_branch_that_the_database_does_not_know_is_left_and_the_next_name_told(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    git(world.checkout.folder, "push", "-q", "origin", f"HEAD:refs/heads/{world.branch}")
+    there = world.checkout.remote_head(world.branch)
+    fix = await world.heal("Map::Update")
+    assert (world.checkout.remote_head(world.branch), fix.branch) == (there, f"{world.branch}-2")
+    assert world.told("branch continued") == [
+        f"`{world.branch}` was there already, and not by what we remember: the night goes on as `{world.branch}-2`"
+    ]
