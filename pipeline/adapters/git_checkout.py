@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 from pipeline.adapters.git_process import GitAnswer, GitFailed, GitProgram
 from pipeline.errors import SourceUnusable
 
+_PROMISED = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
+_LOOKING_THROUGH = 900.0  # seconds for all objects of a large history
 _SUBMODULE = re.compile(r"^160000 commit [0-9a-f]+\t(?P<path>.*)$", re.DOTALL)
 _DEEPEST = 4  # levels below SOURCE_DIR at which modules are cloned by hand
 _CARRIED = r"^(core\.sshcommand|credential\..*|http\..*)$"  # how this checkout reaches its remote
@@ -34,6 +36,20 @@ class Checkout:
             raise SourceUnusable(f"SOURCE_DIR ({self.folder}) is a folder inside a repository: name the repository")
         if not head:
             raise SourceUnusable(f"SOURCE_DIR ({self.folder}) has no commit yet")
+        if self._lacks_objects():
+            raise SourceUnusable(
+                f"SOURCE_DIR ({self.folder}) is a partial clone (`--filter`): older commits lack their files, and we "
+                "fetch nothing into it: `git fetch --refetch --no-filter` there"
+            )
+
+    def _lacks_objects(self) -> bool:
+        """Only where a remote promised to have them later is anything looked through."""
+        if self._ask("config", "--get-regexp", _PROMISED, accept=(0, 1)).status:
+            return False
+        out = self._program.run(
+            "rev-list", "--objects", "--all", "--missing=print", cwd=self.folder, timeout=_LOOKING_THROUGH
+        ).out
+        return out.startswith(b"?") or b"\n?" in out
 
     def current_branch(self) -> str | None:
         """The branch that is checked out, None where HEAD is detached."""

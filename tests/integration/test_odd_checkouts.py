@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkouts import NIGHT, Bed, Checkout, git, make_bed, make_source, snapshot
 
-from pipeline.errors import RemoteUnreachable
+from pipeline.errors import RemoteUnreachable, SourceUnusable
 from pipeline.model import Patch, WholeFile
 from pipeline.ports import Diverged, Pushed
 
@@ -163,6 +163,24 @@ def test_a_shallow_checkout_that_was_fetched_anew_is_followed_without_another_cl
         bed.source.restore(f"{NIGHT}-{number + 2}", newer)
     assert (bed.clone / ".git").stat().st_ino == inode
     assert sorted(each.name for each in bed.state.iterdir() if each.name.startswith("source")) == ["source"]
+
+
+@pytest.mark.parametrize("filter_", ["blob:none", "tree:0"])
+def test_a_partial_clone_is_refused_until_its_objects_were_fetched(tmp_path: Path, filter_: str) -> None:
+    far = make_bed(tmp_path / "far").checkout
+    far.commit({"src/game/Map.cpp": "new\n"})
+    git(far.folder, "push", "-q", "origin", "HEAD:refs/heads/master")
+    git(far.remote, "config", "uploadpack.allowFilter", "true")
+    user = tmp_path / "partial"
+    git(tmp_path, "clone", "-q", f"--filter={filter_}", f"file://{far.remote}", str(user))
+    source = make_source(tmp_path, Checkout(user, far.remote))
+    before = snapshot(user)
+    with pytest.raises(SourceUnusable, match="is a partial clone .*: `git fetch --refetch --no-filter` there"):
+        source.prepare()
+    assert snapshot(user) == before
+    git(user, "fetch", "-q", "--refetch", "--no-filter")
+    source.prepare()
+    source.stand_on(git(user, "rev-parse", "HEAD~1"))
 
 
 # --- other hashes ----------------------------------------------------------------------------------------------------
