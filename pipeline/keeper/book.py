@@ -16,6 +16,7 @@ from pipeline.keeper.memory import Life, Memory
 from pipeline.keeper.protocol import Desired, EventKind, Observed, ServerState
 from pipeline.keeper.satisfaction import is_reached
 
+MOST_FAULTS = 1 << 20  # bytes; then the file of faults is begun anew and the old one kept beside it
 _RETRY = 5.0  # seconds between two tries to write what could not be written
 
 
@@ -123,9 +124,12 @@ class Book:
         return {}
 
     def note_fault(self, text: str) -> None:
-        """A bug of ours: kept for people, and survived."""
+        """A bug of ours: kept for people, and survived. One that comes back each second fills no disk."""
+        faults = self.folders.faults
         try:
-            with self.folders.faults.open("a", encoding="utf-8") as file:
+            if faults.exists() and faults.stat().st_size > MOST_FAULTS:
+                faults.replace(faults.with_name(f"{faults.name}.1"))
+            with faults.open("a", encoding="utf-8") as file:
                 file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {text}\n")
         except OSError:
             return

@@ -15,6 +15,7 @@ import pytest
 from pipeline import points
 from pipeline.adapters.event_log import EventLog
 from pipeline.keeper import adoption, lives, ready, stage, swap
+from pipeline.keeper import book as books
 from pipeline.keeper import journal as journals
 from pipeline.keeper.book import Book
 from pipeline.keeper.boot import is_same_boot, read_boot_id
@@ -245,6 +246,17 @@ def test_a_journal_that_nobody_lets_be_renamed_grows_on(
             journal.sync()
     assert [each.number for each in EventLog(path).read(None)] == list(range(1, 21))
     assert not journal.owes
+
+
+def test_a_fault_that_comes_back_each_second_fills_no_disk(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "MOST_FAULTS", 2000)
+    book = Book(folders)
+    for number in range(500):
+        book.note_fault(f"fault {number}")
+    kept = sorted(folders.state.glob("keeper.log*"))
+    assert [each.name for each in kept] == ["keeper.log", "keeper.log.1"]
+    assert "fault 499" in kept[0].read_text(encoding="utf-8")
+    assert all(each.stat().st_size < 2100 for each in kept)
 
 
 def test_an_exit_that_was_told_is_found_again(folders: Folders) -> None:
