@@ -166,7 +166,11 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
     from pipeline.crash.as_json import inspect_object
     from pipeline.crash.read import read_file
 
-    found = [(path, read_file(path)) for path in files]
+    try:
+        found = [(path, read_file(path)) for path in files]
+    except OSError as fault:
+        click.echo(f"cannot be read: {fault}", err=True)
+        sys.exit(USAGE)
     if as_json:
         plain = [inspect_object(each, str(path)) for path, each in found]
         print_json(plain[0] if len(plain) == 1 else plain)

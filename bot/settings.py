@@ -325,7 +325,7 @@ class Settings(BaseSettings):
     def _hold_together(self) -> Self:
         if not self.server_command or not self.server_command[0].strip():
             raise ValueError("SERVER_COMMAND: is empty: give the server's program and its arguments")
-        if (self.server_dir / self.server_command[0]).is_dir():
+        if os.path.isdir(self.server_dir / self.server_command[0]):  # noqa: PTH112 (as above)
             raise ValueError("SERVER_COMMAND: names a folder: give the server's program and its arguments")
         overlaps = list_overlaps(self._chosen())
         if overlaps:

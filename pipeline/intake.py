@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import secrets
-from collections.abc import Sequence
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,15 +32,18 @@ from pipeline.model import (
     RunState,
     Signature,
 )
+from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.store import Crash, Fact, NewPost, Overtaken, Refusal
-from pipeline.tools import Tools
+from pipeline.tools import Stumble, Tools, bug_topic
 
 log = logging.getLogger(__name__)
 
 SAID = ("pid", "build", "verdict", "status", "why", "detail", "error", "reason", "seconds", "revision")  # in our log
 TOLD_AGAIN = timedelta(days=1)  # a fault of a swap that comes back
+STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  # until a crash is tried again
+UNREAD = ("reading it failed time and again; the log has why",)
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -104,19 +109,51 @@ def _what_happened(event: Event) -> str | None:
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 
-def judge_crashes(tools: Tools) -> int:
-    """Reads every crash that was not judged yet, groups it, and decides what becomes of it; how many."""
-    judged = 0
-    for crash in tools.store.list_unjudged_crashes():
-        try:
-            report = read_crash(tools, crash)
-            point("crash.read")
-            judge_crash(tools, crash, report)
-            point("crash.judged")
-        except Overtaken:
-            continue
-        judged += 1
-    return judged
+def judge_crashes(tools: Tools, tell_bug: Callable[[str, Exception], None]) -> int:
+    """Reads every crash that was not judged yet, groups it, and decides what becomes of it; how many.
+
+    Each is judged by itself: one that trips over a bug of ours is told, and hinders none of the others.
+    """
+    waiting = [each for each in tools.store.list_unjudged_crashes() if is_due(tools, each)]
+    return sum(judge_alone(tools, crash, tell_bug) for crash in waiting)
+
+
+def is_due(tools: Tools, crash: Crash) -> bool:
+    stumble = tools.stumbles.get(crash.id)
+    return stumble is None or tools.now() >= stumble.again
+
+
+def judge_alone(tools: Tools, crash: Crash, tell_bug: Callable[[str, Exception], None]) -> bool:
+    """Whether it was judged. What the machine puts in the way holds all of them up, and is raised."""
+    name = f"crash {crash.id}"
+    try:
+        report = read_crash(tools, crash) if is_worth_reading(tools, crash) else _nameless(crash, UNREAD)
+        point("crash.read")
+        judge_crash(tools, crash, report)
+        point("crash.judged")
+    except Overtaken:
+        return False
+    except Exception as fault:
+        if find_obstacle(fault) is not None:
+            raise
+        note_stumble(tools, crash)
+        tell_bug(name, fault)
+        return False
+    tools.stumbles.pop(crash.id, None)
+    tools.degraded.pop(bug_topic(name), None)
+    return True
+
+
+def is_worth_reading(tools: Tools, crash: Crash) -> bool:
+    """After so many tries it becomes a crash of its own, of which nothing is known."""
+    stumble = tools.stumbles.get(crash.id)
+    return stumble is None or stumble.tries < len(STUMBLES)
+
+
+def note_stumble(tools: Tools, crash: Crash) -> None:
+    before = tools.stumbles.get(crash.id)
+    tries = before.tries + 1 if before else 1
+    tools.stumbles[crash.id] = Stumble(tries, tools.now() + STUMBLES[min(tries, len(STUMBLES)) - 1])
 
 
 def read_crash(tools: Tools, crash: Crash) -> CrashReport:
@@ -133,7 +170,7 @@ def read_crash(tools: Tools, crash: Crash) -> CrashReport:
             reports=new_reports(tools, end.started, end.at),
         )
     )
-    return report if report.signature is not None else _nameless(crash, report)
+    return report if report.signature is not None else _nameless(crash, report.notes)
 
 
 def executable_of(tools: Tools, build: str | None) -> Path | None:
@@ -149,21 +186,37 @@ def executable_of(tools: Tools, build: str | None) -> Path | None:
 
 
 def new_reports(tools: Tools, started: float, at: float) -> tuple[Path, ...]:
-    """Reports that this life of the server wrote."""
+    """Reports that this life of the server wrote, oldest first."""
+    return tuple(path for path, written in list_reports(tools, (".txt", ".dmp")) if started <= written <= at + 60)
+
+
+def list_reports(tools: Tools, suffixes: tuple[str, ...]) -> list[tuple[Path, float]]:
+    """Regular files of the crash folders and when they were written, oldest first: a link may lead nowhere, a pipe
+    keeps whoever reads it for ever, and a folder is no crash."""
     found = []
     for folder in tools.realm.crash_dirs:
-        for path in folder.glob("*") if folder.is_dir() else ():
-            if path.suffix.lower() in (".txt", ".dmp") and started <= path.stat().st_mtime <= at + 60:
-                found.append(path)
-    return tuple(sorted(found, key=lambda path: path.stat().st_mtime))
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:  # not there yet, or not ours to read
+            continue
+        for path in entries:
+            status = _status(path) if path.suffix.lower() in suffixes else None
+            if status is not None and stat.S_ISREG(status.st_mode):
+                found.append((path, status.st_mtime))
+    return sorted(found, key=lambda each: each[1])
 
 
-def _nameless(crash: Crash, report: CrashReport) -> CrashReport:
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except OSError:
+        return None
+
+
+def _nameless(crash: Crash, notes: tuple[str, ...]) -> CrashReport:
     """A crash of which nothing is known is its own: never one bucket for all of them."""
     name = f"unknown | crash {crash.id}"
-    return CrashReport(
-        kind=ReportKind.UNKNOWN, category="unknown", signature=Signature(name, name, 0), notes=report.notes
-    )
+    return CrashReport(kind=ReportKind.UNKNOWN, category="unknown", signature=Signature(name, name, 0), notes=notes)
 
 
 def _path(text: str | None) -> Path | None:
@@ -290,10 +343,9 @@ def import_old_reports(tools: Tools) -> None:
     if imported is None or imported["reports"]:
         return
     began = datetime.fromisoformat(imported["at"]).timestamp()
-    for folder in tools.realm.crash_dirs:
-        for path in sorted(folder.glob("*.txt")) if folder.is_dir() else ():
-            if path.stat().st_mtime < began:
-                import_report(tools, path)
+    for path, written in list_reports(tools, (".txt",)):
+        if written < began:
+            import_report(tools, path, written)
     tools.store.set_fact(Fact.IMPORTED, {**imported, "reports": True})
 
 
@@ -304,8 +356,7 @@ def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
     tools.analyst.file_away(answer, used=False)
 
 
-def import_report(tools: Tools, path: Path) -> None:
-    written = path.stat().st_mtime
+def import_report(tools: Tools, path: Path, written: float) -> None:
     nobody = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written)
     report = tools.reader.read(ExitEvidence(None, None, None, None, None, written, written, reports=(path,)))
     number = int(hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:7], 16)

@@ -23,7 +23,7 @@ from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import analyzing, building, deploying, patching, postponing, publishing, ready, warming, wish
 from pipeline.store import Overtaken
-from pipeline.tools import Move, Passage, Stay, Step, Tools
+from pipeline.tools import Move, Passage, Stay, Step, Tools, bug_topic
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Runner:
         """The one root handler of bugs."""
         try:
             await work()
-            self._tools.degraded.pop(f"bug in {name}", None)
+            self._tools.degraded.pop(bug_topic(name), None)
         except Overtaken as overtaken:
             log.info("%s: %s", name, overtaken)
         except Exception as fault:
@@ -142,7 +142,7 @@ class Runner:
 
     def _note_fault(self, name: str, fault: Exception) -> None:
         """What the machine puts in the way is said with its cure, and logged when it is news; the rest are bugs."""
-        topic, obstacle = f"bug in {name}", find_obstacle(fault)
+        topic, obstacle = bug_topic(name), find_obstacle(fault)
         if obstacle is None:
             log.error("%s failed", name, exc_info=fault)
             words = f"a fault of ours in {name}: {type(fault).__name__}; see the log"
@@ -166,7 +166,7 @@ class Runner:
             self._changed()
 
     async def _judge_crashes(self) -> None:
-        if await self._thread(intake.judge_crashes, self._tools):
+        if await self._thread(intake.judge_crashes, self._tools, self._note_fault):
             self._news()
 
     async def _analyze(self, run: Run) -> None:

@@ -26,6 +26,14 @@ from pipeline.store import NewPost, Store
 
 
 @dataclass(frozen=True)
+class Stumble:
+    """A crash that could not be judged for a bug of ours."""
+
+    tries: int
+    again: datetime  # not before
+
+
+@dataclass(frozen=True)
 class Tools:
     realm: Realm
     store: Store
@@ -42,6 +50,7 @@ class Tools:
     prepared: threading.Event = field(default_factory=threading.Event)  # our clone can be used
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no fix may hold
     alarms: dict[tuple[str, datetime], float] = field(default_factory=dict)  # what, when -> monotonic seconds
+    stumbles: dict[int, Stumble] = field(default_factory=dict)  # by the id of the crash
     wishing: threading.Lock = field(default_factory=threading.Lock)  # one writer of desired.json at a time
 
     def now(self) -> datetime:
@@ -66,6 +75,11 @@ class Tools:
     def record_child(self) -> OnStarted:
         """Writes a child down before it is waited for."""
         return lambda pid, create_time, what: self.store.note_child(pid, create_time, what, self.now())
+
+
+def bug_topic(name: str) -> str:
+    """In `degraded`: what a bug of ours hinders."""
+    return f"bug in {name}"
 
 
 @dataclass(frozen=True)

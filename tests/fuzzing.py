@@ -207,7 +207,7 @@ def check_event(folder: Path, line: bytes) -> None:
     path.write_bytes(line.replace(b"\n", b" ") + b"\n" + behind.encode() + b"\n")
     intake.import_events(tools)
     assert (tools.store.last_event() or ("",))[0].startswith("behind-")
-    intake.judge_crashes(tools)
+    intake.judge_crashes(tools, raise_bug)
     assert not tools.store.list_unjudged_crashes()
 
 
@@ -372,3 +372,7 @@ def guarded() -> Iterator[None]:
 
 def _give_up(*_: object) -> None:
     raise TooSlow(f"more than {MOST_SECONDS} s of thinking")
+
+
+def raise_bug(_name: str, fault: Exception) -> None:
+    raise fault

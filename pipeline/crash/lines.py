@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
+from typing import BinaryIO
+
+_PLAIN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens what is a regular file, and waits for nothing: a pipe would keep its reader for ever. Raises OSError."""
+    file = os.fdopen(os.open(path, _PLAIN), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(f"{path} is no regular file")
 
 
 def read_tail(path: Path | None, limit: int) -> str:
@@ -11,7 +24,7 @@ def read_tail(path: Path | None, limit: int) -> str:
     if path is None:
         return ""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - limit))
             content = file.read(limit)
@@ -24,7 +37,7 @@ def read_tail(path: Path | None, limit: int) -> str:
 
 def read_head(path: Path, limit: int) -> bytes:
     """The first `limit` bytes. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(limit)
 
 

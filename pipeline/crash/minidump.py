@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.crash.classes import classify_windows
+from pipeline.crash.lines import open_regular
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.signatures import name_frame
 from pipeline.model import ExceptionInfo, Frame, ReportKind
@@ -25,7 +26,7 @@ _MODULES_STREAM, _EXCEPTION_STREAM, _COMMENT_STREAM = 4, 6, 10
 
 def read_minidump(path: Path) -> Reading:
     """Never raises on any content; what cannot be read stays unknown and is noted. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         content = file.read(64 << 20)
     try:
         return _read(content)

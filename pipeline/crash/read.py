@@ -10,14 +10,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pipeline.crash.asan import read_sanitizer
 from pipeline.crash.classes import ENVIRONMENT, KILLED, UNREADABLE, classify_windows, name_signal
 from pipeline.crash.conclude import conclude
 from pipeline.crash.environment import KILLED_FROM_OUTSIDE, cause_of_exit, find_cause
 from pipeline.crash.gdb_text import read_gdb
-from pipeline.crash.lines import decode, read_head, read_tail
+from pipeline.crash.lines import decode, open_regular, read_head, read_tail
 from pipeline.crash.minidump import read_minidump
 from pipeline.crash.reading import Cause, Reading
 from pipeline.crash.revision import find_revision
@@ -30,6 +30,7 @@ HEAD = 64 << 10  # bytes by which the kind is told
 WHOLE = 8 << 20  # bytes of a text that are read at most
 EMPTY = "empty"  # what an unreadable report is told by that has nothing in it
 _LINE = 64 << 10
+_MOST = 256 << 20  # bytes of a Windows report that are read
 _WHEATY = re.compile(r"^Exception code: [0-9A-F]{8}|^Revision: .*\r?\nDate \d", re.MULTILINE)
 _GDB = re.compile(
     r"^#0 +(?:0x[0-9a-f]+ in )?\S|^(?:Program|Thread \d+ [^\n]*) (?:received|terminated with) signal "
@@ -53,7 +54,7 @@ def read_report(path: Path) -> Reading:
         note = "a core: gdb and the executable that crashed are needed to read it"
         return replace(_unreadable(head, path), kind=ReportKind.CORE, notes=(note,))
     if _WHEATY.search(decode(head)):
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return read_wheaty(_lines(file), path.name)
     return _read_text_file(path, head)
 
@@ -79,8 +80,15 @@ def _is_core(head: bytes) -> bool:
     return head.startswith(b"\x7fELF") and head[16:18] in (b"\x04\x00", b"\x00\x04")
 
 
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
-    return (decode(line[:_LINE]) for line in file)
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Each cut where no report has a line so long, and no more of them than any report has."""
+    left = _MOST
+    while left > 0 and (line := file.readline(_LINE)):
+        yield decode(line)
+        while left > 0 and line and not line.endswith(b"\n"):
+            left -= len(line)
+            line = file.readline(_LINE)
+        left -= len(line)
 
 
 def _read_bounded(path: Path, head: bytes) -> str:

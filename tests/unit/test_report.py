@@ -110,6 +110,11 @@ def test_a_settings_file_of_another_code_page_is_one_line_for_every_command(stat
 
 if sys.platform != "win32":
 
+    def test_inspecting_a_pipe_or_a_device_is_refused_and_hangs_nobody(state: Path) -> None:
+        os.mkfifo("pipe.txt")
+        assert ask("inspect", "pipe.txt") == (2, "cannot be read: pipe.txt is no regular file\n")
+        assert ask("inspect", "/dev/zero") == (2, "cannot be read: /dev/zero is no regular file\n")
+
     @pytest.mark.parametrize("command", ["status", "migrate", "run", "doctor"])
     def test_a_settings_file_that_is_a_pipe_hangs_nobody(state: Path, command: str) -> None:
         os.mkfifo(".env")

@@ -1,5 +1,7 @@
 """What the runner decides, told over a fake world with a real database."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +16,7 @@ from pipeline.keeper.protocol import EventKind, Hold
 from pipeline.model import (
     Analysis,
     Approval,
+    CrashReport,
     Diagnostic,
     Done,
     Edit,
@@ -29,7 +32,7 @@ from pipeline.model import (
     Verdict,
     WholeFile,
 )
-from pipeline.ports import Answer
+from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
 from pipeline.tools import Passage
 
@@ -711,6 +714,64 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
     known = world.reader.read_name("None")
     assert world.store.count_crashes(known) == 1
     assert world.store.signature_is_known(known, "any build")
+
+
+async def test_one_crash_that_trips_over_a_bug_of_ours_hinders_no_other_and_is_its_own_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await World(tmp_path).start()
+    world.runner = Runner(world.tools, lambda: None)
+    read = world.reader.read
+
+    def stumble(evidence: ExitEvidence) -> CrashReport:
+        if str(evidence.output) == "Broken::Read":
+            raise TypeError("a bug")
+        return read(evidence)
+
+    monkeypatch.setattr(world.reader, "read", stumble)
+    world.keeper.crash("Broken::Read")
+    world.keeper.crash("Map::Update")
+    await world.runner.settle()
+    assert [run.signature and run.signature.family for run in world.runs()] == ["access violation | Map::Update"]
+    (broken,) = world.store.list_unjudged_crashes()
+    topic = f"bug in crash {broken.id}"
+    assert world.tools.degraded == {topic: f"a fault of ours in crash {broken.id}: TypeError; see the log"}
+    for tries in range(1, 4):
+        assert world.tools.stumbles[broken.id].tries == tries
+        await world.runner.settle()
+        assert world.tools.stumbles[broken.id].tries == tries, "not before its time"
+        world.clock.time += timedelta(minutes=10)
+        await world.runner.settle()
+    assert world.store.list_unjudged_crashes() == []
+    assert world.tools.degraded == {} and world.tools.stumbles == {}
+    assert [run.signature and run.signature.exact for run in world.runs()][-1] == f"unknown | crash {broken.id}"
+
+
+async def test_a_folder_by_the_name_of_a_report_and_one_that_is_not_there_are_no_reports(tmp_path: Path) -> None:
+    (tmp_path / "Crashes" / "folder.txt").mkdir(parents=True)
+    (tmp_path / "Crashes" / "Real.TXT").write_text("Map::Update")
+    (tmp_path / "file").write_text("no folder")
+    world = World(tmp_path, {"crash_dirs": (tmp_path / "gone", tmp_path / "file", tmp_path / "Crashes")})
+    assert [path.name for path in intake.new_reports(world.tools, 0.0, 1e12)] == ["Real.TXT"]
+
+
+if sys.platform != "win32":
+
+    async def test_a_link_that_leads_nowhere_and_a_pipe_among_the_crash_reports_break_and_hang_nothing(
+        tmp_path: Path,
+    ) -> None:
+        folder = tmp_path / "Crashes"
+        folder.mkdir()
+        (folder / "dangling.txt").symlink_to("/nonexistent/x")
+        (folder / "loop.txt").symlink_to("loop.txt")
+        os.mkfifo(folder / "pipe.txt")
+        (folder / "real.txt").write_text("Map::Update")
+        world = World(tmp_path, {"crash_dirs": (folder,)})
+        assert [path.name for path in intake.new_reports(world.tools, 0.0, 1e12)] == ["real.txt"]
+        intake.import_history(world.tools)
+        intake.import_old_reports(world.tools)
+        await world.start()
+        await world.crash("Map::Update")
 
 
 async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
