@@ -175,7 +175,7 @@ def test_a_partial_clone_is_refused_until_its_objects_were_fetched(tmp_path: Pat
     git(tmp_path, "clone", "-q", f"--filter={filter_}", f"file://{far.remote}", str(user))
     source = make_source(tmp_path, Checkout(user, far.remote))
     before = snapshot(user)
-    with pytest.raises(SourceUnusable, match="is a partial clone .*: `git fetch --refetch --no-filter` there"):
+    with pytest.raises(SourceUnusable, match=r"is a partial clone .*: `git fetch --refetch --no-filter` there"):
         source.prepare()
     assert snapshot(user) == before
     git(user, "fetch", "-q", "--refetch", "--no-filter")
