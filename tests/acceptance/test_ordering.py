@@ -164,7 +164,8 @@ def test_an_update_shows_what_comes_with_it_merges_builds_and_deploys_it(ground:
         assert "Nothing was changed" in realm.channel.press(question, "Keep").content
         realm.channel.press(realm.channel.slash("update"), "Update")
         realm.wait_card("Updated: ")
-        assert realm.log()[0].startswith("merge")
+        merged, theirs = realm.log()
+        assert "base branch at" in merged and theirs == "Maps: a word more"
         assert realm.show(NEWER).endswith("// newer than what runs")
         assert realm.branches()[realm.night_branch].startswith(realm.revision)
         assert "is in it already" in realm.channel.slash("update").content
