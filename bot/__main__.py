@@ -94,10 +94,14 @@ def keeper() -> None:
     from bot import realm
     from pipeline.adapters.keeper_client import FileKeeper
     from pipeline.keeper.__main__ import main as keep
+    from pipeline.keeper.loop import EXIT_OTHER_KEEPER
     from pipeline.stages import wish
 
     described = realm.describe(settings)
     client = FileKeeper(described.state_dir, described.server_dir, withhold=described.withhold)
+    if (words := client.find_elsewhere()) is not None:
+        click.echo(words, err=True)
+        sys.exit(EXIT_OTHER_KEEPER)
     previous = client.desired()
     wished = wish.first_wish(described, previous)
     try:

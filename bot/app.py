@@ -31,7 +31,7 @@ from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.adapters.players import ConnectedPlayers
 from pipeline.adapters.watcher import Watcher
 from pipeline.crash.as_json import report_from_plain, report_to_plain
-from pipeline.errors import PipelineError
+from pipeline.errors import DefiniteError, PipelineError
 from pipeline.model import Realm
 from pipeline.obstacles import find_obstacle
 from pipeline.orders import Orders
@@ -164,13 +164,14 @@ async def run(
     redact: Callable[[str], str],
     ready: Callable[[App], None] = lambda app: None,
 ) -> None:
-    """The bot, until `stop` is set. The server goes on. Raises InstanceHeld, SettingsError."""
+    """The bot, until `stop` is set. The server goes on. Raises InstanceHeld, DefiniteError."""
     realm = realms.describe(settings)
     lock = InstanceLock(realm.state_dir)
     tools = build_tools(settings, realm, redact)
     if not await become_the_bot(lock, tools, stop):
         return
     try:
+        await asyncio.to_thread(refuse_another_folder, tools)
         await asyncio.to_thread(start_keeper, tools)
         point("bot.keeper")
         async with asyncio.TaskGroup() as group:
@@ -198,6 +199,12 @@ async def become_the_bot(lock: InstanceLock, tools: Tools, stop: asyncio.Event) 
             note_fault(tools, "instance lock", None)
             return True
     return False
+
+
+def refuse_another_folder(tools: Tools) -> None:
+    """SERVER_DIR was changed and the keeper of before lives: its news is of another server. Raises DefiniteError."""
+    if (words := tools.keeper.find_elsewhere()) is not None:
+        raise DefiniteError(words)
 
 
 def start_keeper(tools: Tools) -> None:

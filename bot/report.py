@@ -129,7 +129,10 @@ def _open(where: Where) -> Store:
 def _find_keeper(where: Where) -> FileKeeper:
     from pipeline.adapters.keeper_client import FileKeeper
 
-    return FileKeeper(where.state_dir, where.server_dir or where.state_dir)
+    keeper = FileKeeper(where.state_dir, where.server_dir or where.state_dir)
+    if where.server_dir is None and (wished := keeper.desired()) is not None:
+        return FileKeeper(where.state_dir, Path(wished.server_dir))
+    return keeper
 
 
 def _read_status(where: Where) -> StatusView:
@@ -150,7 +153,7 @@ def as_text(view: StatusView | None) -> str:
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
-        _describe_bot(keeper=view.keeper_pid is not None),
+        "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"Needs you: {view.halted}" if view.halted else "",
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",

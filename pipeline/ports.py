@@ -195,6 +195,9 @@ class Keeper(Protocol):
     def is_current(self, observed: Observed) -> bool:
         """Whether what was observed is what is: a keeper of ours goes on, and so does the server that it saw."""
 
+    def find_elsewhere(self) -> str | None:
+        """Who of this state folder works in another SERVER_DIR, and what to do; None = nobody does."""
+
     def find_halt(self) -> Halt | None:
         """Whom somebody has stopped, or taken away from us; None = everybody goes on."""
 

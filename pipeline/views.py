@@ -130,9 +130,9 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
 
 def _look(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
     """What the keeper observes, nothing where nobody does; and who was stopped."""
-    if not keeper.alive():
-        return None, None
     halt = keeper.find_halt()
+    if not keeper.alive():
+        return None, halt if halt and halt.who is Halted.KEEPER else None
     return (None if halt and halt.who is Halted.KEEPER else keeper.observed()), halt
 
 

@@ -215,6 +215,10 @@ class KeeperWorld:
         """The keeper of another bot, whose state folder this is."""
         return self._start(state, {})
 
+    def start_keeper_in(self, server: Path) -> subprocess.Popen[bytes]:
+        """The keeper of the same state folder after SERVER_DIR was changed."""
+        return self._start(self.state, {}, server=server)
+
     def start_keeper_with_clock(self) -> subprocess.Popen[bytes]:
         """A keeper whose clock `set_clock` sets."""
         self.set_clock(0)
@@ -227,8 +231,10 @@ class KeeperWorld:
     def _ahead(self) -> Path:
         return self.server.parent / "ahead"
 
-    def _start(self, state: Path, environment: dict[str, str], *program: str) -> subprocess.Popen[bytes]:
-        folders = ["--state-dir", str(state), "--server-dir", str(self.server)]
+    def _start(
+        self, state: Path, environment: dict[str, str], *program: str, server: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        folders = ["--state-dir", str(state), "--server-dir", str(server or self.server)]
         keeper = subprocess.Popen(
             [sys.executable, *(program or ("-m", "pipeline.keeper")), *folders],
             cwd=ROOT,

@@ -32,6 +32,7 @@ from pipeline.keeper.folders import Folders, read_json
 from pipeline.keeper.loop import Keeper
 from pipeline.keeper.memory import Memory
 from pipeline.keeper.protocol import Desired, EventKind, Manifest, Observed, ServerState, to_json
+from pipeline.keeper.renewal import Locks
 
 # What is no file of ours: how the test's server is told what to do, and what it says.
 NOT_OURS = re.compile(r"\.?(?:order|habits|alone|pids|Server\.log)(?:\.\d+\.tmp)?")
@@ -276,7 +277,7 @@ class Aftermath:
         lock = locks.acquire(self.folders.server_lock)
         assert lock is not None
         try:
-            self.keeper = Keeper(self.folders, lock, lock)
+            self.keeper = Keeper(self.folders, Locks(lock, lock, None))
             self.keeper._book.boot = "the next boot"
             self.keeper._begin()
             self.mended = self.keeper._placing.mend()

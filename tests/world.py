@@ -303,6 +303,9 @@ class FakeKeeper:
     def ensure(self) -> bool:
         return False
 
+    def find_elsewhere(self) -> str | None:
+        return None
+
     def desired(self) -> Desired | None:
         return self.wished
 

@@ -128,6 +128,10 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
     "Two": {
         "two_bots": ("Two bots on one state folder", "The second is refused and told who holds it"),
         "two_keepers": ("Two keepers of one realm", "One folder has one keeper, whatever the state folder"),
+        "two_server_folders": (
+            "SERVER_DIR changed while its keeper lives",
+            "Nothing is started beside it, with the cure",
+        ),
         "two_sigstop": ("One of two under SIGSTOP", "Two deployments never overlap"),
     },
 }

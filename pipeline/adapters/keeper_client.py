@@ -20,6 +20,7 @@ from pipeline.errors import TransientError
 from pipeline.keeper.protocol import (
     DESIRED,
     EVENTS,
+    KEEPER_LOCK,
     KEEPER_NOTE,
     LOCK_FOLDER,
     OBSERVED,
@@ -73,6 +74,8 @@ class FileKeeper(Keeper):
         """Raises TransientError where none can be started."""
         if self.alive():
             return False
+        if (words := self.find_elsewhere()) is not None:
+            raise TransientError(words)
         for _ in range(_STARTS):
             child = self._start()
             status = self._await_lock(child)
@@ -98,11 +101,15 @@ class FileKeeper(Keeper):
     def alive(self) -> bool:
         if self._child is not None:
             self._child.poll()
-        locked = is_locked(self._server_dir / LOCK_FOLDER / "keeper.lock")
+        locked = is_locked(self._server_dir / LOCK_FOLDER / KEEPER_LOCK)
         if locked is None:
             observed = self.observed()
             return observed is not None and psutil.pid_exists(observed.keeper_pid)
-        return locked
+        return locked or self._takes_again()
+
+    def _takes_again(self) -> bool:
+        """Whether our keeper lives and only its lock in SERVER_DIR was removed: it makes a new one within a second."""
+        return bool(is_locked(self._state_dir / KEEPER_LOCK)) and self._find_other_folder(self.observed()) is None
 
     def is_current(self, observed: Observed) -> bool:
         if not self.alive() or self._find_halted_keeper() is not None:
@@ -113,7 +120,47 @@ class FileKeeper(Keeper):
         return observed.pid is None or goes_on(observed.pid, observed.create_time or 0.0)
 
     def find_halt(self) -> Halt | None:
+        if not self.alive() and (words := self.find_elsewhere()) is not None:
+            return Halt(Halted.KEEPER, words)
         return self._find_halted_keeper() or self._find_halted_server()
+
+    def find_elsewhere(self) -> str | None:
+        """Who of this state folder works in another SERVER_DIR, and what to do; None = nobody does."""
+        seen = self.observed()
+        folder = self._find_other_folder(seen)
+        if seen is None or folder is None:
+            return None
+        back = f"SERVER_DIR is {self._server_dir}. Set it back to {folder}"
+        if self._is_kept(folder):
+            return (
+                f"the keeper of this state folder (process {seen.keeper_pid}) looks after the server in {folder}, but "
+                f"{back}, or end process {seen.keeper_pid} first: it stops its server in order and ends"
+            )
+        if seen.pid is None or not lives(seen.pid, seen.create_time or 0.0) or _runs_in(seen.pid, self._server_dir):
+            return None
+        return (
+            f"the server in {folder} (process {seen.pid}) still runs and no keeper looks after it, but {back}, where "
+            f"it is looked after again, or end process {seen.pid} first"
+        )
+
+    def _find_other_folder(self, seen: Observed | None) -> Path | None:
+        """Where the last keeper of our state folder worked; None = in ours. Earlier versions said it in the wish only,
+        which is not written while they live."""
+        if seen is None:
+            return None
+        wished = None if seen.server_dir else self._read(Desired, self._state_dir / DESIRED)
+        named = seen.server_dir or (wished.server_dir if wished else "")
+        folder = Path(named).resolve() if named else None
+        return None if folder is None or folder == self._server_dir.resolve() else folder
+
+    def _is_kept(self, folder: Path) -> bool:
+        """Whether a keeper of our state folder looks after another folder; the lock there alone could be of another
+        state folder's."""
+        if is_locked(self._state_dir / KEEPER_LOCK):
+            return True
+        note = self._read_note(folder)
+        ours = note is None or Path(note.state_dir) == self._state_dir.resolve()
+        return ours and bool(is_locked(folder / LOCK_FOLDER / KEEPER_LOCK))
 
     def _find_halted_keeper(self) -> Halt | None:
         """Only one that has said who it is."""
@@ -140,9 +187,9 @@ class FileKeeper(Keeper):
         text = f"the server (process {seen.pid}) is stopped: nobody can play on it. {cure}"
         return Halt(Halted.SERVER, text) if cure else None
 
-    def _read_note(self) -> KeeperNote | None:
-        """Of the keeper that lives."""
-        note = self._read(KeeperNote, self._server_dir / LOCK_FOLDER / KEEPER_NOTE)
+    def _read_note(self, folder: Path | None = None) -> KeeperNote | None:
+        """Of the keeper that lives; in our SERVER_DIR where no other is named."""
+        note = self._read(KeeperNote, (folder or self._server_dir) / LOCK_FOLDER / KEEPER_NOTE)
         return note if note is not None and lives(note.pid, note.create_time) else None
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
@@ -182,6 +229,14 @@ class FileKeeper(Keeper):
         except OSError:
             lines = []
         return lines[-1] if lines else "it said nothing"
+
+
+def _runs_in(pid: int, folder: Path) -> bool:
+    """Whether a process works there: a folder that was moved takes its server along."""
+    try:
+        return Path(psutil.Process(pid).cwd()) == folder.resolve()
+    except (OSError, psutil.Error):
+        return False
 
 
 def _insist(act: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.keeper.folders import Folders
 from pipeline.keeper.loop import EXIT_OTHER_KEEPER, Keeper
-from pipeline.keeper.renewal import get_locks
+from pipeline.keeper.renewal import KeptByAnother, get_locks
 from pipeline.keeper.server import raise_core_limit
 
 
@@ -21,13 +21,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{folders.server} is no folder", 1)
     try:
         folders.make()
-        keeper_lock, server_lock = get_locks(folders)
+        locks = get_locks(folders)
     except OSError as fault:
         return _fail(f"cannot use {folders.own}: {fault}", 1)
-    if keeper_lock is None:
-        return _fail(f"another keeper looks after {folders.server}", EXIT_OTHER_KEEPER)
+    except KeptByAnother as other:
+        return _fail(str(other), EXIT_OTHER_KEEPER)
     raise_core_limit()
-    return Keeper(folders, keeper_lock, server_lock).run()
+    return Keeper(folders, locks).run()
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

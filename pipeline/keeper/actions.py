@@ -54,6 +54,8 @@ class Actions:
 
     def begin(self) -> None:
         """What the keeper before us left: a living server, or one whose end nobody has told."""
+        if self._book.life and adoption.is_elsewhere(self._book, self._book.life):
+            self._book.remember(life=None)
         remembered = self._book.life
         living = self._find_living(remembered)
         if remembered and (living is None or living.id != remembered.id):

@@ -187,13 +187,16 @@ def find_lost_life(book: Book) -> Life | None:
     only its output, is left.
     """
     events = list_recent(book.folders.events)
+    if _names_other_folder(book, events):
+        return None
     known = [told.started for each in events if each.kind == EventKind.EXITED and (told := _read_exit(each))]
     known += [each.started for each in (book.life, book.memory.last_exit) if each]
     newest = max(known, default=0.0)
     boot = _find_boot(events) or book.boot
     spawned = [each for each in events if each.kind == EventKind.SPAWNED and _get_started(each) > newest + _SAME_TIME]
     if spawned:
-        return _read_spawned(spawned[-1], boot)
+        lost = _read_spawned(spawned[-1], boot)
+        return None if lives_on(lost) else lost  # one that lives is not of this folder
     return _find_by_output(book, newest, boot) if events else None
 
 
@@ -201,6 +204,26 @@ def _find_boot(events: Iterable[Event]) -> str | None:
     """The boot of the keeper before us: it is told at its start."""
     boots = [each.data.get("boot") for each in events if each.kind == EventKind.KEEPER_STARTED]
     return boots[-1] if boots and isinstance(boots[-1], str) else None
+
+
+def _names_other_folder(book: Book, events: Iterable[Event]) -> bool:
+    """Whether the keeper before us looked after another SERVER_DIR: what it told is of another server."""
+    starts = [each for each in events if each.kind == EventKind.KEEPER_STARTED and each.keeper != book.keeper]
+    named = starts[-1].data.get("server_dir") if starts else None  # earlier versions did not tell
+    return named is not None and named != str(book.folders.server)
+
+
+def is_elsewhere(book: Book, life: Life) -> bool:
+    """A living server of another folder: it stands in the memory where SERVER_DIR was copied with our own folder in it.
+
+    One that was moved has its server along, whose mark is of the old place.
+    """
+    if not life.marked or life.id.startswith(f"{book.folder_id}.") or not lives_on(life):
+        return False
+    try:
+        return Path(psutil.Process(life.pid).cwd()) != book.folders.server
+    except (OSError, psutil.Error):
+        return False
 
 
 def _get_started(event: Event) -> float:

@@ -106,6 +106,7 @@ class Book:
             at=now,
             state=state,
             generation=memory.reached,
+            server_dir=str(self.folders.server),
             hold=memory.held.why if memory.held else None,
             hold_detail=memory.held.detail if memory.held else "",
             next_start=memory.next_start if state is ServerState.BACKOFF else None,

@@ -10,6 +10,7 @@ from pipeline.keeper.protocol import (
     BUILDS,
     DESIRED,
     EVENTS,
+    KEEPER_LOCK,
     KEEPER_NOTE,
     LOCK_FOLDER,
     OBSERVED,
@@ -79,7 +80,12 @@ class Folders:
 
     @property
     def keeper_lock(self) -> Path:
-        return self.own / "keeper.lock"
+        return self.own / KEEPER_LOCK
+
+    @property
+    def state_lock(self) -> Path:
+        """So that the state folder has one keeper as well, whatever its SERVER_DIR."""
+        return self.state / KEEPER_LOCK
 
     @property
     def keeper_note(self) -> Path:

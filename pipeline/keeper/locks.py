@@ -16,13 +16,16 @@ if sys.platform == "win32":
     import _winapi
 
     _OPEN_ALWAYS = 4
+    _SHARING_VIOLATION = 32
 
     def _acquire(path: Path) -> int | None:
         """A handle without sharing: whoever opens it second is refused. Unproven on a real machine."""
         access = _winapi.GENERIC_READ | _winapi.GENERIC_WRITE
         try:
             return _winapi.CreateFile(str(path), access, 0, 0, _OPEN_ALWAYS, 0, 0)
-        except OSError:
+        except OSError as fault:
+            if fault.winerror != _SHARING_VIOLATION:
+                raise
             return None
 
     def _release(handle: int) -> None:

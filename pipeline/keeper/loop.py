@@ -13,10 +13,9 @@ from pipeline.keeper.book import Book
 from pipeline.keeper.decision import Action, Situation, decide
 from pipeline.keeper.folders import Folders
 from pipeline.keeper.launch import Launcher
-from pipeline.keeper.locks import Lock
 from pipeline.keeper.placing import ExecutableSum, Placing
 from pipeline.keeper.protocol import PROTOCOL, EventKind
-from pipeline.keeper.renewal import allow_signals, renew
+from pipeline.keeper.renewal import Locks, allow_signals, renew
 from pipeline.keeper.stage import StageOutcome
 from pipeline.keeper.tending import Tending
 from pipeline.keeper.tenure import Tenure
@@ -39,7 +38,7 @@ EXIT_OTHER_KEEPER = 3
 class Keeper:
     """One life of the keeper."""
 
-    def __init__(self, folders: Folders, keeper_lock: Lock, server_lock: Lock | None) -> None:
+    def __init__(self, folders: Folders, locks: Locks) -> None:
         self._book = Book(folders)
         self._wake = Wake()
         self._wishes = WishFile(folders)
@@ -47,8 +46,8 @@ class Keeper:
         launcher, worker = Launcher(self._book), Worker(self._wake)
         self._worker = worker
         self._placing = Placing(self._book, launcher, worker)
-        self._actions = Actions(self._book, self._tending, launcher, self._placing, worker, server_lock)
-        self._tenure = Tenure(folders, keeper_lock)
+        self._actions = Actions(self._book, self._tending, launcher, self._placing, worker, locks.server)
+        self._tenure = Tenure(folders, locks.keeper, locks.state)
         self._signals: dict[str, bool] = {}
         self._due = 0.0  # when to decide even if nothing changes, monotonic seconds: a clock can be set
         self._left = False
@@ -76,7 +75,8 @@ class Keeper:
             time.sleep(_AFTER_FAULT)
 
     def _begin(self) -> None:
-        self._book.tell(EventKind.KEEPER_STARTED, protocol=PROTOCOL, boot=self._book.boot)
+        server = str(self._book.folders.server)
+        self._book.tell(EventKind.KEEPER_STARTED, protocol=PROTOCOL, boot=self._book.boot, server_dir=server)
         self._read_wish()
         if self._book.wish is None and (copy := self._wishes.read_copy()):
             self._actions.accept(copy)
@@ -170,7 +170,7 @@ class Keeper:
 
     def _renew(self) -> None:
         try:
-            renew(self._tenure.lock, self._actions.server_lock)
+            renew(self._tenure.lock, self._actions.server_lock, self._tenure.state_lock)
         except OSError as fault:
             self._book.note_fault(f"cannot replace itself: {fault}")
 

@@ -27,7 +27,8 @@ OBSERVED = "observed.json"
 EVENTS = "events.jsonl"
 BUILDS = "builds"
 LOCK_FOLDER = ".spirit-healer"
-KEEPER_NOTE = "keeper.json"  # in it
+KEEPER_LOCK = "keeper.lock"  # in it, and in the state folder
+KEEPER_NOTE = "keeper.json"  # in the lock folder
 SERVER_MARK = "SPIRIT_HEALER_SERVER"
 
 
@@ -57,7 +58,7 @@ class ServerState(StrEnum):
 class EventKind(StrEnum):
     """A line of `events.jsonl`. `Event.data` holds what is named behind each."""
 
-    KEEPER_STARTED = "keeper_started"  # protocol, boot
+    KEEPER_STARTED = "keeper_started"  # protocol, boot, server_dir
     KEEPER_STOPPED = "keeper_stopped"  # why
     ADOPTED = "adopted"  # pid, build, ours: bool
     SPAWNED = "spawned"  # pid, create_time, build, generation, reason
@@ -222,6 +223,7 @@ class Observed:
     learned_start: float | None = None  # seconds from spawn to ready, the longest of the last few
     output: str | None = None  # captured stdout+stderr of the running server, absolute path
     adopted: bool = False
+    server_dir: str = ""  # absolute, without symlinks; "" = not told, by an earlier version
     protocol: int = PROTOCOL
 
 

@@ -50,7 +50,9 @@ class WishFile:
 
     def read_copy(self) -> Desired | None:
         """The last wish that was obeyed."""
-        return read_json(Desired, self._folders.desired_copy)
+        copy = read_json(Desired, self._folders.desired_copy)
+        found = check_wish(copy, self._folders.server) if copy else None
+        return found if isinstance(found, Desired) else None  # SERVER_DIR may be a copy of another one, with all in it
 
 
 def check_wish(wish: Desired, server: Path) -> Desired | Unreadable:

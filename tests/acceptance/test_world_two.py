@@ -1,6 +1,7 @@
 """Bot or keeper of a realm that lives is stopped (SIGSTOP) and wakes again: never two deployments that overlap."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -87,6 +88,34 @@ def test_world_two_sigstop_of_the_keeper_in_a_soak_and_nothing_is_called_healthy
         realm.wait_news("The keeper looks after the server again")
         realm.wait_fixed(DISPATCHER)
         assert realm.server_pid != server
+
+
+def test_world_two_server_folders_and_the_bot_starts_no_keeper_beside_the_living_one(
+    ground: Ground, tmp_path: Path
+) -> None:
+    """SERVER_DIR was changed: the old server stays looked after, and nothing of it is concluded."""
+    new = tmp_path / "server"
+    with living(ground) as realm:
+        realm.start()
+        keeper, server, old = realm.keeper().pid, realm.server_pid, realm.server_dir.resolve()
+        assert realm.end_bot() == 0
+        shutil.copytree(realm.server_dir, new, ignore=shutil.ignore_patterns(".spirit-healer"))
+        words = (
+            f"the keeper of this state folder (process {keeper}) looks after the server in {old}, but SERVER_DIR is "
+            f"{new}. Set it back to {old}, or end process {keeper} first: it stops its server in order and ends"
+        )
+        moved = {"SERVER_DIR": str(new), "SERVER_CONSOLE": "", "SERVER_CONSOLE_PASSWORD": "", "SANDBOX_TOKEN": ""}
+        for command in (COMMAND, [*COMMAND[:3], "keeper"]):
+            refused = run_beside(realm, command, **moved)
+            assert refused.returncode in (1, 3)
+            assert words in refused.stderr
+        status = read_status(realm, **moved)
+        assert f"Needs you: {words}\n" in status
+        assert "Neither bot nor keeper runs" not in status
+        assert not (new / ".spirit-healer").exists()
+        assert (realm.keeper().pid, realm.server_pid) == (keeper, server)
+        realm.start()
+        assert (realm.keeper().pid, realm.server_pid, realm.count_starts()) == (keeper, server, 1)
 
 
 def test_world_two_bots_with_one_server_folder_and_the_second_says_that_it_is_another_ones(

@@ -14,11 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from keeper_world import KeeperWorld, open_world, until
 
 from bot.lock import InstanceHeld, InstanceLock
 from pipeline.adapters.keeper_client import FileKeeper
+from pipeline.adapters.keeper_process import is_locked
+from pipeline.errors import TransientError
+from pipeline.keeper import locks
+from pipeline.keeper.process import end_all, list_tree
 from pipeline.keeper.protocol import EventKind, ServerState, replace_file, to_json
 from pipeline.ports import Halt, Halted
 
@@ -188,6 +193,113 @@ def test_world_two_keepers_are_still_impossible_once_a_removed_lock_was_taken_ag
     world.start_keeper()
     world.wait_until_ready(pid=after.pid, adopted=True)
     assert seen.pid != after.pid
+
+
+# --- SERVER_DIR is changed while the keeper of before lives
+
+
+def copy_server(world: KeeperWorld, *, own: bool) -> Path:
+    """As an operator does it who moves the server; `own` = with all that the keeper keeps there."""
+    new = world.server.with_name("new-server")
+    shutil.copytree(world.server, new, ignore=None if own else shutil.ignore_patterns(".spirit-healer"))
+    return new
+
+
+def move_to(world: KeeperWorld, server: Path) -> None:
+    """What the bot wishes once it may."""
+    world.server = server
+    (server / "pids").unlink()
+    world.ask(server_dir=str(server))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_world_two_keepers_of_one_state_folder_with_two_server_folders_are_refused(
+    world: KeeperWorld, own: bool
+) -> None:
+    seen = world.begin()
+    first, old = world.keepers[0], world.server
+    until(lambda: (old / ".spirit-healer" / "keeper.json").exists(), "its note")
+    new = copy_server(world, own=own)
+    client = FileKeeper(world.state, new)
+    words = (
+        f"the keeper of this state folder (process {first.pid}) looks after the server in {old}, but SERVER_DIR is "
+        f"{new}. Set it back to {old}, or end process {first.pid} first: it stops its server in order and ends"
+    )
+    assert client.find_elsewhere() == words
+    assert client.find_halt() == Halt(Halted.KEEPER, words)
+    with pytest.raises(TransientError, match="looks after the server in"):
+        client.ensure()
+    assert world.wait_for_end(world.start_keeper_in(new)) == OTHER_KEEPER, "the lock of the state folder"
+    assert FileKeeper(world.state, old).find_elsewhere() is None
+    assert world.list_living() == [seen.pid]
+    assert world.observed == client.observed() == seen
+    first.send_signal(signal.SIGTERM)
+    world.wait_for_end(first)
+    assert world.list_living() == []
+    assert client.find_elsewhere() is None
+    move_to(world, new)
+    world.start_keeper_in(new)
+    after = world.wait_until_ready(server_dir=str(new))
+    assert world.list_living() == [after.pid]
+    assert [each["verdict"] for each in world.list_events(EventKind.EXITED)] == ["asked"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_world_two_server_folders_and_nothing_is_concluded_of_the_one_whose_keeper_was_killed(
+    world: KeeperWorld, own: bool
+) -> None:
+    seen = world.begin()
+    old, before = world.server, world.list_pids()
+    new = copy_server(world, own=own)
+    world.kill_keeper()
+    client = FileKeeper(world.state, new)
+    assert client.find_elsewhere() == (
+        f"the server in {old} (process {seen.pid}) still runs and no keeper looks after it, but SERVER_DIR is {new}. "
+        f"Set it back to {old}, where it is looked after again, or end process {seen.pid} first"
+    )
+    move_to(world, new)
+    try:
+        world.start_keeper_in(new)  # by hand, past the bot
+        after = world.wait_until_ready(server_dir=str(new), adopted=False)
+        assert after.pid not in before
+        assert psutil.Process(before[0]).is_running(), "it is not that keeper's"
+        assert world.list_events(EventKind.EXITED) == []
+    finally:
+        end_all(list_tree(before[0]))
+
+
+def test_world_two_server_folders_and_an_earlier_keeper_that_has_no_lock_in_the_state_folder(
+    world: KeeperWorld,
+) -> None:
+    seen, old = world.begin(), world.server
+    world.kill_keeper()
+    until(lambda: (old / ".spirit-healer" / "keeper.lock").exists(), "its lock")
+    replace_file(world.state / "observed.json", to_json(replace(seen, server_dir="")))
+    (world.state / "keeper.lock").unlink()
+    (old / ".spirit-healer" / "keeper.json").unlink(missing_ok=True)
+    client = FileKeeper(world.state, copy_server(world, own=False))
+    lock = locks.acquire(old / ".spirit-healer" / "keeper.lock")
+    assert lock
+    assert (client.find_elsewhere() or "").startswith(
+        f"the keeper of this state folder (process {seen.keeper_pid}) looks after the server in {old}, but"
+    )
+    lock.release()
+
+
+def test_world_two_keepers_are_still_impossible_once_the_state_folders_lock_was_removed(world: KeeperWorld) -> None:
+    world.begin()
+    (world.state / "keeper.lock").unlink()
+    until(lambda: is_locked(world.state / "keeper.lock"), "the lock anew")
+    assert world.wait_for_end(world.start_keeper_in(copy_server(world, own=False))) == OTHER_KEEPER
+
+
+def test_world_two_keepers_are_still_impossible_once_the_first_has_replaced_itself(world: KeeperWorld) -> None:
+    seen = world.begin()
+    world.keepers[0].send_signal(signal.SIGHUP)
+    until(lambda: len(world.list_events(EventKind.KEEPER_STARTED)) == 2, "the new one")
+    world.wait_until_ready(pid=seen.pid, keeper=world.events[-1].keeper)
+    assert is_locked(world.state / "keeper.lock")
+    assert world.wait_for_end(world.start_keeper_in(copy_server(world, own=False))) == OTHER_KEEPER
 
 
 # --- two bots
