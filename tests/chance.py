@@ -192,8 +192,10 @@ class Chance:
     # --- people ------------------------------------------------------------------------------------------------------
 
     def _react(self) -> None:
-        """To what is said in the channel: the pipeline is paused, the server is held."""
-        for wanted, act in ((self._is_paused, self._resume), (self._is_held, self._start)):
+        """To what is said in the channel: the pipeline is paused, the server is held, a base is asked for."""
+        for wanted, act in (
+            (self._is_paused, self._resume), (self._is_held, self._start), (self._is_asked, self._approve),
+        ):  # fmt: skip
             if not wanted():
                 self._due.pop(act.__name__, None)
             elif self._is_due(act.__name__, self._pace.reaction):
@@ -205,6 +207,16 @@ class Chance:
 
     def _is_held(self) -> bool:
         return self.realm.observed().get("state") == "held"
+
+    def _is_asked(self) -> bool:
+        return bool(self.realm.rows("select * from runs where state='AWAITING_APPROVAL'"))
+
+    def _approve(self) -> str:
+        card = next((each for each in self.realm.channel.cards() if "Approve" in each.buttons), None)
+        if card is None:
+            return "asked, and not told yet"
+        self.realm.channel.press(card, "Approve")
+        return "Approve"
 
     def _resume(self) -> str:
         self.realm.channel.slash("resume")

@@ -1,10 +1,14 @@
-"""kill -9 of bot, keeper or both at named points of their code, on real parts: a sample of `tests/soak/kills.py`."""
+"""kill -9 of bot, keeper or both at named points of their code and at random moments, on real parts: a sample of
+`tests/soak/kills.py`."""
 
+import random
 from pathlib import Path
 
 import pytest
-from killing import Fault, Victim, killing
+from chance import SETTINGS, Chance, Killer, Pace
+from killing import Fault, MortalRealm, Victim, killing
 from living_ground import Ground
+from living_realm import living_as
 from point_names import covers, list_points
 
 pytestmark = pytest.mark.timeout(600)
@@ -30,3 +34,14 @@ def test_a_night_of_kills_breaks_nothing(ground: Ground, tmp_path: Path, faults:
     with killing(ground, tmp_path / "faults", wanted) as night:
         night.play()
         assert {*night.realm.fired} == {*wanted}
+
+
+def test_kills_at_random_moments_of_a_night_break_nothing(ground: Ground) -> None:
+    """The invariants are looked at when all that was begun has come to its end."""
+    with living_as(MortalRealm, ground, None, **SETTINGS) as realm:
+        realm.start()
+        night = Chance(realm, random.Random(5), Pace(crash=4, order=8, answer=1, reaction=3))
+        with Killer(realm, random.Random(6), 3.0) as killer:
+            night.play(20)
+        night.rest()
+        assert killer.kills
