@@ -16,7 +16,7 @@ from typing import Any
 from bot import log as logs
 from bot import realm as realms
 from bot.edge import Edge, EdgeSettings
-from bot.lock import InstanceLock
+from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
 from pipeline import intake, migrate, policy, views
@@ -167,6 +167,7 @@ async def run(
     """The bot, until `stop` is set. The server goes on. Raises InstanceHeld, DefiniteError."""
     realm = realms.describe(settings)
     lock = InstanceLock(realm.state_dir)
+    shared: list[InstanceLock] = []
     tools = build_tools(settings, realm, redact)
     if not await become_the_bot(lock, tools, stop):
         return
@@ -174,13 +175,37 @@ async def run(
         await asyncio.to_thread(refuse_another_folder, tools)
         await asyncio.to_thread(start_keeper, tools)
         point("bot.keeper")
+        shared = await asyncio.to_thread(hold_shared_folders, settings)
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(serve(settings, tools, stop, sandbox, ready), name="serve")
             guard = group.create_task(guard_keeper(tools, lock), name="keeper guard")
             await serving
             guard.cancel()
     finally:
-        lock.release()
+        for each in (*shared, lock):
+            each.release()
+
+
+def hold_shared_folders(settings: Settings) -> list[InstanceLock]:
+    """Folders that a person may give to two realms: each bot would move the other's answers to `rejected/`, and make
+    the other's build anew. Raises InstanceHeld; the server runs by then."""
+    held: list[InstanceLock] = []
+    named = {"ANALYST_QUEUE_DIR": settings.analyst_queue_dir, "BUILD_DIR": settings.build_dir}
+    for name, folder in named.items():
+        if folder is None:
+            continue
+        lock = InstanceLock(folder)
+        try:
+            lock.acquire()
+        except InstanceHeld as fault:
+            for each in held:
+                each.release()
+            raise InstanceHeld(f"{name}: {fault}; give each realm a folder of its own") from fault
+        except OSError as fault:  # a disk that gives no lock is told by whoever works there
+            log.warning("%s: %s cannot be locked: %s", name, folder, fault)
+            continue
+        held.append(lock)
+    return held
 
 
 async def become_the_bot(lock: InstanceLock, tools: Tools, stop: asyncio.Event) -> bool:

@@ -100,5 +100,12 @@ def ready(view: CardView, run: Run) -> Face:
         facts.confidence(run), facts.changes(view), "diff in the thread" if run.kind is RunKind.FIX else "", wait
     )
     return make_face(
-        view, WORDS[run.kind].ready, Colour.GREY, facts.cause(run), detail, facts.asked(run), facts.server_line(view)
+        view,
+        WORDS[run.kind].ready,
+        Colour.GREY,
+        facts.cause(run),
+        facts.reason(run),
+        detail,
+        facts.asked(run),
+        facts.server_line(view),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.lock import InstanceLock
 from bot.markup import bare, count
 from bot.payloads import Embed
-from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, read_zone, state_folder
+from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, StatusView
 from pipeline.store.outage import DatabaseAway
@@ -45,8 +45,8 @@ class Where(BaseSettings):
     timezone: Annotated[str | None, AfterValidator(read_zone)] = None
 
     @property
-    def zone(self) -> ZoneInfo | None:
-        return ZoneInfo(self.timezone) if self.timezone else None
+    def zone(self) -> tzinfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else machine_zone()
 
     @property
     def database(self) -> str:

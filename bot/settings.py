@@ -11,8 +11,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping
-from datetime import time, timedelta
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -166,6 +166,15 @@ def read_folder(path: Path) -> Path:
     if not os.path.isdir(path):  # noqa: PTH112 (Path.is_dir raises for a name that is too long)
         raise ValueError(f"{path} is not a folder: give the path of one that exists")
     return path
+
+
+def machine_zone(tell: Callable[[], object] = lambda: datetime.now(UTC).astimezone()) -> tzinfo | None:
+    """None = the machine's own, which follows its clock changes. A variable TZ that no clock can follow is UTC."""
+    try:
+        tell()
+    except (ValueError, OverflowError):
+        return UTC
+    return None
 
 
 def read_zone(text: str | None) -> str | None:
@@ -344,8 +353,8 @@ class Settings(BaseSettings):
         )
 
     @property
-    def zone(self) -> ZoneInfo | None:
-        return ZoneInfo(self.timezone) if self.timezone else None
+    def zone(self) -> tzinfo | None:
+        return ZoneInfo(self.timezone) if self.timezone else machine_zone()
 
     @property
     def queue_dir(self) -> Path:

@@ -277,6 +277,7 @@ class Runner:
 def next_change(tools: Tools) -> Run | None:
     """The run in the change lane, else the oldest READY one; None while its back-off runs."""
     if not tools.prepared.is_set():
+        say_what_the_source_lacks(tools)
         return None
     in_lane = tools.store.list_runs_in(*CHANGE_LANE)
     paused = tools.store.get_pause() is not None
@@ -287,6 +288,14 @@ def next_change(tools: Tools) -> Run | None:
         return run if postponing.is_due(tools, run) else None
     waiting = [run for run in tools.store.list_runs_in(RunState.READY) if postponing.is_due(tools, run)]
     return next((run for run in waiting if not paused or ready.passes_pause(run)), None)
+
+
+def say_what_the_source_lacks(tools: Tools) -> None:
+    """On the cards of what waits for it; the reason goes when the run does."""
+    words = tools.degraded.get("source")
+    for run in tools.store.list_runs_in(RunState.READY) if words else ():
+        if run.reason != words:
+            tools.store.advance(run, run.state, tools.now(), reason=words)
 
 
 def take_step(tools: Tools, run: Run, passage: Passage) -> Step:

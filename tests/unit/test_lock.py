@@ -8,11 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 
+from bot.app import hold_shared_folders
 from bot.lock import InstanceHeld, InstanceLock
+from bot.settings import Settings
 
 SECONDS = 30
 HOLD = """
@@ -140,3 +144,21 @@ def test_the_note_says_when_its_process_was_created(tmp_path: Path) -> None:
     with another_bot(tmp_path) as holder:
         note = json.loads((tmp_path / "instance.json").read_text(encoding="utf-8"))
         assert note["create_time"] == psutil.Process(holder.pid).create_time()
+
+
+@pytest.mark.parametrize("name", ["ANALYST_QUEUE_DIR", "BUILD_DIR"])
+def test_a_folder_of_two_realms_is_refused_by_the_name_of_its_setting(tmp_path: Path, name: str) -> None:
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    folders = {"ANALYST_QUEUE_DIR": mine, "BUILD_DIR": tmp_path / "own", name: theirs}
+    settings = SimpleNamespace(analyst_queue_dir=folders["ANALYST_QUEUE_DIR"], build_dir=folders["BUILD_DIR"])
+    with another_bot(theirs) as holder:
+        with pytest.raises(InstanceHeld) as caught:
+            hold_shared_folders(cast(Settings, settings))
+        assert str(caught.value) == (
+            f"{name}: another bot works on {theirs}: process {holder.pid} on {socket.gethostname()}; "
+            "give each realm a folder of its own"
+        )
+    held = hold_shared_folders(cast(Settings, settings))
+    assert len(held) == 2
+    for each in held:
+        each.release()

@@ -802,3 +802,15 @@ async def test_a_database_that_does_not_answer_degrades_and_ends_nothing(
     assert world.tools.degraded == {"bug in analyses": "a fault of ours in analyses: OSError; see the log"}
     await world.runner.settle()
     assert world.tools.degraded == {}
+
+
+async def test_what_keeps_the_source_from_being_ready_stands_on_the_card_of_what_waits_for_it(world: World) -> None:
+    run = await world.crash("Map::Update")
+    world.tools.prepared.clear()
+    world.tools.degraded["source"] = "source: cannot lock ref: make room"
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.READY).reason == "source: cannot lock ref: make room"
+    world.tools.prepared.set()
+    del world.tools.degraded["source"]
+    await world.pass_time(seconds=10)
+    assert world.expect(run, RunState.VERIFYING).reason is None

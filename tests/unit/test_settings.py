@@ -4,14 +4,14 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot import settings as module
-from bot.settings import NAMES, Settings, SettingsError, load
+from bot.settings import NAMES, Settings, SettingsError, load, machine_zone
 from pipeline.model import Approval
 
 ROOT = Path(__file__).parents[2]
@@ -522,3 +522,11 @@ def test_a_secret_is_not_shown_by_the_settings_themselves(place: Place) -> None:
     settings = load(sandbox=True)
     assert SECRET not in repr(settings) and SECRET not in str(settings.model_dump())
     assert set(settings.secrets()) == {*values.values(), f"{SECRET}-key"}
+
+
+def test_a_variable_tz_that_no_clock_can_follow_is_utc() -> None:
+    def tell() -> datetime:
+        raise ValueError("offset must be a timedelta strictly between")  # as TZ=XXX+25:61 does on Linux
+
+    assert machine_zone(tell) is UTC
+    assert machine_zone() is None
