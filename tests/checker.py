@@ -202,11 +202,20 @@ def one_change_and_one_deployment_at_a_time(history: History) -> Iterator[str]:
 def paused_stays_paused(history: History) -> Iterator[str]:
     """Between `/pause` and `/resume` nothing of the pipeline's own begins to change code or server."""
     ordered = {row["id"] for row in history.rows("runs") if row["asked_by"]}
+    deployed = list_deployed_by_order(history)
     for begin, end in _pauses(history.rows("audit")):
         for row in history.rows("run_events"):
             begins = row["before"] in ("READY", "AWAITING_DEPLOYMENT") and row["after"] in ("PATCHING", "DEPLOYING")
-            if begins and row["run"] not in ordered and begin < row["at"] < end:
+            by_hand = row["run"] in ordered or (row["after"] == "DEPLOYING" and row["run"] in deployed)
+            if begins and not by_hand and begin < row["at"] < end:
                 yield f"run {row['run']} went to {row['after']} while paused"
+
+
+def list_deployed_by_order(history: History) -> set[str]:
+    """Runs for which somebody pressed Deploy now, with all that went live in the same build."""
+    pressed = {row["arguments"] for row in history.rows("audit") if row["command"] == "deploy"}
+    carried = {row["deployment"] for row in history.rows("runs") if row["id"] in pressed}
+    return {row["id"] for row in history.rows("runs") if row["deployment"] and row["deployment"] in carried}
 
 
 def _pauses(audit: Sequence[Row]) -> Iterator[tuple[str, str]]:

@@ -110,6 +110,16 @@ def test_a_night_as_it_should_be_breaks_nothing() -> None:
     assert broken(SOUND) == []
 
 
+@pytest.mark.parametrize(("pressed", "broken_by"), [("r2", 0), ("r3", 0), ("", 2), ("r1", 2)])
+def test_only_what_somebody_deploys_by_hand_and_what_it_carries_pass_a_pause(pressed: str, broken_by: int) -> None:
+    way = ("AWAITING_DEPLOYMENT", "DEPLOYING")
+    late = [{**each, "at": "2026-11-20 03:00"} for each in [*steps("r2", *way, first=20), *steps("r3", *way, first=30)]]
+    runs = [*SOUND.tables["runs"], *(run(name, "DEPLOYING", deployment="d2") for name in ("r2", "r3"))]
+    audit = [*SOUND.tables["audit"], {"id": 2, "command": "deploy", "arguments": pressed, "at": "2026-11-20 02:30"}]
+    tables = {**SOUND.tables, "runs": runs, "audit": audit, "run_events": [*SOUND.tables["run_events"], *late]}
+    assert len([each for each in broken(replace(SOUND, tables=tables)) if "while paused" in each]) == broken_by
+
+
 @pytest.mark.parametrize("invariant", [each.__name__ for each in INVARIANTS])
 def test_each_invariant_names_the_history_that_breaks_it(invariant: str) -> None:
     found = broken(BROKEN[invariant])
