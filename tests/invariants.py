@@ -131,7 +131,11 @@ class Witness:
 
     def _check_running(self, revision: str) -> None:
         """One server, and its program is what was built from the commit that it says it is."""
-        (server,) = list_servers(self._site.server_dir)
+        servers = list_servers(self._site.server_dir)
+        assert len(servers) == 1, (
+            f"servers at once: {[each.as_dict(['pid', 'ppid', 'exe', 'status', 'create_time']) for each in servers]}"
+        )
+        (server,) = servers
         assert self._site.server_dir / EXECUTABLE == Path(server.exe())
         assert hash_file(Path(server.exe())) in self._list_builds(revision), f"what runs is no build of {revision}"
 
