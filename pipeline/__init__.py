@@ -1,6 +1,7 @@
 """The autonomous pipeline. Knows nothing of Discord.
 
-    model.py errors.py ports.py     the words, the errors, the seams
+    model.py read_models.py         the words as values, and what people see of them
+    errors.py obstacles.py ports.py the errors, what a machine may put in the way, the seams
     keeper/                         the server's parent, a process of its own
     crash/                          reports -> CrashReport, signatures, context (pure)
     policy.py                       may this patch or restart proceed? (pure)
@@ -10,7 +11,10 @@
     stages/                         one state, one module: observe, then act
     intake.py                       events, crashes and responses come in
     runner.py housekeeping.py       runs and deployments advance; what has to be done now and then
-    orders.py views.py              what people order, and what they see
+    orders.py                       the desk: what people order (server_, run_, change_orders.py) and ask
+    views.py plans.py records.py    what they see: the present, what an order would do, what was
+    summary.py timeline.py          a night as people read it in the morning
+    startup.py halts.py             why a server does not come up, or stands still
 
 The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the two together):
 
