@@ -93,6 +93,7 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
         "process_stopped": ("A server under SIGSTOP", "It is told; a stop ends it"),
         "process_twice": ("A server started twice", "One of ours at most; the other is told"),
         "process_by_a_person": ("A server started by a person", "It is adopted"),
+        "process_put": ("A server put into the background by its script", "It is looked after; no shutdown is told"),
         "process_systemd": ("A server under systemd", "We hold and say so"),
         "process_shell_loop": ("A server under a shell loop", "We hold until the loop is gone, and say so"),
         "process_port": ("A port that is taken", "Told once with who has it; tried again"),

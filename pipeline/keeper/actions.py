@@ -108,6 +108,9 @@ class Actions:
         point("exit.seen")
         lived = self._tending.age
         self._tending.let_go()
+        if heir := adoption.find_heir(self._book, life, ended):
+            self._adopt(heir)
+            return True
         self._sure_since = looked
         # Whoever was stopped for a while may find another server there, whose logs those are by now.
         late = time.monotonic() - looked > _SURE and not isinstance(self._look_around(), Nobody)

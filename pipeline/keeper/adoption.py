@@ -18,7 +18,7 @@ from pipeline.keeper.foreign import Found, Supervisor
 from pipeline.keeper.journal import list_recent
 from pipeline.keeper.launch import GENERATION, LIFE
 from pipeline.keeper.memory import Life, Who
-from pipeline.keeper.process import end_all, is_alive
+from pipeline.keeper.process import Ended, end_all, is_alive
 from pipeline.keeper.protocol import (
     SERVER_MARK,
     Event,
@@ -33,6 +33,7 @@ from pipeline.keeper.protocol import (
 # A killed keeper's child needs this long at most to become the server and carry its mark.
 _FORK_WINDOW = 3.0  # seconds
 _STEP = 0.02  # seconds
+_HEIR_LOOKS = 10  # times
 _SAME_TIME = 0.002  # seconds; times that went through JSON or a file name
 
 
@@ -79,10 +80,25 @@ def is_leftover(book: Book, life: Life) -> bool:
     if last and _is_same_start(last.started, life) and has_gone_away(last):
         return False
     events = list_recent(book.folders.events)
+    if any(each.kind == EventKind.ADOPTED and each.data.get("pid") == life.pid for each in events):
+        return False
     lives = [each for each in (book.life, last) if each]
     known = [each.pid for each in lives if _is_same_start(each.started, life)]
     told = [each for each in events if each.kind == EventKind.SPAWNED and _is_same_start(_get_started(each), life)]
     return any(pid not in (0, life.pid) for pid in (*known, *(each.data.get("pid") for each in told)))
+
+
+def find_heir(book: Book, life: Life, ended: Ended) -> Life | None:
+    """The server that a script has put into the background, where the script ended in order before it was ready."""
+    if life.ready_at is not None or life.stopping or not life.marked or ended.status not in (0, None):
+        return None
+    for _ in range(_HEIR_LOOKS if ended.status == 0 else 1):  # else it may be a crash, whose restart waits for this
+        found = [each for each in foreign.list_marked(book.folder_id) if each.environment.get(SERVER_MARK) == life.id]
+        if living := [each.who for each in found if each.who.pid != life.pid and is_alive(each.who)]:
+            who = min(living, key=lambda each: each.create_time)
+            return replace(life, pid=who.pid, create_time=who.create_time, adopted=True)
+        time.sleep(_STEP)  # whoever becomes another program in this moment shows no mark
+    return None
 
 
 def has_gone_away(end: Exit) -> bool:

@@ -101,9 +101,10 @@ class Server:
             if seen is None:
                 return None
             # Not reaped yet, so the number of the session is still taken: what answers to it is the server's.
-            self._end_session()
-            os.waitpid(self.pid, 0)
             exited = seen.si_code == os.CLD_EXITED
+            if not exited or seen.si_status:  # a script that put the server into the background has ended with 0
+                self._end_session()
+            os.waitpid(self.pid, 0)
             return process.Ended(seen.si_status if exited else -seen.si_status, seen.si_code == os.CLD_DUMPED)
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         return process.Ended(os.waitstatus_to_exitcode(status), os.WCOREDUMP(status)) if pid else None

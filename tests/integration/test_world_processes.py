@@ -75,6 +75,29 @@ def test_world_process_forks_a_helper_that_is_not_taken_for_the_server(world: Ke
     assert [each["pid"] for each in world.list_events(EventKind.EXITED)] == [seen.pid]
 
 
+# --- a script puts it into the background
+
+
+@pytest.mark.parametrize("how", ["./worldserver </dev/zero &", "setsid ./worldserver </dev/zero &"])
+def test_world_process_put_into_the_background_by_a_script_is_looked_after(world: KeeperWorld, how: str) -> None:
+    """The script ends with 0 at once: that is no shutdown, and a later crash is restarted."""
+    script = world.server / "start.sh"
+    script.write_text(f"#!/bin/sh\n{how}\nexit 0\n")
+    script.chmod(0o755)
+    world.ask(command=("./start.sh",))
+    world.start_keeper()
+    first = world.wait_until_ready(adopted=True)
+    assert world.list_living() == [first.pid]
+    world.order("signal 11")
+    world.wait_for_births(2)
+    after = world.wait_until_ready(adopted=True)
+    assert world.list_living() == [after.pid] != [first.pid]
+    assert [each["verdict"] for each in world.list_events(EventKind.EXITED)] == ["crash"]
+    assert world.list_events(EventKind.HELD) == []
+    stop(world)
+    assert world.list_living() == []
+
+
 # --- it floods its output
 
 
