@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -243,3 +244,13 @@ def test_ci_takes_its_test_command_from_the_readme() -> None:
 
 def test_the_workflow_plays_the_same_script() -> None:
     assert "bash .ci/run" in read(ROOT / ".github" / "workflows" / "ci.yml")
+
+
+def test_the_layers_are_those_that_are_held() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    (held,) = [each["layers"] for each in contracts if each.get("containers") == ["pipeline"]]
+    (line,) = re.findall(r"`(runner >[^`]+)`", read(ARCHITECTURE))
+    assert [set(re.split(r", ", layer)) for layer in re.split(r"\s>\s", line)] == [
+        set(layer.split(" | ")) for layer in held
+    ]
