@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pipeline.errors import Refused
+from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
 from pipeline.stages import branching, proposal
 from pipeline.store import NewPost
 from pipeline.tools import Move, Stay, Step, Tools
+
+PATIENCE = timedelta(minutes=2)  # for a server to get ready
+LOOK = 2.0  # seconds between two looks whether it is
 
 
 def admit(tools: Tools, run: Run) -> Step:
@@ -15,6 +21,8 @@ def admit(tools: Tools, run: Run) -> Step:
     if not passes_pause(run) and tools.store.get_pause() is not None:
         return Stay()  # the card says so by itself, and no longer when it goes on
     base = branching.choose(tools, run)
+    if isinstance(base, branching.Unknown) and may_still_tell(tools, run):
+        return Stay("waits until the server is up again and says what it is built from", LOOK)
     if isinstance(base, branching.Unknown):
         question = {"question": Question.BASE, "reason": base.reason, "base": base.base}
         return Move(RunState.AWAITING_APPROVAL, base.reason, changes=question)
@@ -27,6 +35,14 @@ def admit(tools: Tools, run: Run) -> Step:
         asked = {"question": Question.PATCH, "changes": tuple(changes)}
         return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", posts, asked)
     return Move(RunState.PATCHING, "", posts, {"changes": tuple(changes)})
+
+
+def may_still_tell(tools: Tools, run: Run) -> bool:
+    """A server between two lives says what it is when it is ready; nobody is asked for that. One that does not come up
+    may need this very fix: then somebody is."""
+    observed = tools.keeper.observed()
+    comes_up = observed is not None and observed.state not in (ServerState.READY, ServerState.HELD)
+    return comes_up and tools.now() - run.updated_at < PATIENCE
 
 
 def passes_pause(run: Run) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import intake
-from pipeline.keeper.protocol import EventKind, Hold
+from pipeline.keeper.protocol import EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
     Approval,
@@ -814,3 +814,32 @@ async def test_what_keeps_the_source_from_being_ready_stands_on_the_card_of_what
     del world.tools.degraded["source"]
     await world.pass_time(seconds=10)
     assert world.expect(run, RunState.VERIFYING).reason is None
+
+
+async def between_lives(tmp_path: Path) -> tuple[World, Run]:
+    """A fix is there for a server whose next life is not ready yet, before anybody knows what it is built from."""
+    world = World(tmp_path)
+    world.keeper.revision = ""
+    await world.start()
+    run = await world.crash("Map::Update")
+    assert world.keeper.now is not None
+    world.keeper.now = replace(world.keeper.now, state=ServerState.STARTING, revision=None, ready_at=None)
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.READY).reason == (
+        "waits until the server is up again and says what it is built from"
+    )
+    return world, run
+
+
+async def test_nobody_is_asked_for_a_base_that_the_server_will_tell(tmp_path: Path) -> None:
+    world, run = await between_lives(tmp_path)
+    assert world.keeper.now is not None
+    world.keeper.now = replace(world.keeper.now, state=ServerState.READY, revision=BASE[:12])
+    await world.pass_time(seconds=10)
+    assert world.get(run).branch == "overnight-20261122"
+
+
+async def test_a_server_that_does_not_come_up_may_need_this_very_fix_and_somebody_is_asked(tmp_path: Path) -> None:
+    world, run = await between_lives(tmp_path)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.BASE
