@@ -378,7 +378,7 @@ async def test_world_git_submodule_is_carried_along_and_never_changed(tmp_path: 
     )
 
 
-async def test_world_git_branch_that_the_database_does_not_know_is_left_and_the_next_name_told(tmp_path: Path) -> None:
+async def test_world_git_branch_foreign_to_a_new_database_is_left_and_the_next_name_told(tmp_path: Path) -> None:
     world = await make_git_world(tmp_path)
     git(world.checkout.folder, "push", "-q", "origin", f"HEAD:refs/heads/{world.branch}")
     there = world.checkout.remote_head(world.branch)
