@@ -80,6 +80,11 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     observed = tools.keeper.observed()
     if build is None or observed is None or wish.fallback_for(tools, build) is None:
         return False  # without a fallback nothing is risked
+    if (bad := find_rolled_back(tools, build, runs)) is not None:
+        commit = (bad.commit or "")[:7]
+        words = f"its build still holds `{bad.subject}` (`{commit}`), which was rolled back: waits for its revert"
+        postponing.tell(tools, runs, f"{words}; `/revert {commit}` orders one")
+        return False
     if wish.is_stopped(tools):
         postponing.tell(tools, runs, STOPPED)
         return stand_by(tools, build, runs, observed)
@@ -98,6 +103,15 @@ def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
     standby = tools.store.get_standby()
     coming = observed.state in (ServerState.STARTING, ServerState.SWAPPING) or observed.hold is Hold.STOPPED
     return standby is not None and standby.build == build and coming
+
+
+def find_rolled_back(tools: Tools, build: str, runs: Sequence[Run]) -> Run | None:
+    """A fix in this build that made the server worse and was not taken out of it. A person may bring one back."""
+    if any(run.asked_by is not None for run in runs):
+        return None
+    branches = {run.branch for run in runs}
+    bad = [run for run in tools.store.list_runs_in(RunState.ROLLED_BACK) if run.commit and run.branch in branches]
+    return next((run for run in bad if tools.source.holds_fix(build, run.commit or "", run.id)), None)
 
 
 def newest_commit(store: Store, runs: Sequence[Run]) -> str | None:

@@ -8,7 +8,7 @@ from pipeline.errors import Refused
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
 from pipeline.stages import branching, proposal
-from pipeline.store import NewPost
+from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Stay, Step, Tools
 
 PATIENCE = timedelta(minutes=2)  # for a server to get ready
@@ -67,7 +67,17 @@ def end_branch(tools: Tools, reason: str) -> str:
     if branch is None:
         return reason
     tools.store.end_branch(branch.name)
+    give_up_above(tools, branch)
     return f"{reason}; `{branch.name}` ends here, the next fix begins a new branch at the commit that runs"
+
+
+def give_up_above(tools: Tools, branch: Branch) -> None:
+    """What was built on it contains the fix that was rolled back, and must not bring it back."""
+    reason = "its build contains a fix that was rolled back and cannot be taken out of it: `/retry` asks for another"
+    waiting = tools.store.list_runs_in(RunState.AWAITING_DEPLOYMENT, RunState.AWAITING_APPROVAL)
+    for run in waiting:
+        if run.branch == branch.name and run.commit is not None:
+            tools.store.advance(run, RunState.FAILED, tools.now(), note=reason, reason=reason, question=None)
 
 
 def wants_approval(tools: Tools, run: Run) -> bool:

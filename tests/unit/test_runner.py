@@ -843,3 +843,42 @@ async def test_a_server_that_does_not_come_up_may_need_this_very_fix_and_somebod
     world, run = await between_lives(tmp_path)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.BASE
+
+
+async def test_what_was_built_above_a_fix_that_cannot_be_taken_out_never_brings_it_back(world: World) -> None:
+    bad = await world.crash("Map::Update")
+    other = await world.crash("Spell::Cast")
+    await world.answer(bad, GOOD)
+    world.expect(bad, RunState.VERIFYING)
+    await world.answer(other, OTHER)
+    world.expect(other, RunState.AWAITING_DEPLOYMENT)
+    world.source.refuse = "the lines were changed since"
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=1)
+    world.expect(bad, RunState.ROLLED_BACK)
+    assert "`/retry` asks for another" in (world.expect(other, RunState.FAILED).reason or "")
+    world.source.refuse = None
+    await world.orders.resume(OPERATOR)
+    await world.pass_time(minutes=3)
+    assert world.running == "found-1", "the build before goes on"
+
+
+async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_revert(world: World) -> None:
+    """Its revert does not build, and the pause is over: nobody has taken the fix out."""
+    bad = await world.crash("Map::Update")
+    other = await world.crash("Spell::Cast")
+    await world.answer(bad, GOOD)
+    await world.answer(other, OTHER)
+    world.builder.fault = "the compiler is gone"
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=1)
+    world.expect(bad, RunState.ROLLED_BACK)
+    await world.orders.resume(OPERATOR)
+    await world.pass_time(minutes=30)
+    waiting = world.expect(other, RunState.AWAITING_DEPLOYMENT)
+    commit = (world.get(bad).commit or "")[:7]
+    assert waiting.reason == (
+        f"its build still holds `Map::Update` (`{commit}`), which was rolled back: waits for its revert; "
+        f"`/revert {commit}` orders one"
+    )
+    assert world.running == "found-1"
