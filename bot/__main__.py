@@ -46,6 +46,14 @@ def load_settings(*, sandbox: bool = False) -> Settings:
         sys.exit(USAGE)
 
 
+def forget_settings() -> None:
+    """They are read; what is meant for the analyst stays for it."""
+    from bot.settings import NAMES
+
+    for name in NAMES:
+        os.environ.pop(name, None)
+
+
 def print_json(value: Any) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
 
@@ -55,6 +63,7 @@ def print_json(value: Any) -> None:
 def run(sandbox: bool) -> None:
     """The bot."""
     settings = load_settings(sandbox=sandbox)
+    forget_settings()  # from here on no child of ours can inherit them: a library runs git when it is imported
     from bot import app, log
     from pipeline.errors import PipelineError
 

@@ -88,7 +88,7 @@ def proposed(view: CardView, run: Run) -> Face:
     lines = (
         f"**A person is needed:** {reason}",
         facts.cause(run),
-        "The proposal is in the thread",
+        "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it",
         facts.server_line(view),
     )
     return make_face(view, "Needs a look: {}", Colour.AMBER, *lines)

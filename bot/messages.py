@@ -18,7 +18,7 @@ from pipeline.model import Actor, Done, FixLine, Impossible, RestartPlan, Revert
 from pipeline.read_models import OrderEnd, RollbackPlan, UpdatePlan
 
 OPERATOR_SETTING = "DISCORD_OPERATOR_ROLE_IDS"
-ASK_AGAIN_AFTER = timedelta(minutes=15)
+ASK_AGAIN_AFTER = timedelta(minutes=5)  # what a question rests on has changed by then
 
 
 class Phase(Enum):
@@ -52,6 +52,10 @@ def question_lapsed() -> Message:
     minutes = int(ASK_AGAIN_AFTER.total_seconds() // 60)
     old = f"This question is older than {minutes} min and what it says may no longer hold."
     return Message(content=f"{old} Nothing was changed; ask again.")
+
+
+def question_answered() -> Message:
+    return Message(content="This question was answered already; nothing more was done.")
 
 
 def under_way() -> Message:
@@ -107,7 +111,12 @@ def ask_revert(plan: RevertPlan) -> Message:
     fix = f"{code(short(plan.commit))} *{plain(plan.subject)}*"
     watched = "It is still being verified: the revert waits for that. " if plan.verifying else ""
     outage = _outage(plan.down_seconds, plan.players)
-    text = f"Revert {fix}? {watched}Builds and deploys the branch without it; the server goes down{outage}."
+    if plan.puts_back:
+        why = f" It was taken out: {prose(plan.why)}." if plan.why else ""
+        again = f"{watched}Builds and deploys it again; the server goes down{outage}."
+        text = f"**Put back** what {fix} took out?{why} {again}"
+    else:
+        text = f"Revert {fix}? {watched}Builds and deploys the branch without it; the server goes down{outage}."
     buttons = (
         Button("Revert", f"confirm-revert:{plan.commit}", Style.DANGER),
         Button("Keep", f"keep:{plan.commit}"),

@@ -123,7 +123,7 @@ def _open(where: Where) -> Store:
     from pipeline.store import Codec, Store, open_engine
 
     codec = Codec(report_to_plain, report_from_plain)
-    return Store(open_engine(where.database), codec, lambda at: policy.night_of(at, where.zone))
+    return Store(open_engine(where.database, reading=True), codec, lambda at: policy.night_of(at, where.zone))
 
 
 def _find_keeper(where: Where) -> FileKeeper:

@@ -105,7 +105,7 @@ def _list_needs(view: StatusView) -> list[str]:
     needs = [f"- {prose(view.halted)}"] if view.halted else []
     if view.hold is not None:
         detail = f" ({prose(view.hold_detail)})" if view.hold_detail else ""
-        needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail}")
+        needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail} · `/start-server` starts it")
     if view.trouble_detail:
         needs.append(f"- the server does not start: {prose(view.trouble)}. {prose(view.trouble_detail)}")
     if view.paused is not None:
@@ -117,7 +117,7 @@ def _list_needs(view: StatusView) -> list[str]:
 
 
 def _server(view: StatusView) -> str:
-    runs = view.revision or view.build
+    runs = (view.revision or view.build) if view.pid else None
     first = join(
         _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
         f"next start {ago(view.next_start)}" if view.next_start else "",

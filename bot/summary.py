@@ -40,7 +40,9 @@ def _state(summary: NightSummary) -> str:
     needs = len(summary.needs)
     if needs:
         return f"{count(needs, 'thing')} {'needs' if needs == 1 else 'need'} you"
-    return "quiet" if is_quiet(summary) else "nothing needs you"
+    if is_quiet(summary):
+        return "quiet" if _is_on_record(summary) else "nothing on record"
+    return "nothing needs you"
 
 
 def _colour(summary: NightSummary) -> Colour:
@@ -55,15 +57,21 @@ def is_quiet(summary: NightSummary) -> bool:
 
 
 def quiet_line(summary: NightSummary) -> str:
-    up = f"Up {_share(summary)}" if summary.counts.up + summary.counts.down else "Nobody looked at the server"
-    return f"{up}, 0 crashes, nothing waits for you."
+    if not _is_on_record(summary):
+        return "Nobody looked at the server in that night."
+    waits = "0 crashes." if summary.over else "0 crashes, nothing waits for you."
+    return f"Up {_share(summary)}, {waits}"
+
+
+def _is_on_record(summary: NightSummary) -> bool:
+    return summary.counts.up + summary.counts.down > 0
 
 
 def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     """In the order in which they are read."""
     yield _part("", [f"{number}. {_need(each, summary, home)}" for number, each in enumerate(summary.needs, 1)])
     yield _part(_title("Fixed", summary.fixed), [f"- {_fixed(each)}" for each in summary.fixed])
-    yield _part(_title("Not fixed", summary.unfixed), [f"- {_unfixed(each, home)}" for each in summary.unfixed])
+    yield _part(_title("Not fixed yet", summary.unfixed), [f"- {_unfixed(each, home)}" for each in summary.unfixed])
     yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
     yield "\n".join(line for line in (server_line(summary), crash_line(summary)) if line)
     yield merge_part(summary.branches)

@@ -644,3 +644,5 @@ class RevertPlan:
     down_seconds: float | None  # expected, None = not known
     players: int | None
     verifying: bool  # the fix is still being verified: accepted and queued
+    puts_back: bool = False  # it is a revert itself: what it took out comes back
+    why: str = ""  # that was taken out, where it is known

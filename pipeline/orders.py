@@ -42,6 +42,7 @@ class Orders:
         self._tools = tools
         self._store = tools.store
         self._woken = woken
+        self._one = asyncio.Lock()  # each order looks and then writes: two people's are carried out one after the other
         self._cancel = cancel
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -58,7 +59,7 @@ class Orders:
         return await asyncio.to_thread(self._store.list_nights, NIGHTS)
 
     async def list_fixes(self) -> list[FixLine]:
-        """Tonight's commits of ours, newest first."""
+        """Tonight's fixes, newest first; a revert can be reverted too, by whoever names it."""
         return await asyncio.to_thread(views.list_fixes, self._tools)
 
     async def list_runs(self) -> list[RunLine]:
@@ -158,7 +159,8 @@ class Orders:
         if (closed := self._tools.degraded.get(views.DATABASE)) is not None:
             return Impossible(f"Nothing was changed: {closed}")
         try:
-            return await asyncio.to_thread(order, *arguments)
+            async with self._one:
+                return await asyncio.to_thread(order, *arguments)
         except Overtaken:
             return Impossible("Something else happened to it in the same moment; nothing was changed. Look again.")
         except PipelineError as fault:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import assert_never
 
 from pipeline.change_orders import begin_revert, update
-from pipeline.model import CLOSED, Done, Impossible, Outcome, Question, Run, RunKind, RunState
+from pipeline.model import CLOSED, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
 from pipeline.stages import deploying, rolling_back, wish
 from pipeline.tools import Tools
 
@@ -142,6 +142,9 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
     other = find_other(tools, found)
     if other is not None:
         return Impossible(f"Run `{other.id}` works on the same already: it is {other.state}.")
+    live = find_live(tools, found)
+    if live is not None:
+        return Impossible(f"Run `{live.id}` has fixed it since, in `{(live.commit or '')[:7]}`. Nothing was changed.")
     match found.kind:
         case RunKind.UPDATE:
             return update(tools, by)
@@ -164,6 +167,14 @@ def find_other(tools: Tools, run: Run) -> Run | None:
         if each.id != run.id and each.kind is run.kind and same and each.state not in CLOSED:
             return each
     return None
+
+
+def find_live(tools: Tools, run: Run) -> Run | None:
+    """A later fix of the same crash that is live and holds."""
+    if run.kind is not RunKind.FIX or run.signature is None:
+        return None
+    later = [each for each in tools.store.list_runs_of_signature(run.signature) if each.created_at > run.created_at]
+    return next((each for each in later if each.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
 
 
 def ask_again(tools: Tools, run: Run, by: str) -> Run:

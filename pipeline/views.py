@@ -205,7 +205,7 @@ def _is_in_line(store: Store, run: Run) -> bool:
 
 def list_fixes(tools: Tools) -> list[FixLine]:
     since = tools.night() - timedelta(days=1)
-    runs = [run for run in tools.store.list_committed_runs(since) if run.kind is not RunKind.UPDATE]
+    runs = [run for run in tools.store.list_committed_runs(since) if run.kind is RunKind.FIX]
     return [_fix_line(tools, run) for run in reversed(runs)]
 
 
@@ -231,7 +231,9 @@ def plan_revert(tools: Tools, run: Run) -> RevertPlan:
     observed = tools.keeper.observed()
     verifying = run.state in (RunState.DEPLOYING, RunState.VERIFYING)
     down = expected_down_seconds(tools, observed)
-    return RevertPlan(run.commit or "", run.subject, down, count_players(tools, observed), verifying)
+    back = run.kind is RunKind.REVERT
+    why = (run.reason or "") if back else ""
+    return RevertPlan(run.commit or "", run.subject, down, count_players(tools, observed), verifying, back, why)
 
 
 def plan_restart(tools: Tools) -> RestartPlan:

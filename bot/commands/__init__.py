@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+import aiohttp
 import discord
 
 from bot import messages
@@ -35,6 +37,8 @@ WAITING = "waiting"  # the state of an order that is not yet due
 LONGEST_REASON = 80  # UTF-16 units: it travels in a custom_id
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
+REMEMBERED = 500  # questions that were answered: a click on one of them may be on its way
+UNHEARD = (discord.HTTPException, aiohttp.ClientError, OSError)  # what Discord did not take, or may not have
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +98,8 @@ class Desk:
     redact: Redact
     notice: timedelta = timedelta(seconds=30)  # SERVER_STOP_NOTICE: the delay of a restart that names none
     instance: Instance | None = None  # which bot this is
-    busy: set[str] = field(default_factory=set)  # buttons whose order is under way
+    busy: set[str] = field(default_factory=set)  # buttons and questions whose order is under way
+    answered: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED))  # questions, by their message
 
     @property
     def home(self) -> Home:
@@ -173,8 +178,8 @@ async def admit(desk: Desk, interaction: discord.Interaction, action: str, argum
         case Allowed():
             return True
         case Denied(message, reason):
-            await answer_privately(desk, interaction, message)
             await _write_down(desk, interaction, action, arguments, reason)
+            await answer_privately(desk, interaction, message)
             return False
 
 
@@ -182,7 +187,7 @@ async def answer_privately(desk: Desk, interaction: discord.Interaction, message
     form = await desk.channel.pen.send_form(message)
     try:
         await interaction.response.send_message(**form, ephemeral=True)
-    except discord.HTTPException as fault:
+    except UNHEARD as fault:
         _log.warning("an answer did not reach Discord: %s", fault)
 
 
@@ -203,9 +208,9 @@ async def _defer(interaction: discord.Interaction, order: Order) -> bool:
     """Whether Discord still waits for us. If not, nothing is done at all."""
     try:
         await interaction.response.defer(thinking=not order.replaces, ephemeral=order.private)
-    except discord.HTTPException as fault:
+    except UNHEARD as fault:
         _log.warning("/%s came too late to be answered, nothing was done: %s", order.action, fault)
-        if fault.code == ALREADY_ACKNOWLEDGED:
+        if isinstance(fault, discord.HTTPException) and fault.code == ALREADY_ACKNOWLEDGED:
             await interaction.edit_original_response(content=messages.failed(order.action, Phase.BEFORE).content)
         return False
     return True
@@ -231,7 +236,7 @@ async def _answer(desk: Desk, interaction: discord.Interaction, order: Order, re
         sent = await interaction.edit_original_response(**form)
         if reply.order is not None:
             await desk.orders.note_order_shown(reply.order, WAITING, str(sent.channel.id), str(sent.id))
-    except (discord.HTTPException, OSError) as fault:
+    except UNHEARD as fault:
         _log.warning("the answer to /%s did not reach Discord: %s", order.action, fault)
         if reply.changed:
             await _say_late(desk, interaction, order)
@@ -252,7 +257,7 @@ async def _tell_failure(desk: Desk, interaction: discord.Interaction, order: Ord
             await interaction.followup.send(text, ephemeral=True)
         else:
             await interaction.edit_original_response(content=text)
-    except (discord.HTTPException, OSError) as fault:
+    except UNHEARD as fault:
         _log.warning("the error of /%s could not be told: %s", order.action, fault)
 
 

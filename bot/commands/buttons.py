@@ -31,19 +31,29 @@ QUESTIONS = ("confirm-revert", "restart", "stop", "roll-back", "confirm-update")
 
 
 async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) -> None:
-    """One click: the permission, then the order, never the same one twice at once."""
+    """One click: the permission, then the order, never the same one twice at once. A question is answered once:
+    whoever pressed its other button in the same moment is told so."""
     action, _, argument = custom_id.partition(":")
     if not await admit(desk, interaction, action, argument):
         return
-    mark = f"{interaction.message.id if interaction.message else 0} {custom_id}"
-    if mark in desk.busy:
-        await answer_privately(desk, interaction, messages.under_way())
+    message = interaction.message.id if interaction.message else 0
+    mark = f"{message} {'?' if _answers(action) else custom_id}"
+    if mark in desk.busy or (_answers(action) and message in desk.answered):
+        told = messages.under_way() if mark in desk.busy else messages.question_answered()
+        await answer_privately(desk, interaction, told)
         return
     desk.busy.add(mark)
     try:
         await serve(desk, interaction, _choose(desk, interaction, action, argument))
     finally:
         desk.busy.discard(mark)
+        if _answers(action):
+            desk.answered.append(message)
+
+
+def _answers(action: str) -> bool:
+    """Whether it is a yes or a no to a question."""
+    return action in QUESTIONS or action == "keep"
 
 
 def _choose(desk: Desk, interaction: discord.Interaction, action: str, argument: str) -> Order:

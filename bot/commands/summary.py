@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 
 import discord
@@ -36,11 +37,12 @@ def list_choices(nights: list[date], typed: str) -> list[app_commands.Choice[str
 
 
 def read_night(text: str) -> date | None:
-    """`2026-11-22`; None = not understood."""
+    """`2026-11-22`; None = not understood, or no night that anybody has played."""
     try:
-        return date.fromisoformat(text)
+        night = date.fromisoformat(text)
     except ValueError:
         return None
+    return night if 2000 <= night.year <= 2200 else None
 
 
 def view(desk: Desk, night: str) -> Order:
@@ -50,6 +52,7 @@ def view(desk: Desk, night: str) -> Order:
             fault = f"`{night[:40]}` is no night: give the date of its evening, such as `2026-11-22`."
             return asked(messages.not_understood(fault))
         found = await desk.orders.summary(wanted)
-        return asked(render_summary(cleaned(found, desk.redact), Home(desk.channel.guild, desk.channel.id)))
+        home = Home(desk.channel.guild, desk.channel.id)
+        return asked(await asyncio.to_thread(lambda: render_summary(cleaned(found, desk.redact), home)))
 
     return Order("summary", night, work, changes=False)

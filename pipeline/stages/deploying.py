@@ -14,9 +14,9 @@ from typing import assert_never
 from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
-from pipeline.model import Approval, FixState, PostKind, Question, Run, RunState, Verdict
+from pipeline.model import Approval, FixState, PostKind, Question, Run, RunKind, RunState, Verdict
 from pipeline.points import point
-from pipeline.stages import postponing, rolling_back, verifying, wish
+from pipeline.stages import finding, postponing, rolling_back, verifying, wish
 from pipeline.store import Deployment, Fact, NewPost, Order, Store
 from pipeline.tools import Tools
 
@@ -80,6 +80,8 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
     observed = tools.keeper.observed()
     if build is None or observed is None or wish.fallback_for(tools, build) is None:
         return False  # without a fallback nothing is risked
+    if is_live(tools, build):
+        return settle_live(tools, runs)
     if (bad := find_rolled_back(tools, build, runs)) is not None:
         commit = (bad.commit or "")[:7]
         words = f"its build still holds `{bad.subject}` (`{commit}`), which was rolled back: waits for its revert"
@@ -103,6 +105,20 @@ def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
     standby = tools.store.get_standby()
     coming = observed.state in (ServerState.STARTING, ServerState.SWAPPING) or observed.hold is Hold.STOPPED
     return standby is not None and standby.build == build and coming
+
+
+def is_live(tools: Tools, build: str) -> bool:
+    """What runs was built on it: deploying it would take the server back to what was before."""
+    running = finding.running_commit(tools)
+    return running is not None and running != build and tools.source.contains(running, build)
+
+
+def settle_live(tools: Tools, runs: Sequence[Run]) -> bool:
+    for run in runs:
+        watched = FixState.WATCHING if run.kind is RunKind.FIX else None
+        note = "the running build contains it already"
+        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=watched)
+    return True
 
 
 def find_rolled_back(tools: Tools, build: str, runs: Sequence[Run]) -> Run | None:
@@ -174,8 +190,9 @@ def tell_players(tools: Tools, text: str) -> None:
 
 def console_call(tools: Tools, command: str) -> bool:
     """Whether the server's console took it. A console that does not answer never holds up a stop: SIGTERM saves too."""
-    if tools.console is None:
-        return False
+    observed = tools.keeper.observed()
+    if tools.console is None or observed is None or observed.pid is None:
+        return False  # nobody is there to be told
     try:
         tools.console.execute(command)
     except PipelineError as fault:

@@ -82,10 +82,12 @@ class Crashes(Base):
         return None if plain is None else self._codec.from_plain(plain)
 
     def signature_is_known(self, signature: Signature, build: str) -> bool:
-        """Whether this crash was seen with another build (imported history included)."""
+        """Whether this crash was seen with another build (imported history included). What made another build worse
+        is no excuse for this one."""
         with self.engine.begin() as c:
-            rows = c.execute(select(t.crashes.c.exit).where(is_same(t.crashes, signature)))
-            return any(row.exit.get("build") != build for row in rows)
+            rows = c.execute(select(t.crashes.c.exit).where(is_same(t.crashes, signature))).all()
+            bad = set(c.execute(select(t.builds.c.build).where(t.builds.c.bad.is_(True))).scalars())
+        return any(row.exit.get("build") not in (build, *bad) for row in rows)
 
     def import_history(self, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
         """A report that lay there before the first start: counted as known, never analysed. Idempotent."""

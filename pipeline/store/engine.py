@@ -13,14 +13,15 @@ from pipeline.store.outage import DatabaseAway, tell_outage
 PATIENCE = 5.0  # seconds for a lock that somebody else holds
 
 
-def open_engine(url: str, patience: float = PATIENCE) -> Engine:
-    """An engine with the settings each database needs; creates nothing."""
+def open_engine(url: str, patience: float = PATIENCE, *, reading: bool = False) -> Engine:
+    """An engine with the settings each database needs; creates nothing. One for `reading` alone takes no lock: a bot
+    that stands still in the midst of a write keeps nobody from looking."""
     try:
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     except ImportError as fault:
         return _stand_in(fault.name or str(fault).partition("\n")[0])
     if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine, patience)
+        _prepare_sqlite(engine, patience, "BEGIN" if reading else "BEGIN IMMEDIATE")
     event.listen(engine, "handle_error", tell_outage)
     return engine
 
@@ -38,7 +39,7 @@ def _stand_in(driver: str) -> Engine:
     return engine
 
 
-def _prepare_sqlite(engine: Engine, patience: float) -> None:
+def _prepare_sqlite(engine: Engine, patience: float, beginning: str) -> None:
     database = engine.url.database
     file = KeptFile(Path(database)) if database and database != ":memory:" else None
 
@@ -53,7 +54,7 @@ def _prepare_sqlite(engine: Engine, patience: float) -> None:
             file.note_opened(record)
 
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(beginning)
         if file is not None:
             file.check(connection)
 

@@ -17,6 +17,7 @@ from pipeline.model import (
     TRANSITIONS,
     FixState,
     Run,
+    RunKind,
     RunState,
     Signature,
 )
@@ -34,7 +35,6 @@ from pipeline.store.writes import (
     insert_run,
     is_same,
     move_run,
-    takes_the_card,
     touch,
 )
 
@@ -68,11 +68,11 @@ class Runs(Base):
         return self._list_runs(t.runs.c.state.not_in(OVER))
 
     def list_given_up(self, since: date) -> list[Run]:
-        """Failed runs of these nights, and fixes that were rolled back, that nothing came after: nobody works on what
-        they were about. A rollback's own revert is nothing that came after its fix."""
-        runs = [run for run in self._list_runs(t.runs.c.night >= since) if takes_the_card(run) or run.retry_of]
-        newest = {run.signature or run.kind: run for run in runs}
-        return [run for run in newest.values() if run.state in (RunState.FAILED, RunState.ROLLED_BACK)]
+        """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after: nobody
+        works on what they were about."""
+        newest = {(run.kind, run.signature): run for run in self._list_runs(t.runs.c.night >= since)}
+        rolled_back = [run for run in newest.values() if run.state is RunState.ROLLED_BACK and run.kind is RunKind.FIX]
+        return [run for run in newest.values() if run.state is RunState.FAILED or run in rolled_back]
 
     def list_latest_runs(self, most: int) -> list[Run]:
         """Newest first."""

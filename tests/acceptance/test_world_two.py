@@ -19,10 +19,15 @@ DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 pytestmark = pytest.mark.timeout(240)
 
 
+def without_secrets(environment: dict[str, str]) -> dict[str, str]:
+    """What the command line needs none of, and the witness would find there."""
+    return {name: each for name, each in environment.items() if not name.endswith(("_PASSWORD", "_TOKEN"))}
+
+
 def run_beside(realm: LivingRealm, argv: list[str], **settings: str) -> subprocess.CompletedProcess[str]:
     """Another bot, or the command line, with the settings of this realm."""
     return subprocess.run(
-        argv, cwd=realm.root / "cwd", env={**realm.environment, **settings}, stdin=subprocess.DEVNULL,
+        argv, cwd=realm.root / "cwd", env=without_secrets({**realm.environment, **settings}), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
 

@@ -357,7 +357,7 @@ async def test_an_old_question_lapses(world: EdgeWorld) -> None:
     question = await world.slash("revert", commit=COMMIT)
     world.clock.move(16 * 60)
     answer = await world.click(question, "Revert")
-    assert answer["content"].startswith("This question is older than 15 min")
+    assert answer["content"].startswith("This question is older than 5 min")
     assert answer["components"] == [] and world.desk.orders == []
 
 
@@ -715,3 +715,16 @@ async def test_nights_are_offered_newest_first(world: EdgeWorld) -> None:
     choices = await world.sandbox.autocomplete("summary", "night", "")
     assert [each["value"] for each in choices] == ["2024-11-22", "2024-11-21"]
     assert [each["name"] for each in await world.sandbox.autocomplete("summary", "night", "21")] == ["21 Nov 2024"]
+
+
+async def test_a_question_is_answered_once_whoever_presses_its_other_button_in_the_same_moment(
+    world: EdgeWorld,
+) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    first = world.click(question, "Revert")
+    second = world.click(question, "Keep")
+    answers = [each["content"] for each in await asyncio.gather(first, second)]
+    assert sum(each.startswith("This ") for each in answers) == 1, answers
+    assert len([each for each in world.desk.orders if each[0] == "revert"]) <= 1
+    shown = next(each for each in world.messages if each["id"] == question["id"])
+    assert get_buttons(shown) == {}

@@ -193,7 +193,7 @@ from pipeline.ports import PatchLimits
 real = GitProgram.run
 
 def run(self, *arguments, **rest):
-    if arguments[0] != {verb!r}:
+    if {verb!r} not in arguments:
         return real(self, *arguments, **rest)
     if {after}:
         real(self, *arguments, **rest)

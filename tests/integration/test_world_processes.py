@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -237,7 +236,7 @@ SUPERVISOR = "import subprocess, sys, time\nwhile True:\n    subprocess.call(['.
 def start_under(world: KeeperWorld, name: str) -> subprocess.Popen[bytes]:
     """A process of this name that starts the server again whenever it ends."""
     program = world.server.parent / name
-    program.symlink_to(shutil.which("python3") or sys.executable)
+    program.symlink_to(Path(sys.executable).resolve())  # what PATH has may be a script that asks for its own name
     script = world.server.parent / "supervise.py"
     script.write_text(SUPERVISOR)
     other = subprocess.Popen([str(program), "-IS", str(script)], cwd=world.server, stdin=subprocess.PIPE)

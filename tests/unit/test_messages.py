@@ -60,6 +60,7 @@ CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · run
 THEN = int(NOW.timestamp())
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
+PROPOSAL = "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it"
 BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (NAME,), True, 20.0, 14, 0.0)
 OVER = OrderEnd(5, "restart", "done", "Ann", "new map", NOW, NOW, "", "1", "2")
 
@@ -174,7 +175,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.PROPOSED, of_run={"reason": "it touches `sql/`"}),
         f"Needs a look: {NAME}",
         Colour.AMBER,
-        f"**A person is needed:** it touches `sql/`\n{CAUSE}\nThe proposal is in the thread\n{BACK}",
+        f"**A person is needed:** it touches `sql/`\n{CAUSE}\n{PROPOSAL}\n{BACK}",
         [],
     ),
     "ready": (
@@ -345,7 +346,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.PROPOSED, of_run={"reason": "It touches `sql/`."}, occurrences=3, last_seen=NOW),
         f"Needs a look: {NAME}",
         Colour.AMBER,
-        f"**A person is needed:** It touches `sql/`.\n{CAUSE}\nThe proposal is in the thread\n{BACK}\n"
+        f"**A person is needed:** It touches `sql/`.\n{CAUSE}\n{PROPOSAL}\n{BACK}\n"
         f"**crashed 3 times tonight**, last <t:{THEN}:R>",
         [],
     ),
@@ -649,7 +650,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         PostKind.SUMMARY,
         {"night": "2024-11-23", "counts": {"up": 80000.0}},
         "Night of 23 Nov: quiet",
-        "Up 100 %, 0 crashes, nothing waits for you.",
+        "Up 100 %, 0 crashes.",
     ),
 ]
 
@@ -852,7 +853,7 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
         ),
         (
             messages.question_lapsed(),
-            "This question is older than 15 min and what it says may no longer hold. Nothing was changed; ask again.",
+            "This question is older than 5 min and what it says may no longer hold. Nothing was changed; ask again.",
         ),
     ],
 )
@@ -909,11 +910,12 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     assert (embed.title, embed.colour) == ("Testrealm: server held", Colour.RED)
     approval = f"`{NAME}` **waits for an approval** of its patch · run `9f3c21aa`"
     assert embed.description == (
-        "**3 things need you**\n- the server is held: it died too often (5 deaths in 3 min)\n"
+        "**3 things need you**\n"
+        "- the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it\n"
         f"- the pipeline is paused: `/resume` lets it go on\n- {approval}"
     )
     assert [each.value for each in embed.fields] == [
-        "runs `7d14957a32df`\n2 crashes and 3 restarts tonight",
+        "2 crashes and 3 restarts tonight",
         f"**Paused** by Ann <t:{THEN}:R>: raid\n"
         f"`overnight-20241122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
         f"1 waiting for you · 1 in work\n- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",

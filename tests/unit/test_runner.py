@@ -882,3 +882,20 @@ async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_rever
         f"`/revert {commit}` orders one"
     )
     assert world.running == "found-1"
+
+
+async def test_an_old_build_never_replaces_one_that_was_built_on_it(tmp_path: Path) -> None:
+    """Whoever approves it an hour later would take the server back to what was rejected since."""
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    rejected, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(rejected, GOOD)
+    await world.answer(other, OTHER)
+    await world.orders.reject(rejected.id, BOB, "no")
+    await world.settle()
+    await world.pass_time(minutes=3)
+    live = world.running
+    assert live is not None and world.source.contains(live, world.get(other).commit or "")
+    await world.orders.approve(other.id, OPERATOR)
+    await world.pass_time(minutes=3)
+    assert world.running == live
+    assert world.expect(other, RunState.SUCCEEDED).fix_state is FixState.WATCHING

@@ -322,7 +322,7 @@ TEXT = f"""\
   Members die in reverse order.
 - `Map::Load` `a1b2c3d` · verdict inconclusive
 
-**Not fixed (2)**
+**Not fixed yet (2)**
 - `BIH::subdivide` ×2: environment, not a bug · regenerate the maps · {SEE}
 - `Spell::Cast`: a proposal waits for a look
 
@@ -351,7 +351,7 @@ def test_a_full_night_is_read_in_the_order_in_which_it_matters() -> None:
 
 
 def test_a_quiet_night_says_so_in_one_line() -> None:
-    message = render_summary(NightSummary(night="2024-11-23", counts=Counts(up=80_000.0)))
+    message = render_summary(NightSummary(night="2024-11-23", over=False, counts=Counts(up=80_000.0)))
     assert title_of(message) == "Night of 23 Nov: quiet"
     assert text_of(message) == "Up 100 %, 0 crashes, nothing waits for you."
     assert message.files == ()
@@ -359,7 +359,8 @@ def test_a_quiet_night_says_so_in_one_line() -> None:
 
 def test_a_night_without_a_keeper_claims_nothing_of_the_server() -> None:
     message = render_summary(NightSummary(night="2024-11-23"))
-    assert text_of(message) == "Nobody looked at the server, 0 crashes, nothing waits for you."
+    assert title_of(message) == "Night of 23 Nov: nothing on record"
+    assert text_of(message) == "Nobody looked at the server in that night."
 
 
 @pytest.mark.parametrize(
