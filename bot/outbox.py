@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Protocol, TypeVar
@@ -350,10 +350,10 @@ class Outbox:
         if card is not None and self._inherited:
             self._inherited.discard(card)
 
-    async def _guarded(self, place: str, work: Callable[[T], object], item: T) -> bool:
+    async def _guarded(self, place: str, work: Callable[[T], Awaitable[object]], item: T) -> bool:
         """Whether it went through; faults make the place rest, an unknown outcome all of Discord (raised on)."""
         try:
-            await work(item)  # type: ignore[misc]
+            await work(item)
         except Later as fault:
             self._rest(place, fault, fault.seconds)
         except Uncertain as fault:

@@ -113,6 +113,7 @@ def _list_in_folder(folder: Path) -> Iterator[psutil.Process]:
     for pid in psutil.pids():
         try:
             # A link read is a tenth of what psutil needs for it: this stands before a start.
+            # A hot path: each process of the machine is looked at, and needs no Path made for it.
             here = os.readlink(f"/proc/{pid}/cwd") if sys.platform == "linux" else psutil.Process(pid).cwd()  # noqa: PTH115
             if Path(here) == folder and pid != os.getpid():
                 yield psutil.Process(pid)

@@ -40,7 +40,7 @@ def renew(*locks: Lock | None) -> None:
     names = ",".join(str(each.handle) for each in held)
     _mask(signal.SIG_BLOCK)
     try:
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, EXEC: names})  # noqa: S606
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, EXEC: names})  # noqa: S606 (no shell)
     finally:  # only when it failed
         allow_signals()
         for each in held:

@@ -17,7 +17,7 @@ from pipeline.keeper import process, wrapping
 
 assert sys.platform != "win32"  # noqa: S101 (tells mypy which system this module is for)
 
-import resource  # noqa: E402
+import resource  # noqa: E402 (not there on Windows)
 
 _LAST_WORDS = 1.0  # seconds for what a script still does behind its server
 

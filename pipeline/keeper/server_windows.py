@@ -14,7 +14,7 @@ from pipeline.keeper import process
 
 assert sys.platform == "win32"  # noqa: S101 (tells mypy which system this module is for)
 
-import msvcrt  # noqa: E402
+import msvcrt  # noqa: E402 (there on Windows only)
 
 
 def raise_core_limit() -> None:

@@ -122,8 +122,8 @@ def _remove_tree(folder: Path) -> None:
     for path, folders, files in os.walk(folder, topdown=False):
         with contextlib.suppress(OSError):
             for name in files:
-                os.unlink(os.path.join(path, name))  # noqa: PTH108, PTH118
+                os.unlink(os.path.join(path, name))  # noqa: PTH108, PTH118 (os.walk gives texts)
             for name in folders:
-                os.rmdir(os.path.join(path, name))  # noqa: PTH106, PTH118
+                os.rmdir(os.path.join(path, name))  # noqa: PTH106, PTH118 (as above)
     with contextlib.suppress(OSError):
         folder.rmdir()
