@@ -25,7 +25,7 @@ cat >> "{book}"
 """
 # Where the bot, its keeper and the server may write; everything else is compared with what was there before.
 _OURS = ("state", "server", "remote.git")
-_BOT = r"-m bot run"  # in its command line
+_BOT = r"(-m bot|channel_apart\.py \d+) run"  # in its command line
 _OUTPUT = re.compile(r"bot-\d+\.txt")
 _SERVER_WRITES = re.compile(
     r"\.spirit-healer(/.*)?|(Server|Playerbot)\.log|core.*|characters\.db\.txt|deferred_login\.txt|worldserver(\.exe)?"

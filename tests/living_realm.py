@@ -59,6 +59,7 @@ class LivingRealm:
         self.token, self.password = f"page-{secrets.token_hex(8)}", f"console-{secrets.token_hex(8)}"
         self.world_port, self.soap_port = find_free_ports(2)
         self._settings = settings
+        self.command = COMMAND
         self._bot: subprocess.Popen[bytes] | None = None
         self.lives = 0  # how often the bot was started
         self._channel: Channel | None = None
@@ -123,7 +124,7 @@ class LivingRealm:
         self._channel = None
         with (self.root / f"bot-{self.lives}.txt").open("wb") as output:
             self._bot = subprocess.Popen(
-                COMMAND, cwd=self.root / "cwd", env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
+                self.command, cwd=self.root / "cwd", env=self.environment, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         return self._bot

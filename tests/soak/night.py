@@ -2,31 +2,36 @@
 
     python tests/soak/night.py [--hours 1] [--seed 1] [--every 5] [--kills 0] [--crash 150]
 
-Everything is real: server, keeper, bot, git, compiles, the channel. `--kills N` kills bot, keeper or both N times an
+Everything is real: server, keeper, bot, git, compiles. The channel is a process of its own, as it remembers whatever
+was said: what is measured of the bot is the bot's alone. `--kills N` kills bot, keeper or both N times an
 hour. A line every so many minutes; at the end a table of first, last, least, median and most, how much each grows in an
 hour, what happened, and each invariant of `tests/checker.py`. Ends with 1 if one is broken or an order went unanswered.
 """
 
 import argparse
 import random
+import secrets
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from chance import SETTINGS, Chance, Pace
+from channel_apart import Place, serving_channel
 from checker import INVARIANTS
 from gauges import Gauges
 from killing import MortalRealm, Victim
+from living_channel import Channel
 from living_ground import borrow_ground
 from living_realm import living_as, warm_up
 
 READING = 15.0  # seconds between two readings
-ASKING = 60.0  # seconds between two questions to the channel: its sandbox, a part of the bot here, remembers them
+ASKING = 60.0  # seconds between two questions to the channel
 
 
 def main() -> int:
@@ -38,10 +43,29 @@ def main() -> int:
     parser.add_argument("--crash", type=float, default=150.0, help="mean seconds between two; 20 an hour are held")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended all the same
-    with borrow_ground() as ground:
+    with borrow_ground() as ground, serving_channel(token := secrets.token_hex(8)) as place:
         warm_up(ground)
-        with living_as(MortalRealm, ground, None, **SETTINGS) as realm:
+
+        def make(*arguments: Any) -> ApartRealm:
+            realm = ApartRealm(*arguments)
+            realm.speak_at(place, token)
+            return realm
+
+        with living_as(make, ground, None, **SETTINGS) as realm:
             return play(realm, asked)
+
+
+class ApartRealm(MortalRealm):
+    """Its channel outlives its bot."""
+
+    def speak_at(self, place: Place, token: str) -> None:
+        self.token, self.command = token, place.command
+        self._settings |= place.settings
+        self._there = Channel(place.url, token)
+
+    @property
+    def channel(self) -> Channel:
+        return self._there
 
 
 def play(realm: MortalRealm, asked: argparse.Namespace) -> int:
