@@ -18,17 +18,16 @@ from bot.commands import (
     admit,
     answer_privately,
     crashes,
+    delayed,
     get_visitor,
     logs,
     pause,
-    restart_server,
     resume,
     revert,
     rollback,
     runs,
     start_server,
     status,
-    stop_server,
     summary,
     update,
     whoami,
@@ -39,7 +38,7 @@ from bot.outbox import Report
 from bot.permissions import Allowed, decide
 
 COMMANDS = (
-    status, summary, crashes, runs, pause, resume, revert, rollback, update, restart_server, stop_server, start_server,
+    status, summary, crashes, runs, pause, resume, revert, rollback, update, delayed, start_server,
     logs, whoami,
 )  # fmt: skip
 NO_LIMIT_LONGER_THAN = 30.0  # seconds discord.py may sleep for a rate limit by itself

@@ -137,6 +137,8 @@ def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
 
 
 def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
+    if plan.down:
+        return _ask_to_keep_down(plan.down, reason)
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
     online = f" ({count(plan.players, 'player')})" if plan.players is not None else ""
     lines = [f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**"]
@@ -149,13 +151,25 @@ def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     return Message(content="\n".join(lines), buttons=buttons)
 
 
+def _ask_to_keep_down(down: str, reason: str) -> Message:
+    lines = [f"{prose(down)} **Keep it down until** `/start-server`**, whatever happens?**"]
+    if reason:
+        lines.append(f"Reason: {plain(reason)}")
+    buttons = (Button("Keep it down", f"stop:0:{reason}", Style.DANGER), Button("Leave it", "keep:stop"))
+    return Message(content="\n".join(lines), buttons=buttons)
+
+
 def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
     since = f", healthy {ago(plan.healthy_at)}" if plan.healthy_at is not None else ""
     watched = "What runs is still being verified. " if plan.verifying else ""
     notice = f" in {duration(plan.notice)}" if plan.notice else ""
     lines = [
         f"Roll back from {code(short(plan.running))} to {code(short(plan.target))}{since}? {watched}"
-        f"The server goes down{notice}{_outage(plan.down_seconds, plan.players)}.",
+        + (
+            f"{prose(plan.down)} Its next start is with the older build."
+            if plan.down
+            else f"The server goes down{notice}{_outage(plan.down_seconds, plan.players)}."
+        ),
         f"Taken back: {_list_subjects(plan.subjects)}. The branch gets the reverts, and **the pipeline pauses itself**"
         " until `/resume`.",
     ]
@@ -217,6 +231,9 @@ def restarting(done: Done, by: Actor, reason: str, now: datetime) -> Message:
 
 
 def stopping(done: Done, by: Actor, reason: str, now: datetime) -> Message:
+    if done.order is None:  # it was down already
+        why = f": {plain(reason)}" if reason else ""
+        return _done(f"The server stays down until `/start-server`, asked for by {plain(by.name)}{why}.", done)
     return _waiting("The server stops", done, by, reason, now)
 
 
@@ -234,7 +251,7 @@ def _waiting(what: str, done: Done, by: Actor, reason: str, now: datetime) -> Me
 
 
 def cancelled(done: Done, by: Actor) -> Message:
-    return _done(f"Cancelled by {plain(by.name)}. The server keeps running.", done)
+    return _done(f"Cancelled by {plain(by.name)}: nothing of it happens.", done)
 
 
 _CARRIED_OUT = {
@@ -254,7 +271,7 @@ def order_over(end: OrderEnd) -> Message:
             begun = _CARRIED_OUT.get(end.kind, "It was carried out")
             text = f"{begun} {ago(end.ended_at)}, as {plain(end.by)} ordered{why}.{after}"
         case "cancelled":
-            text = f"Cancelled by {plain(end.note)} {ago(end.ended_at)}: {ordered}. The server keeps running."
+            text = f"Cancelled by {plain(end.note)} {ago(end.ended_at)}: {ordered}. Nothing of it happened."
         case "lapsed":
             text = f"Lapsed: {ordered} was due {ago(end.due)}, and nobody was there. Nothing was changed."
         case _:

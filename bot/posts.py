@@ -53,6 +53,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("lapsed", "An order has lapsed", Colour.AMBER, False),
     ("restarting", "Server restarts", Colour.BLUE, False),
     ("rolling back", "Taken back by an operator", Colour.RED, False),
+    ("restart failed", "A restart was not carried out", Colour.AMBER, False),
     ("rollback failed", "A rollback was not carried out", Colour.AMBER, False),
 )
 

@@ -627,12 +627,13 @@ class Actor:
 
 @dataclass(frozen=True)
 class RestartPlan:
-    """What /restart-server asks about."""
+    """What /restart-server and /stop-server ask about."""
 
     down_seconds: float | None  # expected, None = not known
     players: int | None
     running: str | None  # build or revision
     brings: tuple[str, ...] = ()  # subjects of approved fixes that this restart would deploy
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,11 @@ class Orders:
     async def plan_revert(self, commit: str) -> RevertPlan | Impossible:
         return await asyncio.to_thread(plans.plan_revert, self._tools, commit)
 
-    async def plan_restart(self) -> RestartPlan:
-        return await asyncio.to_thread(views.plan_restart, self._tools)
+    async def plan_restart(self) -> RestartPlan | Impossible:
+        return await asyncio.to_thread(plans.plan_restart, self._tools)
+
+    async def plan_stop(self) -> RestartPlan | Impossible:
+        return await asyncio.to_thread(plans.plan_stop, self._tools)
 
     async def plan_update(self) -> UpdatePlan | Impossible:
         return await self._look(plans.plan_update)
@@ -113,7 +116,7 @@ class Orders:
         return await self._do(change_orders.update, self._tools, str(by), commit)
 
     async def restart_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
-        return await self._do(server_orders.order, self._tools, server_orders.RESTART, by, delay, reason)
+        return await self._do(server_orders.restart, self._tools, by, delay, reason)
 
     async def stop_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
         return await self._do(server_orders.stop, self._tools, by, delay, reason)

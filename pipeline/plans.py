@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline import change_orders, server_orders, views
-from pipeline.model import Impossible, RevertPlan
+from pipeline.model import Impossible, RestartPlan, RevertPlan
 from pipeline.read_models import RollbackPlan, UpdatePlan
 from pipeline.stages import rolling_back
 from pipeline.tools import Tools
@@ -14,6 +14,26 @@ SHOWN_COMMITS = 10
 def plan_revert(tools: Tools, commit: str) -> RevertPlan | Impossible:
     fix = change_orders.find_fix(tools, commit)
     return fix if isinstance(fix, Impossible) else views.plan_revert(tools, fix)
+
+
+def plan_restart(tools: Tools) -> RestartPlan | Impossible:
+    return server_orders.find_hindrance(tools) or look_at_server(tools)
+
+
+def plan_stop(tools: Tools) -> RestartPlan | Impossible:
+    return server_orders.find_stop(tools) or look_at_server(tools)
+
+
+def look_at_server(tools: Tools) -> RestartPlan:
+    observed = tools.keeper.observed()
+    standby = tools.store.get_standby()
+    return RestartPlan(
+        down_seconds=views.expected_down_seconds(tools, observed),
+        players=views.count_players(tools, observed),
+        running=(observed.revision or observed.build) if observed else None,
+        brings=tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else (),
+        down=server_orders.say_down(tools),
+    )
 
 
 def plan_update(tools: Tools) -> UpdatePlan | Impossible:
@@ -59,4 +79,5 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         down_seconds=views.expected_down_seconds(tools, observed),
         players=views.count_players(tools, observed),
         notice=server_orders.give_notice(tools).total_seconds(),
+        down=server_orders.say_down(tools),
     )

@@ -22,6 +22,7 @@ class RollbackPlan:
     down_seconds: float | None  # expected, None = not known
     players: int | None
     notice: float  # seconds in which players are told and it can be cancelled
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from pipeline.keeper.protocol import Hold, Want
+from pipeline.keeper.protocol import Hold, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome, PostKind
 from pipeline.points import point
 from pipeline.stages import deploying, rolling_back
@@ -45,12 +45,48 @@ def order(
     return Done(order=tools.store.add_order(kind, str(by), reason, due, now, about), due=due)
 
 
+def restart(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
+    return find_hindrance(tools) or order(tools, RESTART, by, delay, reason)
+
+
+def find_hindrance(tools: Tools) -> Impossible | None:
+    """Why there is nothing to restart, and how it is started."""
+    stopped, down = find_stop(tools), say_down(tools)
+    return stopped or (Impossible(f"{down} `/start-server` starts it.") if down else None)
+
+
 def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
+    """Of a server that does not run: it stays down from now on, and there is nobody to give time to."""
+    stopped = find_stop(tools)
+    if stopped is not None:
+        return stopped
+    if not say_down(tools):
+        return order(tools, STOP, by, delay, reason)
+    note_wish(tools, Want.STOPPED, str(by), reason)
+    return Done()
+
+
+def find_stop(tools: Tools) -> Impossible | None:
+    """By whom it was stopped."""
     server = tools.store.get_fact(Fact.SERVER) or {}
-    if server.get("want") == Want.STOPPED:
-        words = f": {server['reason']}" if server.get("reason") else ""
-        return Impossible(f"{server.get('by')} has stopped it already{words}. `/start-server` starts it.")
-    return order(tools, STOP, by, delay, reason)
+    if server.get("want") != Want.STOPPED:
+        return None
+    words = f": {server['reason']}" if server.get("reason") else ""
+    return Impossible(f"{server.get('by')} has stopped the server{words}. `/start-server` starts it.")
+
+
+def say_down(tools: Tools) -> str:
+    """That no server runs, and why; "" = one runs, or nobody can tell."""
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    if observed is None or observed.pid is not None:
+        return ""
+    match observed.state:
+        case ServerState.HELD:
+            return f"The server does not run: it is held ({observed.hold_detail or observed.hold})."
+        case ServerState.BACKOFF:
+            return "The server does not run: it died, and its next start waits."
+        case _:
+            return "The server does not run at this moment: it is between two lives."
 
 
 def roll_back(tools: Tools, by: Actor, running: str, reason: str) -> Outcome:
@@ -67,7 +103,8 @@ def give_notice(tools: Tools) -> timedelta:
     """SERVER_STOP_NOTICE where there is anybody to read it."""
     observed = tools.keeper.observed()
     players = None if observed is None else deploying.count_players(tools, observed)
-    return tools.realm.stop_notice if deploying.has_listeners(tools, players) else timedelta()
+    listened = deploying.has_listeners(tools, players) and not say_down(tools)
+    return tools.realm.stop_notice if listened else timedelta()
 
 
 def cancel(tools: Tools, number: int, by: Actor) -> Outcome:
@@ -83,8 +120,7 @@ def start(tools: Tools, by: Actor) -> Outcome:
         return Impossible(f"The keeper starts nothing beside another one: {observed.hold_detail}. End that first.")
     if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
         return Impossible("The server runs already.")
-    value = {**server, "want": Want.UP, "by": str(by), "reason": "", "restart": next_restart(tools, server)}
-    tools.store.set_fact(Fact.SERVER, value)
+    note_wish(tools, Want.UP, str(by), "")
     return Done()
 
 
@@ -147,6 +183,13 @@ def printable(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
+def note_wish(tools: Tools, want: Want, by: str, reason: str, order: int | None = None) -> None:
+    """The keeper's wish is derived from it."""
+    server = tools.store.get_fact(Fact.SERVER) or {}
+    value = {**server, "want": want, "by": by, "reason": reason, "restart": next_restart(tools, server)}
+    tools.store.set_fact(Fact.SERVER, value if order is None else {**value, "order": order})
+
+
 def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
     """With a new database the keeper's own count is ahead: what it has seen already would be no order to it."""
     previous = tools.keeper.desired()
@@ -154,9 +197,13 @@ def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
 
 
 def restart_now(tools: Tools, each: Order) -> None:
+    """What was held since it was ordered stays held."""
+    hindrance = find_hindrance(tools)
+    if hindrance is not None:
+        return fail(tools, each, hindrance.reason)
     wish_for(tools, each, Want.UP)
     data = {"what": "restarting", "detail": each.reason, "by": each.by}
-    end(tools, each, [NewPost(PostKind.ORDER, data, to_channel=True)])
+    return end(tools, each, [NewPost(PostKind.ORDER, data, to_channel=True)])
 
 
 def stop_now(tools: Tools, each: Order) -> None:
@@ -171,10 +218,8 @@ def wish_for(tools: Tools, each: Order, want: Want) -> None:
     server = tools.store.get_fact(Fact.SERVER) or {}
     if server.get("order") != each.id:
         why = each.reason or ("restart ordered" if want is Want.UP else "")
-        value = {**server, "want": want, "by": each.by, "reason": why, "order": each.id,
-                 "restart": next_restart(tools, server)}  # fmt: skip
         point("restart.saved")
-        tools.store.set_fact(Fact.SERVER, value)
+        note_wish(tools, want, each.by, why, each.id)
     point("restart.noted")
 
 
@@ -184,14 +229,16 @@ def roll_back_now(tools: Tools, each: Order) -> None:
         return end(tools, each)
     way = rolling_back.find_way_back(tools)
     if isinstance(way, Impossible) or way.running != each.about:
-        why = way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now."
-        data = {"what": "rollback failed", "detail": f"{why} Nothing was changed.", "by": each.by}
-        posts = [NewPost(PostKind.ORDER, data, to_channel=True)]
-        tools.store.end_order(each.id, "failed", tools.now(), posts, note=why)
-        return None
+        return fail(tools, each, way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now.")
     deploying.console_call(tools, "saveall")
     rolling_back.begin_ordered(tools, way, each.by, each.reason)
     return end(tools, each)
+
+
+def fail(tools: Tools, each: Order, why: str) -> None:
+    data = {"what": f"{each.kind} failed", "detail": f"{why} Nothing was changed.", "by": each.by}
+    posts = [NewPost(PostKind.ORDER, data, to_channel=True)]
+    tools.store.end_order(each.id, "failed", tools.now(), posts, note=why)
 
 
 def end(tools: Tools, each: Order, posts: Sequence[NewPost] = ()) -> None:

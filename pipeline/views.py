@@ -27,7 +27,6 @@ from pipeline.model import (
     OrderLine,
     PauseView,
     Progress,
-    RestartPlan,
     RevertPlan,
     Run,
     RunKind,
@@ -234,14 +233,6 @@ def plan_revert(tools: Tools, run: Run) -> RevertPlan:
     back = run.kind is RunKind.REVERT
     why = (run.reason or "") if back else ""
     return RevertPlan(run.commit or "", run.subject, down, count_players(tools, observed), verifying, back, why)
-
-
-def plan_restart(tools: Tools) -> RestartPlan:
-    observed = tools.keeper.observed()
-    standby = tools.store.get_standby()
-    brings = tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else ()
-    running = (observed.revision or observed.build) if observed else None
-    return RestartPlan(expected_down_seconds(tools, observed), count_players(tools, observed), running, brings)
 
 
 def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | None:

@@ -274,7 +274,7 @@ class FakeDesk:
     plan: RevertPlan | Impossible = field(
         default_factory=lambda: RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False)
     )
-    restart_plan: RestartPlan = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
+    restart_plan: RestartPlan | Impossible = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
     rollback_plan: RollbackPlan | Impossible = field(
         default_factory=lambda: RollbackPlan(COMMIT, REVERT, NOW, (NAME,), False, 20.0, 14, 30.0)
     )
@@ -319,7 +319,10 @@ class FakeDesk:
         self._fail()
         return self.plan
 
-    async def plan_restart(self) -> RestartPlan:
+    async def plan_restart(self) -> RestartPlan | Impossible:
+        return self.restart_plan
+
+    async def plan_stop(self) -> RestartPlan | Impossible:
         return self.restart_plan
 
     async def pause(self, by: Actor, reason: str) -> Outcome:

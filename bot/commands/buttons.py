@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import discord
 
@@ -14,14 +15,13 @@ from bot.commands import (
     admit,
     answer_privately,
     asked,
-    restart_server,
+    delayed,
     resume,
     revert,
     rollback,
     runs,
     serve,
     start_server,
-    stop_server,
     update,
 )
 from pipeline.model import Actor
@@ -86,13 +86,13 @@ ORDERS: dict[str, Callable[[Desk, str], Order]] = {
     "reject": runs.reject,
     "deploy": runs.deploy_now,
     "start": lambda desk, _argument: start_server.order(desk),
-    "stop": stop_server.order,
+    "stop": partial(delayed.order, delayed.STOP),
     "roll-back": rollback.order,
     "confirm-update": update.order,
     "resume": lambda desk, _argument: resume.order(desk),
     "revert": revert.question,
     "confirm-revert": revert.order,
-    "restart": restart_server.order,
-    "cancel-order": restart_server.cancel,
+    "restart": partial(delayed.order, delayed.RESTART),
+    "cancel-order": delayed.cancel,
     "keep": _keep,
 }

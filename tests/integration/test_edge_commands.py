@@ -460,7 +460,7 @@ async def test_fault_b6_a_restart_by_hand_is_told_with_its_actor_and_its_time(wo
     assert answer["content"] == f"The server restarts <t:{int(due.timestamp())}:R>, asked for by operator: new map."
     assert world.desk.orders == [("restart", "operator", "120.0", "new map")]
     cancelled = await world.click(answer, "Cancel")
-    assert cancelled["content"] == "Cancelled by operator. The server keeps running."
+    assert cancelled["content"] == "Cancelled by operator: nothing of it happens."
     assert cancelled["components"] == []
     assert world.desk.orders[-1] == ("cancel-order", "operator", "5")
 
@@ -505,6 +505,16 @@ async def test_a_stop_asks_once_and_says_that_it_stays_down(world: EdgeWorld) ->
     answer = await world.click(question, "Stop")
     assert answer["content"] == f"The server stops <t:{int(due.timestamp())}:R>, asked for by operator: new disk."
     assert world.desk.orders == [("stop", "operator", "30.0", "new disk")]
+
+
+@pytest.mark.parametrize("command", ["restart-server", "stop-server"])
+async def test_what_cannot_be_ordered_of_the_server_is_said_and_nothing_is_asked(
+    world: EdgeWorld, command: str
+) -> None:
+    world.desk.restart_plan = Impossible("Ann has stopped the server. `/start-server` starts it.")
+    answer = await world.slash(command)
+    assert answer["content"] == "Ann has stopped the server. `/start-server` starts it. Nothing was changed."
+    assert answer["components"] == []
 
 
 async def test_a_rollback_asks_once_and_says_what_it_takes_back(world: EdgeWorld) -> None:

@@ -749,6 +749,23 @@ def test_a_restart_can_be_cancelled_until_it_is_due() -> None:
     assert messages.restarting(Done(order=5, due=NOW), BY, "", NOW).buttons == ()
 
 
+def test_a_stop_of_what_does_not_run_asks_whether_it_stays_down() -> None:
+    down = "The server does not run: it is held (always `Map::Update`)."
+    message = messages.ask_stop(RestartPlan(20.0, None, None, down=down), timedelta(minutes=2), "new disk")
+    assert message.content == f"{down} **Keep it down until** `/start-server`**, whatever happens?**\nReason: new disk"
+    assert [each.custom_id for each in message.buttons] == ["stop:0:new disk", "keep:stop"]
+    answer = messages.stopping(Done(), BY, "new disk", NOW)
+    assert answer.content == "The server stays down until `/start-server`, asked for by Ann: new disk."
+
+
+def test_a_rollback_of_what_does_not_run_says_when_the_older_build_goes_in() -> None:
+    message = messages.ask_rollback(replace(BACK_TO, verifying=False, down="The server does not run: it died."), "")
+    assert message.content.splitlines()[0] == (
+        f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{THEN}:R>? "
+        "The server does not run: it died. Its next start is with the older build."
+    )
+
+
 def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
     message = messages.ask_rollback(BACK_TO, "")
     assert message.content == (
@@ -780,7 +797,7 @@ def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
         (replace(OVER, kind="rollback", reason=""), f"The rollback was begun <t:{THEN}:R>, as Ann ordered."),
         (
             replace(OVER, state="cancelled", note="Bob"),
-            f"Cancelled by Bob <t:{THEN}:R>: the restart that Ann ordered. The server keeps running.",
+            f"Cancelled by Bob <t:{THEN}:R>: the restart that Ann ordered. Nothing of it happened.",
         ),
         (
             replace(OVER, state="lapsed"),
@@ -805,7 +822,7 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
             messages.reverting(Done(run="9f3c21aa"), COMMIT, BY),
             "Reverting `a1b2c3d`, asked for by Ann (run `9f3c21aa`). The card of the crash goes on.",
         ),
-        (messages.cancelled(Done(), BY), "Cancelled by Ann. The server keeps running."),
+        (messages.cancelled(Done(), BY), "Cancelled by Ann: nothing of it happens."),
         (
             messages.deploying(Done("The server is stopped."), "9f3c21aa", BY),
             "Run `9f3c21aa` may go live, asked for by Ann. The server is stopped.",

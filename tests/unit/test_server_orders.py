@@ -9,7 +9,7 @@ from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import views
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
-from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, RestartPlan, Run, RunKind, RunState, Verdict
 from pipeline.read_models import RollbackPlan
 from pipeline.stages import deploying
 
@@ -70,7 +70,7 @@ async def test_what_is_stopped_is_not_stopped_again(world: World) -> None:
     await world.orders.stop_server(OPERATOR, NOW, "new disk")
     await world.settle()
     again = await world.orders.stop_server(BOB, NOW, "")
-    assert again == Impossible("Ann has stopped it already: new disk. `/start-server` starts it.")
+    assert again == Impossible("Ann has stopped the server: new disk. `/start-server` starts it.")
 
 
 async def test_a_stopped_server_is_started_by_an_operator(world: World) -> None:
@@ -135,6 +135,57 @@ async def test_a_server_stopped_in_the_midst_of_a_verification_wakes_nobody_unti
     world.expect(run, RunState.VERIFYING)  # it has not been up for the soak yet
     await world.pass_time(minutes=3)
     world.expect(run, RunState.SUCCEEDED)
+
+
+# --- a server that does not run ---------------------------------------------------------------------------------------
+
+HELD = "The server does not run: it is held (always `Map::Update`)."
+
+
+async def test_a_restart_of_what_an_operator_stopped_says_by_whom_and_how_it_is_started(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, NOW, "new disk")
+    await world.settle()
+    said = Impossible("Ann has stopped the server: new disk. `/start-server` starts it.")
+    assert await world.orders.plan_restart() == said
+    assert await world.orders.restart_server(BOB, NOW, "") == said
+    await world.settle()
+    assert world.keeper.now and world.keeper.now.pid is None and world.keeper.starts == 1
+
+
+async def test_a_restart_of_a_held_server_says_that_it_is_held_and_how_it_is_started(world: World) -> None:
+    world.keeper.hold(Hold.BREAKER, "always `Map::Update`")
+    said = Impossible(f"{HELD} `/start-server` starts it.")
+    assert (await world.orders.plan_restart(), await world.orders.restart_server(BOB, NOW, "")) == (said, said)
+
+
+async def test_a_restart_that_becomes_due_while_the_server_is_held_does_not_start_it_and_says_so(world: World) -> None:
+    await world.orders.restart_server(OPERATOR, SOON, "new maps")
+    world.keeper.hold(Hold.BREAKER, "always `Map::Update`")
+    await world.pass_time(seconds=61)
+    assert world.keeper.now and world.keeper.now.pid is None
+    (told,) = [post.data for post in world.posts() if post.kind is PostKind.ORDER]
+    why = f"{HELD} `/start-server` starts it. Nothing was changed."
+    assert told == {"what": "restart failed", "detail": why, "by": "Ann"}
+
+
+async def test_a_stop_of_a_held_server_keeps_it_down_at_once_and_gives_nobody_time(world: World) -> None:
+    world.players.online = 3
+    world.keeper.hold(Hold.EXIT_ZERO, "it ended with 0")
+    plan = await world.orders.plan_stop()
+    assert isinstance(plan, RestartPlan) and plan.players is None
+    assert plan.down == "The server does not run: it is held (it ended with 0)."
+    assert await world.orders.stop_server(OPERATOR, SOON, "new disk") == Done()
+    await world.settle()
+    assert world.keeper.wished and world.keeper.wished.operator_stop and world.keeper.wished.reason == "new disk"
+    assert world.console.said == [] and views.status(world.tools).orders == ()
+
+
+async def test_a_rollback_of_a_server_that_does_not_run_waits_for_no_player(world: World) -> None:
+    await heal(world, "Map::Update")
+    world.players.online = None
+    world.keeper.hold(Hold.BREAKER, "always `Map::Update`")
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan) and (plan.notice, plan.down) == (0.0, HELD)
 
 
 # --- one order at a time, and who is told ----------------------------------------------------------------------------
