@@ -87,7 +87,10 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
 
 
 def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | None) -> dict[str, object]:
+    """A new try has no crash of its own: it is told the last one of what it works on."""
     signature = run.signature
+    if crash is None and signature is not None:
+        crash = tools.store.find_last_crash(signature)
     return build_request(
         request_id=run.request_id or run.id,
         at=tools.now(),

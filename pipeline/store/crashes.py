@@ -49,6 +49,13 @@ class Crashes(Base):
             row = c.execute(query).first()
         return None if row is None else self._crash(row)
 
+    def find_last_crash(self, signature: Signature) -> Crash | None:
+        """The newest of this signature."""
+        with self.engine.begin() as c:
+            query = select(t.crashes).where(is_same(t.crashes, signature)).order_by(t.crashes.c.id.desc()).limit(1)
+            row = c.execute(query).first()
+        return None if row is None else self._crash(row)
+
     def list_crashes_of_build(self, build: str | None, since: datetime) -> list[Crash]:
         with self.engine.begin() as c:
             rows = c.execute(select(t.crashes).where(t.crashes.c.at >= since).order_by(t.crashes.c.id)).all()

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import World
+from world import OPERATOR, World
+
+from pipeline.model import Done
 
 STAMP = "20261122T200000.000Z"
 
@@ -51,6 +53,18 @@ async def test_a_log_of_the_next_life_is_not_the_dead_servers(world: World, tmp_
     os.utime(log, (later, later))
     context = await _ask_about(world, tmp_path / "adopted")
     assert context["playerbot_log_context"] == []
+
+
+async def test_a_new_try_is_told_the_last_crash_of_what_it_works_on(world: World) -> None:
+    run = await world.crash("Map::Update")
+    first = world.analyst.requests[run.request_id or ""]
+    await world.orders.cancel_run(run.id, OPERATOR)
+    done = await world.orders.retry(run.id, OPERATOR)
+    await world.settle()
+    assert isinstance(done, Done)
+    again = world.analyst.requests[done.run or ""]
+    assert again["crash"]["call_stack"] == first["crash"]["call_stack"] == ["Map::Update at src/Map.cpp:132"]
+    assert again["crash"]["timestamp"] == first["crash"]["timestamp"]
 
 
 def _write(path: Path, line: str) -> None:
