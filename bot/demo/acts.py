@@ -50,6 +50,8 @@ class OpenRequest:
     # whose crash it is; None for a crash of something else
     readable: bool
     # whether there was a stack to tell it by
+    signature: str = ""
+    # of the crash
 
 
 def find_request(world: DemoWorld, bug: PlantedBug) -> str | None:
@@ -70,7 +72,8 @@ def list_requests(world: DemoWorld) -> list[OpenRequest]:
 
 def read_request(plain: dict[str, Any]) -> OpenRequest:
     functions = [str(frame).split(" at ")[0] for frame in plain["crash"]["call_stack"]]
-    return OpenRequest(str(plain["request_id"]), find_bug_of(functions), bool(functions))
+    signature = str(plain.get("signature") or "")
+    return OpenRequest(str(plain["request_id"]), find_bug_of(functions), bool(functions), signature)
 
 
 def was_answered(folder: Path, request_id: str) -> bool:

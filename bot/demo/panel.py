@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.demo import acts, bugs
@@ -48,7 +49,7 @@ async def keep_up(world: DemoWorld, sandbox: Sandbox) -> None:
     while True:
         try:
             requests = await asyncio.to_thread(acts.list_requests, world)
-            sandbox.show_panel(describe(requests, hand.crashed), hand.press)
+            sandbox.show_panel(describe(requests, hand.recall(requests)), hand.press)
         except (OSError, ValueError, LookupError):
             log.exception("the panel could not be brought up to date")
         await asyncio.sleep(LOOK)
@@ -60,7 +61,16 @@ class Hand:
     def __init__(self, world: DemoWorld) -> None:
         self._world = world
         self.crashed: PlantedBug | None = None
-        # with what he did so last: what an unreadable crash is taken for
+        # with what he did so last: what a new unreadable crash is taken for
+        self._taken: dict[str, PlantedBug] = {}
+        # what unreadable crashes were taken for, by signature: it stays so, whatever is crashed or asked again later
+
+    def recall(self, requests: list[OpenRequest]) -> Mapping[str, PlantedBug]:
+        """What each unreadable crash is taken for."""
+        for each in requests:
+            if not each.readable and self.crashed is not None:
+                self._taken.setdefault(each.signature, self.crashed)
+        return self._taken
 
     async def press(self, button: str) -> str:
         """What came of it. Raises VisitorError where nothing could be done."""
@@ -88,10 +98,10 @@ class Hand:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def describe(requests: list[OpenRequest], crashed: PlantedBug | None = None) -> Panel:
+def describe(requests: list[OpenRequest], taken: Mapping[str, PlantedBug] | None = None) -> Panel:
     """What is asked comes first; with nothing asked, what can be crashed."""
     crashing = PanelGroup("Crash the realm", "", tuple(map(show_bug, bugs.BUGS)))
-    asked = [item for each in requests if (item := show_request(each, crashed)) is not None]
+    asked = [item for each in requests if (item := show_request(each, taken or {})) is not None]
     if not asked:
         return Panel(TITLE, TEXT, (crashing,))
     return Panel(TITLE, TEXT, (PanelGroup("Answer as the analyst", "A fix is asked for.", tuple(asked)), crashing))
@@ -102,9 +112,9 @@ def show_bug(bug: PlantedBug) -> PanelItem:
     return PanelItem(kind[0].upper() + kind[1:], what, (PanelButton(f"crash {bug.name}", "Crash"),))
 
 
-def show_request(request: OpenRequest, crashed: PlantedBug | None) -> PanelItem | None:
+def show_request(request: OpenRequest, taken: Mapping[str, PlantedBug]) -> PanelItem | None:
     """None for a crash that no fix is prepared for."""
-    bug = request.bug if request.readable else crashed
+    bug = request.bug if request.readable else taken.get(request.signature)
     if bug is None:
         return None
     buttons = [

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from bot.sandbox import VisitorError
 
 AURA = bugs.get_bug("aura")
 ASKED = OpenRequest("9f3c", AURA, readable=True)
-UNREADABLE = OpenRequest("77aa", None, readable=False)
+UNREADABLE = OpenRequest("77aa", None, readable=False, signature="unknown | crash 7")
 
 
 @pytest.fixture
@@ -58,12 +59,22 @@ def test_what_is_asked_comes_first_with_every_prepared_fix() -> None:
     assert set(FIXES) == set(FixKind)
 
 
-def test_a_crash_without_a_stack_is_taken_for_the_one_that_was_set_off_last() -> None:
-    assert len(describe([UNREADABLE]).groups) == 1
-    assert describe([UNREADABLE], AURA).groups[0].items[0].label == "Unit::UpdateAuras"
-    assert len(describe([OpenRequest("1", None, readable=True)], AURA).groups) == 1, (
-        "a crash that no fix is prepared for"
-    )
+def test_a_crash_without_a_stack_is_taken_for_the_one_that_was_set_off_last(world: DemoWorld) -> None:
+    hand = Hand(world)
+    assert len(describe([UNREADABLE], hand.recall([UNREADABLE])).groups) == 1
+    hand.crashed = AURA
+    assert describe([UNREADABLE], hand.recall([UNREADABLE])).groups[0].items[0].label == "Unit::UpdateAuras"
+    other = OpenRequest("1", None, readable=True)
+    assert len(describe([other], hand.recall([other])).groups) == 1, "a crash that no fix is prepared for"
+
+
+def test_a_request_that_is_asked_again_is_still_about_the_same_bug(world: DemoWorld) -> None:
+    hand = Hand(world)
+    hand.crashed = AURA
+    hand.recall([UNREADABLE])
+    hand.crashed = bugs.get_bug("freeze")
+    again = replace(UNREADABLE, id="88bb")
+    assert describe([again], hand.recall([again])).groups[0].items[0].label == "Unit::UpdateAuras"
 
 
 def test_open_requests_are_those_that_nobody_answered_newest_first(world: DemoWorld) -> None:
