@@ -7,8 +7,10 @@ footer of each message ends with its number.
 import hashlib
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +22,7 @@ from realm import EXECUTABLE, git
 
 UNCOMMITTED = "only-on-my-machine"  # stands in what the owner of the checkout did not commit
 _EVERY = 0.15  # seconds between two looks at the processes
+_ENDING = 20.0  # seconds for what was killed to be gone
 _HOOK = """#!/bin/sh
 cat >> "{book}"
 """
@@ -218,6 +221,24 @@ def list_processes(root: Path) -> list[psutil.Process]:
         if any(str(root) in text for text in about):
             found.append(each)
     return found
+
+
+def end_processes(root: Path) -> list[str]:
+    """Ends whatever has to do with that folder, and what it still began meanwhile; what there was at first.
+
+    A keeper whose adopted server is ended before it has the next one running within milliseconds.
+    """
+    left = list_processes(root)
+    names = [str(each) for each in left]
+    deadline = time.monotonic() + _ENDING
+    while left:
+        assert time.monotonic() < deadline, f"cannot be ended: {left}"
+        for each in left:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(left, _ENDING)
+        left = list_processes(root)
+    return names
 
 
 def _list_living() -> Iterable[psutil.Process]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from invariants import end_processes
 from realm import EXECUTABLE, git, shared_realm
 
 _SLOTS = 16
@@ -31,7 +32,8 @@ class Ground:
     # what runs at first, 40 hex digits
 
     def lay_out(self) -> bool:
-        """Makes the home anew; whether it is warm."""
+        """Makes the home anew; whether it is warm. What a killed test run has left living there ends first."""
+        end_processes(self.home)
         shutil.rmtree(self.home, ignore_errors=True)
         warm = self.template.is_dir()
         if warm:

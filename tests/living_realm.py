@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 import psutil
 from checker import History, Look, Message, Row, broken, gather, read_journal
-from invariants import UNCOMMITTED, Secret, Site, Witness, is_alive, list_processes
+from invariants import UNCOMMITTED, Secret, Site, Witness, end_processes, is_alive, list_processes
 from living_channel import Channel, Said
 from living_ground import Ground
 from realm import EXECUTABLE, USER, PlayerClient, ask_soap, find_free_ports, git, write_configuration
@@ -420,17 +420,10 @@ class LivingRealm:
 
     def kill_all(self) -> list[str]:
         """Whatever is left of it; what that was."""
-        left = list_processes(self.root)
-        if self._bot is not None and self._bot.poll() is None:
-            self._bot.kill()
+        left = end_processes(self.root)
+        if self._bot is not None:
             self._bot.wait(ENDING)
-        for process in left:
-            try:
-                process.kill()
-                process.wait(5)
-            except (psutil.NoSuchProcess, psutil.TimeoutExpired):
-                continue
-        return [str(process) for process in left]
+        return left
 
 
 @contextmanager
