@@ -2,15 +2,22 @@
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import realm
+import realm_stacks
 from realm import RunningServer, shared_realm, start_server
 
-from bot.demo.bugs import BUGS, PlantedBug
+from bot.demo.analyst.answer import answer
+from bot.demo.analyst.case import Case
+from bot.demo.analyst.request import read_request
+from bot.demo.analyst.tree import SourceTree
+from bot.demo.bugs import BUGS, REALM, PlantedBug
 from pipeline.adapters.crash_reader import LinuxCrashReader
 from pipeline.adapters.gdb import find_gdb
+from pipeline.crash.request import build_request
 from pipeline.model import CrashReport
 from pipeline.ports import ExitEvidence
 
@@ -71,3 +78,29 @@ def test_a_planted_bug_is_read_with_its_class_and_function(bug: PlantedBug, tmp_
     assert report.category == CLASSES.get(bug.category, bug.category)
     assert report.frame is not None
     assert report.frame.function == INLINED.get(bug.name, bug.function)
+    assert answer_of(report) == answer_of_recorded(bug), (
+        "the example analyst makes the same of it as of the recorded stack"
+    )
+
+
+def answer_of(report: CrashReport) -> str:
+    """The diff that the example analyst answers this very crash with."""
+    source = shared_realm().source
+    request = build_request(
+        request_id="9f3c",
+        at=datetime.now(UTC),
+        crash_id="1",
+        report=report,
+        signature=report.signature,
+        occurrences=1,
+        logs=(),
+        crashed_at=None,
+        source_dir=source,
+        built_in=(source.parent / "variant",),
+        base_commit=None,
+    )
+    return str(answer(Case(read_request(request), SourceTree(source)))["patch"])
+
+
+def answer_of_recorded(bug: PlantedBug) -> str:
+    return str(answer(Case(read_request(realm_stacks.ask(bug.name, REALM)), SourceTree(REALM)))["patch"])

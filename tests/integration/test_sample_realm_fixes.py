@@ -1,19 +1,44 @@
 """The prepared fixes do what their kind says: compiled into the sample realm and run."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import realm
+import realm_stacks
 from realm import start_server
 
-from bot.demo.bugs import BUGS, FixKind, get_bug, list_edits
+from bot.demo.analyst.answer import apply
+from bot.demo.analyst.case import Case
+from bot.demo.analyst.request import read_request
+from bot.demo.analyst.rules import find_mistake
+from bot.demo.analyst.tree import SourceTree
+from bot.demo.bugs import BUGS, REALM, Edit, FixKind, get_bug, list_edits
 
 DISPATCHER = get_bug("dispatcher")
 
 
-def test_with_all_good_fixes_no_planted_bug_ends_the_server(tmp_path: Path) -> None:
-    variant = realm.build_variant([bug.fix for bug in BUGS], tmp_path / "bin")
+def list_prepared() -> list[Edit]:
+    return [bug.fix for bug in BUGS]
+
+
+def list_found() -> list[Edit]:
+    """What the example analyst makes of each bug's crash, whole files."""
+    found = []
+    for bug in BUGS:
+        mistake = find_mistake(Case(read_request(realm_stacks.ask(bug.name, REALM)), SourceTree(REALM)))
+        assert mistake is not None, bug.name
+        files = {edit.file: None for edit in mistake.edits}
+        found += [Edit(file.path, file.text, apply(file, mistake.edits)) for file in files]
+    return found
+
+
+@pytest.mark.parametrize("list_fixes", [list_prepared, list_found], ids=["prepared", "by_the_example_analyst"])
+def test_with_all_good_fixes_no_planted_bug_ends_the_server(
+    tmp_path: Path, list_fixes: Callable[[], list[Edit]]
+) -> None:
+    variant = realm.build_variant(list_fixes(), tmp_path / "bin")
     assert variant.compiled, variant.output
     assert "warning:" not in variant.output
     with start_server(variant.server, tmp_path, {"Realm.LateSeconds": 0}) as server:
