@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 
-from pipeline import views
 from pipeline.errors import Refused
 from pipeline.model import Done, Impossible, Outcome, Patch, Run, RunKind, RunState
 from pipeline.points import point
-from pipeline.stages import branching, finding
+from pipeline.stages import branching, deploying, finding
 from pipeline.tools import Tools
+
+WAITING = (RunState.AWAITING_APPROVAL, RunState.AWAITING_DEPLOYMENT)
 
 # --- reverts ---------------------------------------------------------------------------------------------------------
 
@@ -21,7 +22,7 @@ def find_fix(tools: Tools, commit: str) -> Run | Impossible:
     run = tools.store.get_run_by_commit(commit.lower())
     if run is None or run.commit is None:
         return Impossible(f"`{commit[:40]}` is not a commit of ours. `/revert` offers those that are.")
-    undone = views.revert_of(tools, run)
+    undone = tools.store.find_revert(run.commit)
     if undone is not None:
         return Impossible(f"`{run.commit[:12]}` is reverted already, in `{(undone.commit or undone.id)[:12]}`.")
     return run
@@ -31,7 +32,15 @@ def revert(tools: Tools, commit: str, by: str) -> Outcome:
     fix = find_fix(tools, commit)
     if isinstance(fix, Impossible):
         return fix
-    return Done(run=begin_revert(tools, fix, (fix.commit or "",), by).id)
+    words = f"reverted by {by}"
+    with tools.store.together():
+        run = begin_revert(tools, fix, (fix.commit or "",), by)
+        if fix.state in WAITING:  # it must not go live in the meantime
+            tools.store.advance(fix, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
+    point("revert.noted")
+    if fix.state in WAITING:
+        deploying.withdraw_standby(tools, words)
+    return Done(run=run.id)
 
 
 def begin_revert(tools: Tools, of: Run, commits: tuple[str, ...], by: str) -> Run:
@@ -42,7 +51,6 @@ def begin_revert(tools: Tools, of: Run, commits: tuple[str, ...], by: str) -> Ru
         patch=Patch(reverts=commits), asked_by=by, reverts=commits[0],
     )  # fmt: skip
     tools.store.add_run(run, now, card=tools.store.get_card_of_run(of.id))
-    point("revert.noted")
     return run
 
 

@@ -313,6 +313,11 @@ class Run:
         its second answer."""
         return f"{self.question}-{self.returns}" if self.question else ""
 
+    @property
+    def undoes(self) -> tuple[str, ...]:
+        """The commits that it reverts, newest first."""
+        return self.patch.reverts if self.patch is not None else ()
+
 
 @dataclass(frozen=True)
 class Diagnostic:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 from pipeline.change_orders import begin_revert, update
 from pipeline.model import CLOSED, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
-from pipeline.stages import deploying, rolling_back, wish
+from pipeline.points import point
+from pipeline.stages import carrying, deploying, rolling_back, wish
 from pipeline.tools import Tools
 
 # Where a run can still be taken back; what goes live or is pushed at this moment is reverted instead.
@@ -42,9 +42,10 @@ def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome
         return Impossible(f"Run `{found.id}` asks for nothing: it is {found.state}.")
     if asks is not None and asks != found.asks:
         return Impossible(f"Run `{found.id}` asks something else by now: look at its card again.")
-    below = list_below(tools, found)
-    for each in (found, *below):
-        _say_yes(tools, each, f"{found.question} approved by {by}")
+    below = carrying.list_below(tools, found) if found.question is Question.DEPLOY else []
+    with tools.store.together():
+        for each in (found, *below):
+            _say_yes(tools, each, f"{found.question} approved by {by}")
     named = ", ".join(f"`{each.subject}`" for each in below)
     return Done(f"Its build contains these too, which are approved with it: {named}." if below else "", run=found.id)
 
@@ -56,27 +57,20 @@ def _say_yes(tools: Tools, run: Run, note: str) -> None:
     tools.store.advance(run, back, tools.now(), note=note, question=None, answered=answered, reason=None)
 
 
-def list_below(tools: Tools, run: Run) -> list[Run]:
-    """Other runs that wait for an approval of their deployment and are in this one's build."""
-    if run.question is not Question.DEPLOY or run.commit is None:
-        return []
-    waiting = [each for each in tools.store.list_runs_in(RunState.AWAITING_APPROVAL) if each.id != run.id]
-    asked = [each for each in waiting if each.question is Question.DEPLOY and each.commit is not None]
-    return [each for each in asked if tools.source.contains(run.commit, each.commit or "")]
-
-
 def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
     found = find(tools, run)
     if isinstance(found, Impossible):
         return found
+    said = ""
     if found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL:
-        approve(tools, run, by)
+        approved = approve(tools, run, by)
+        said = approved.text if isinstance(approved, Done) else ""
         found = tools.store.get_run(found.id) or found
     if found.state is not RunState.AWAITING_DEPLOYMENT:
         return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
-    answered = (*found.answered, deploying.NOW)
+    answered = (*found.answered, carrying.NOW)
     tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
-    return Done(STOPPED if wish.is_stopped(tools) else "", run=found.id)
+    return Done(" ".join(filter(None, (said, STOPPED if wish.is_stopped(tools) else ""))), run=found.id)
 
 
 # --- no --------------------------------------------------------------------------------------------------------------
@@ -100,12 +94,16 @@ def take_back(
         return found
     if found.state not in where:
         return Impossible(why_not(found))
-    tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
+    revert = None
+    with tools.store.together():
+        tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
+        if found.commit is not None and is_built(tools, found):
+            revert = begin_revert(tools, found, (found.commit,), by)
+    point("revert.noted")
     end(found.id)
-    if found.commit is None or not is_built(tools, found):
+    if revert is None:
         return Done(run=found.id)
     deploying.withdraw_standby(tools, words)
-    revert = begin_revert(tools, found, (found.commit,), by)
     return Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
 
 
@@ -145,19 +143,18 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
     live = find_live(tools, found)
     if live is not None:
         return Impossible(f"Run `{live.id}` has fixed it since, in `{(live.commit or '')[:7]}`. Nothing was changed.")
-    match found.kind:
-        case RunKind.UPDATE:
-            return update(tools, by)
-        case RunKind.REVERT:
-            again = begin_revert(tools, found, found.patch.reverts if found.patch else (), by)
-        case RunKind.FIX:
-            again = ask_again(tools, found, by)
-        case _:
-            assert_never(found.kind)
-    if found.state is RunState.PROPOSED:
-        words = f"tried again as run {again.id}, asked for by {by}"
-        tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
+    if found.kind is RunKind.UPDATE:
+        return update(tools, by)
+    with tools.store.together():
+        again = begin_again(tools, found, by)
+        if found.state is RunState.PROPOSED:
+            words = f"tried again as run {again.id}, asked for by {by}"
+            tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
     return Done(run=again.id)
+
+
+def begin_again(tools: Tools, run: Run, by: str) -> Run:
+    return begin_revert(tools, run, run.undoes, by) if run.kind is RunKind.REVERT else ask_again(tools, run, by)
 
 
 def find_other(tools: Tools, run: Run) -> Run | None:

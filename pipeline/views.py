@@ -212,18 +212,8 @@ def _fix_line(tools: Tools, run: Run) -> FixLine:
     commit = run.commit or ""
     return FixLine(
         commit, run.subject, run.id, run.state, run.updated_at, tools.source.url(commit),
-        revert_of(tools, run) is not None,
+        tools.store.find_revert(commit) is not None,
     )  # fmt: skip
-
-
-def revert_of(tools: Tools, fix: Run) -> Run | None:
-    """The revert of a fix that is under way or was made."""
-    dead = (RunState.FAILED, RunState.CANCELLED, RunState.ROLLED_BACK)
-    with tools.store.engine.begin() as c:
-        query = select(t.runs.c.id).where(t.runs.c.kind == RunKind.REVERT, t.runs.c.state.not_in(dead))
-        ids = c.execute(query).scalars().all()
-    reverts = [run for run in map(tools.store.get_run, ids) if run and run.patch]
-    return next((run for run in reverts if run.patch and fix.commit in run.patch.reverts), None)
 
 
 def plan_revert(tools: Tools, run: Run) -> RevertPlan:
@@ -288,7 +278,7 @@ class Ledger:
 
 def card_view(tools: Tools, card: int) -> CardView:
     """The present state of one signature on one night."""
-    with tools.store.engine.begin() as c:
+    with tools.store.begin() as c:
         row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
         crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
         exact = crashes[-1].exact if crashes else None
@@ -356,7 +346,7 @@ def _eta(store: Store, run: Run | None) -> float | None:
 def _build_row(store: Store, run: Run | None) -> Any:
     if run is None or run.state is not RunState.BUILDING:
         return None
-    with store.engine.begin() as c:
+    with store.begin() as c:
         return c.execute(select(t.runs.c.done, t.runs.c.total, t.runs.c.eta).where(t.runs.c.id == run.id)).first()
 
 
@@ -388,5 +378,5 @@ def revert_link(tools: Tools, run: Run | None) -> FixLink | None:
     """The commit that took the fix back, once there is one."""
     if run is None:
         return None
-    undone = run if run.kind is RunKind.REVERT else revert_of(tools, run) if run.commit else None
+    undone = run if run.kind is RunKind.REVERT else tools.store.find_revert(run.commit) if run.commit else None
     return link(tools, undone.commit, undone.branch) if undone and undone.commit else None

@@ -209,7 +209,10 @@ class FakeSource:
 
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
         history = self._history(revision)
-        return any(c.hash == fix for c in history) and not any(fix in c.reverts for c in history)
+        return any(c.hash == fix for c in history) and not self._is_undone(fix, history)
+
+    def _is_undone(self, commit: str, history: "list[FakeCommit]") -> bool:
+        return any(commit in c.reverts and not self._is_undone(c.hash, history) for c in history)
 
     def log(self, since: str, until: str) -> list[Commit]:
         return [self.commit(each.hash) for each in self._history(until) if not self.contains(since, each.hash)]

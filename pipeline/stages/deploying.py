@@ -14,17 +14,17 @@ from typing import assert_never
 from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
-from pipeline.model import Approval, FixState, PostKind, Question, Run, RunKind, RunState, Verdict
+from pipeline.model import FixState, PostKind, Run, RunState, Verdict
 from pipeline.points import point
-from pipeline.stages import finding, postponing, rolling_back, verifying, wish
-from pipeline.store import Deployment, Fact, NewPost, Order, Store
+from pipeline.stages import carrying, postponing, rolling_back, verifying, wish
+from pipeline.stages.carrying import Load
+from pipeline.store import Deployment, Fact, NewPost, Order
 from pipeline.tools import Tools
 
 LONGEST_BACK_OFF = timedelta(minutes=2)  # between a death and the start that deploys what stood by
 CLOCKS = timedelta(seconds=0.1)  # what two processes' readings of one clock may lie apart
 STOPPED = "an operator stopped the server: it goes live with the next start"
 LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
-NOW = "now"  # in `answered`: an operator said Deploy now
 
 
 # --- beginning -------------------------------------------------------------------------------------------------------
@@ -38,55 +38,24 @@ def plan(tools: Tools) -> bool:
         postponing.tell_in_line(tools, [run for run in waiting if run.deployment != active.id], active)
     if not waiting or active is not None:
         return False
-    approved = ask_approval(tools, waiting)
-    carried = those_that_pass_the_pause(tools, approved)
-    if not carried:
+    if carrying.settle_live(tools, waiting):
+        return True
+    approved = carrying.ask_approval(tools, waiting)
+    load = carrying.choose(tools, approved)
+    if load is None:
         if tools.store.get_standby() is not None:
-            withdraw_standby(tools, "paused")
+            withdraw_standby(tools, "paused" if tools.store.get_pause() else "not wanted any more")
         return False
-    return begin_or_stand_by(tools, carried)
+    return begin_or_stand_by(tools, load)
 
 
-def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:
-    """Runs that may go; the others are asked about. A build contains every run before it on the branch."""
-    if tools.realm.approval is not Approval.DEPLOY:
-        return list(waiting)
-    yes = [run for run in waiting if run.asked_by is not None or Question.DEPLOY in run.answered]
-    newest = newest_commit(tools.store, yes)
-    for run in waiting:
-        if run not in yes and not (newest and run.commit and tools.source.contains(newest, run.commit)):
-            note = "APPROVAL=deploy"
-            tools.store.advance(run, RunState.AWAITING_APPROVAL, tools.now(), note=note, question=Question.DEPLOY)
-        elif run not in yes:
-            yes.append(run)
-    return yes
-
-
-def those_that_pass_the_pause(tools: Tools, runs: Sequence[Run]) -> list[Run]:
-    """While paused only what an operator ordered goes, with what its build contains."""
-    if tools.store.get_pause() is None or any(is_ordered(run) for run in runs):
-        return list(runs)
-    return []
-
-
-def is_ordered(run: Run) -> bool:
-    return run.asked_by is not None or NOW in run.answered
-
-
-def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
+def begin_or_stand_by(tools: Tools, load: Load) -> bool:
+    build, runs = load.build, load.runs
     if not any(postponing.is_due(tools, run) for run in runs):
         return False
-    build = newest_commit(tools.store, runs)
     observed = tools.keeper.observed()
-    if build is None or observed is None or wish.fallback_for(tools, build) is None:
+    if observed is None or wish.fallback_for(tools, build) is None:
         return False  # without a fallback nothing is risked
-    if is_live(tools, build):
-        return settle_live(tools, runs)
-    if (bad := find_rolled_back(tools, build, runs)) is not None:
-        commit = (bad.commit or "")[:7]
-        words = f"its build still holds `{bad.subject}` (`{commit}`), which was rolled back: waits for its revert"
-        postponing.tell(tools, runs, f"{words}; `/revert {commit}` orders one")
-        return False
     if wish.is_stopped(tools):
         postponing.tell(tools, runs, STOPPED)
         return stand_by(tools, build, runs, observed)
@@ -94,7 +63,7 @@ def begin_or_stand_by(tools: Tools, runs: Sequence[Run]) -> bool:
         return False
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
-    if isinstance(decision, policy.Wait) and not any(is_ordered(run) for run in runs):
+    if isinstance(decision, policy.Wait) and not any(map(carrying.is_ordered, runs)):
         postponing.tell(tools, runs, decision.reason)
         return stand_by(tools, build, runs, observed)
     return announce(tools, build, runs, observed)
@@ -105,35 +74,6 @@ def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
     standby = tools.store.get_standby()
     coming = observed.state in (ServerState.STARTING, ServerState.SWAPPING) or observed.hold is Hold.STOPPED
     return standby is not None and standby.build == build and coming
-
-
-def is_live(tools: Tools, build: str) -> bool:
-    """What runs was built on it: deploying it would take the server back to what was before."""
-    running = finding.running_commit(tools)
-    return running is not None and running != build and tools.source.contains(running, build)
-
-
-def settle_live(tools: Tools, runs: Sequence[Run]) -> bool:
-    for run in runs:
-        watched = FixState.WATCHING if run.kind is RunKind.FIX else None
-        note = "the running build contains it already"
-        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=watched)
-    return True
-
-
-def find_rolled_back(tools: Tools, build: str, runs: Sequence[Run]) -> Run | None:
-    """A fix in this build that made the server worse and was not taken out of it. A person may bring one back."""
-    if any(run.asked_by is not None for run in runs):
-        return None
-    branches = {run.branch for run in runs}
-    bad = [run for run in tools.store.list_runs_in(RunState.ROLLED_BACK) if run.commit and run.branch in branches]
-    return next((run for run in bad if tools.source.holds_fix(build, run.commit or "", run.id)), None)
-
-
-def newest_commit(store: Store, runs: Sequence[Run]) -> str | None:
-    """The build that contains the others: changes are made one at a time, so it is the one begun last."""
-    built = [(store.started_at(run.commit), run.commit) for run in runs if run.commit]
-    return max(built)[1] if built else None
 
 
 def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:
@@ -263,10 +203,15 @@ def adopt_standby(tools: Tools, observed: Observed) -> bool:
 
 
 def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
-    if tools.store.get_pause() is not None and not any(map(is_ordered, tools.store.list_runs_of(deployment.id))):
+    if tools.store.get_pause() is not None and not any(
+        map(carrying.is_ordered, tools.store.list_runs_of(deployment.id))
+    ):
         return call_off(tools, deployment, "paused")
-    if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in tools.store.list_runs_of(deployment.id)):
+    runs = tools.store.list_runs_of(deployment.id)
+    if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in runs):
         return call_off(tools, deployment, "a change that it would bring was taken back")
+    if (hindrance := carrying.find_hindrance(tools, Load(deployment.build, runs))) is not None:
+        return call_off(tools, deployment, hindrance)
     if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False
     console_call(tools, "saveall")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from pipeline.store.rows import (
     Codec,
@@ -19,3 +21,26 @@ class Base:
         self.engine = engine
         self._codec = codec
         self.night_of = night_of
+        self._shared = threading.local()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction, or the one that this thread is `together` in."""
+        shared: Connection | None = getattr(self._shared, "connection", None)
+        if shared is not None:
+            yield shared
+            return
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """All of what this thread writes inside is kept, or nothing of it: what a person orders in one word. Nothing
+        that takes time, and nothing outside the database, belongs inside."""
+        with self.begin() as connection:
+            before = getattr(self._shared, "connection", None)
+            self._shared.connection = connection
+            try:
+                yield
+            finally:
+                self._shared.connection = before

@@ -28,24 +28,24 @@ class Branches(Base):
     """One is open at a time."""
 
     def get_branch(self, name: str) -> Branch | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             row = c.execute(select(t.branches).where(t.branches.c.name == name)).first()
         return None if row is None else read_branch(row)
 
     def get_open_branch(self) -> Branch | None:
         """The newest branch that is not ended."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.branches).where(t.branches.c.ended.is_(False)).order_by(t.branches.c.created_at.desc())
             row = c.execute(query.limit(1)).first()
         return None if row is None else read_branch(row)
 
     def list_branch_names(self) -> list[str]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return list(c.execute(select(t.branches.c.name)).scalars())
 
     def add_branch(self, name: str, night: date, base: str, at: datetime, head: str | None = None) -> Branch:
         """Begins a branch and ends every other."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.branches).values(ended=True))
             c.execute(
                 insert(t.branches).values(
@@ -55,14 +55,14 @@ class Branches(Base):
         return Branch(name, night, base, head or base, None, None, None, False)
 
     def end_branch(self, name: str) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.branches).where(t.branches.c.name == name).values(ended=True))
 
     def note_pushed(
         self, branch: str, head: str, at: datetime, runs_of: Iterable[str] = (), posts: Sequence[NewPost] = ()
     ) -> None:
         """The remote has `head`; every run of ours on the branch up to it is pushed."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"pushed": head, "owed_since": None, "owed_reason": None}
             c.execute(update(t.branches).where(t.branches.c.name == branch).values(**values))
             insert_posts(c, None, posts, at)
@@ -72,7 +72,7 @@ class Branches(Base):
 
     def note_push_owed(self, branch: str, reason: str, at: datetime, posts: Sequence[NewPost] = ()) -> None:
         """The push did not go through. Told once for each time it begins to be owed."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             since = c.execute(select(t.branches.c.owed_since).where(t.branches.c.name == branch)).scalar_one()
             values = {"owed_since": since or at, "owed_reason": reason}
             c.execute(update(t.branches).where(t.branches.c.name == branch).values(**values))
@@ -80,13 +80,13 @@ class Branches(Base):
                 insert_posts(c, None, posts, at)
 
     def list_owed_branches(self) -> list[Branch]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.branches).where(t.branches.c.owed_since.is_not(None))).all()
         return [read_branch(row) for row in rows]
 
     def move_branch(self, old: str, new: str, night: date, base: str, head: str, at: datetime) -> None:
         """What stood on a branch that ended goes on under another name; runs that are not over follow."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.branches).values(ended=True, owed_since=None))
             c.execute(
                 insert(t.branches).values(name=new, night=night, base=base, head=head, ended=False, created_at=at)

@@ -40,7 +40,7 @@ class Builds(Base):
     """What was compiled, what was put in place, and what came of it."""
 
     def note_build_started(self, build: str, commit: str | None, tree: str | None, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(delete(t.builds).where(t.builds.c.build == build, t.builds.c.state != "built"))
             if c.execute(select(t.builds.c.build).where(t.builds.c.build == build)).first() is None:
                 values = {"build": build, "commit": commit, "tree": tree, "state": "building", "started_at": at}
@@ -52,12 +52,12 @@ class Builds(Base):
             "state": "built" if result.manifest else "failed", "seconds": result.seconds, "log": str(result.log),
             "reason": result.reason, "diagnostics": diagnostics,
         }  # fmt: skip
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == result.commit).values(**values))
 
     def note_found_build(self, build: str, commit: str | None, tree: str | None, at: datetime) -> None:
         """What lay in SERVER_DIR before us: the first fallback."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             known = c.execute(select(t.builds.c.build).where(t.builds.c.build == build)).first()
             values = {"commit": commit, "tree": tree}
             if known is None:
@@ -67,19 +67,19 @@ class Builds(Base):
                 c.execute(update(t.builds).where(t.builds.c.build == build).values(**values))
 
     def get_build(self, build: str) -> Build | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             row = c.execute(select(t.builds).where(t.builds.c.build == build)).first()
         return None if row is None else read_build(row)
 
     def started_at(self, build: str) -> datetime:
         """When the build of a commit was begun: the order of commits on a branch, since changes are made one by one."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             at: datetime = c.execute(select(t.builds.c.started_at).where(t.builds.c.build == build)).scalar_one()
         return at
 
     def get_last_healthy(self, other_than: str | None = None) -> Build | None:
         """The build that verification last found healthy."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.builds).where(t.builds.c.healthy_at.is_not(None), t.builds.c.bad.is_(False))
             if other_than is not None:
                 query = query.where(t.builds.c.build != other_than)
@@ -88,7 +88,7 @@ class Builds(Base):
 
     def list_healthy_builds(self, most: int) -> list[str]:
         """Newest first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.builds.c.build).where(t.builds.c.healthy_at.is_not(None))
             return list(c.execute(query.order_by(t.builds.c.healthy_at.desc()).limit(most)).scalars())
 
@@ -114,7 +114,7 @@ class Builds(Base):
         query = select(t.deployments).where(t.deployments.c.state == "over", t.deployments.c.verdict.in_(stayed))
         if since is not None:
             query = query.where(t.deployments.c.created_at > since)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.created_at.desc()))]
 
     def went_live_at(self, build: str) -> datetime | None:
@@ -128,7 +128,7 @@ class Builds(Base):
         return None if found is None else found.id
 
     def _deployment(self, which: Any) -> Deployment | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.deployments).where(which).order_by(t.deployments.c.created_at.desc()).limit(1)
             row = c.execute(query).first()
         return None if row is None else read_deployment(row)
@@ -136,7 +136,7 @@ class Builds(Base):
     def add_deployment(self, deployment: Deployment, runs: Sequence[Run], at: datetime) -> None:
         """Commits to a deployment before any wish names its build. A standby that it replaces is over."""
         columns = {field.name: getattr(deployment, field.name) for field in dataclasses.fields(Deployment)}
-        with self.engine.begin() as c:
+        with self.begin() as c:
             standby = t.deployments.c.state == "standby"
             c.execute(update(t.deployments).where(standby).values(state="over", over_at=at, reason="replaced"))
             c.execute(insert(t.deployments).values(**columns))
@@ -146,7 +146,7 @@ class Builds(Base):
 
     def drop_standby(self, at: datetime, reason: str) -> None:
         """Nothing goes out by itself any more."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             standby = t.deployments.c.state == "standby"
             c.execute(update(t.deployments).where(standby).values(state="over", over_at=at, reason=reason))
 
@@ -164,7 +164,7 @@ class Builds(Base):
     ) -> Deployment:
         """Moves a deployment, and its runs with it. `posts` go into each run's thread."""
         new = dataclasses.replace(deployment, state=state, **changes)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             same = and_(t.deployments.c.id == deployment.id, t.deployments.c.state == deployment.state)
             if c.execute(update(t.deployments).where(same).values(state=state, **changes)).rowcount != 1:
                 raise Overtaken(f"deployment {deployment.id} is not {deployment.state} any more")
@@ -192,9 +192,9 @@ class Builds(Base):
         touch(c, card, at)
 
     def note_healthy(self, build: str, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(healthy_at=at, bad=False))
 
     def note_bad(self, build: str) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(bad=True, healthy_at=None))

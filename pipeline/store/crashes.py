@@ -38,13 +38,13 @@ class Crashes(Base):
     """One row for each end of the server that nobody asked for."""
 
     def list_unjudged_crashes(self) -> list[Crash]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.crashes).where(t.crashes.c.judged.is_(None)).order_by(t.crashes.c.id)).all()
         return [self._crash(row) for row in rows]
 
     def get_crash_of_run(self, run: str) -> Crash | None:
         """The newest crash that belongs to a run."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.crashes).where(t.crashes.c.run == run).order_by(t.crashes.c.id.desc()).limit(1)
             row = c.execute(query).first()
         return None if row is None else self._crash(row)
@@ -57,19 +57,19 @@ class Crashes(Base):
         return None if row is None else self._crash(row)
 
     def list_crashes_of_build(self, build: str | None, since: datetime) -> list[Crash]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.crashes).where(t.crashes.c.at >= since).order_by(t.crashes.c.id)).all()
         return [each for each in map(self._crash, rows) if each.exit.build == build]
 
     def count_crashes(self, signature: Signature) -> int:
         """Of this signature, ever."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return c.execute(
                 select(func.count()).select_from(t.crashes).where(is_same(t.crashes, signature))
             ).scalar_one()
 
     def first_seen(self, signature: Signature) -> datetime | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             found: datetime | None = c.execute(
                 select(func.min(t.crashes.c.at)).where(is_same(t.crashes, signature))
             ).scalar_one()
@@ -79,19 +79,19 @@ class Crashes(Base):
         """Of these nights (None = all), in the order in which they happened, without their reports."""
         columns = ("id", "at", "night", "family", "exact", "version", "judged", "card", "exit", "back_after")
         query = select(*(t.crashes.c[name] for name in columns)).order_by(t.crashes.c.at, t.crashes.c.id)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(query if since is None else query.where(t.crashes.c.night >= since)).all()
         return [_crash_row(row) for row in rows]
 
     def find_report(self, crash: int) -> CrashReport | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             plain = c.execute(select(t.crashes.c.report).where(t.crashes.c.id == crash)).scalar_one_or_none()
         return None if plain is None else self._codec.from_plain(plain)
 
     def signature_is_known(self, signature: Signature, build: str) -> bool:
         """Whether this crash was seen with another build (imported history included). What made another build worse
         is no excuse for this one."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.crashes.c.exit).where(is_same(t.crashes, signature))).all()
             bad = set(c.execute(select(t.builds.c.build).where(t.builds.c.bad.is_(True))).scalars())
         return any(row.exit.get("build") not in (build, *bad) for row in rows)
@@ -106,18 +106,18 @@ class Crashes(Base):
             "version": signature and signature.version,
         }  # fmt: skip
         same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             if c.execute(select(t.crashes.c.id).where(same)).first() is None:
                 c.execute(insert(t.crashes).values(**values))
 
     def find_last_title(self) -> str | None:
         """What the server crashed of last, as its card has it; None where nobody has read that crash yet."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.cards.c.title).select_from(t.crashes).outerjoin(t.cards, t.crashes.c.card == t.cards.c.id)
             return c.execute(query.order_by(t.crashes.c.id.desc()).limit(1)).scalar()
 
     def count_tonight(self, night: date) -> int:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(func.count()).select_from(t.crashes).where(t.crashes.c.night == night)
             return c.execute(query).scalar_one()
 
@@ -138,7 +138,7 @@ class Crashes(Base):
         signature = report.signature
         if signature is None:
             raise ValueError("a crash is judged by its signature")
-        with self.engine.begin() as c:
+        with self.begin() as c:
             refuse_second_judgement(c, crash.id)
             title = (new_run and new_run.subject) or signature.title
             card = get_card(c, card_key(signature), crash.night, title, at)

@@ -30,7 +30,7 @@ class Events(Base):
 
     def last_event(self) -> tuple[str, int] | None:
         """Where the import stands."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             row = c.execute(
                 select(t.events.c.keeper, t.events.c.number).order_by(t.events.c.id.desc()).limit(1)
             ).first()
@@ -39,7 +39,7 @@ class Events(Base):
     def import_event(self, each: Event, at: datetime, posts: Sequence[NewPost]) -> bool:
         """Takes in one event with all it causes; False where it was there already."""
         try:
-            with self.engine.begin() as c:
+            with self.begin() as c:
                 c.execute(
                     insert(t.events).values(
                         keeper=each.keeper, number=each.number, at=at, kind=each.kind, data=dict(each.data)
@@ -75,7 +75,7 @@ class Events(Base):
         first. By the order of the posts, as the machine's clock may be set back."""
         said = t.posts.c.data["what"].as_string()
         server = t.posts.c.kind == PostKind.SERVER
-        with self.engine.begin() as c:
+        with self.begin() as c:
             last = select(func.max(t.posts.c.id)).where(server, said == after)
             query = select(t.posts.c.created_at, t.posts.c.data).where(server, said == what)
             since = c.execute(last).scalar_one() or 0
@@ -83,7 +83,7 @@ class Events(Base):
         return [(row.created_at, row.data) for row in rows]
 
     def list_events(self, since: datetime) -> list[tuple[datetime, str, dict[str, Any]]]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.events.c.at, t.events.c.kind, t.events.c.data).where(t.events.c.at >= since)
             return [(row.at, row.kind, row.data) for row in c.execute(query.order_by(t.events.c.id))]
 

@@ -28,18 +28,18 @@ class Facts(Base):
     """Named values."""
 
     def get_fact(self, name: Fact) -> Any | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return c.execute(select(t.facts.c.value).where(t.facts.c.name == name)).scalar_one_or_none()
 
     def set_fact(self, name: Fact, value: Any, *, posts: Sequence[NewPost] = (), at: datetime | None = None) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             put_fact(c, name, value)
             if at is not None:
                 insert_posts(c, None, posts, at)
                 mark_open_cards(c, at)
 
     def drop_fact(self, name: Fact, *, posts: Sequence[NewPost] = (), at: datetime | None = None) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(delete(t.facts).where(t.facts.c.name == name))
             if at is not None:
                 insert_posts(c, None, posts, at)

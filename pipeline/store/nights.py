@@ -42,7 +42,7 @@ class Nights(Base):
 
     def list_night_cards(self, night: date, before: date) -> list[NightCard]:
         """Of this night, the most frequent crash first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.cards).where(t.cards.c.night == night).order_by(t.cards.c.id)).all()
             found = [self._night_card(c, row, before) for row in rows]
         return sorted(found, key=lambda each: -each.crashes)
@@ -64,23 +64,23 @@ class Nights(Base):
     def count_night_crashes(self, night: date) -> tuple[int, int]:
         """(how many, of how many kinds)."""
         mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             row = c.execute(select(func.count(), func.count(t.crashes.c.exact.distinct())).where(mine)).one()
         return row[0], row[1]
 
     def list_night_recoveries(self, night: date) -> list[float | None]:
         """Seconds from each crash to ready, None = not back yet; oldest first."""
         mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return list(c.execute(select(t.crashes.c.back_after).where(mine).order_by(t.crashes.c.id)).scalars())
 
     def list_crash_times(self, night: date) -> list[datetime]:
         mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return list(c.execute(select(t.crashes.c.at).where(mine).order_by(t.crashes.c.id)).scalars())
 
     def list_night_branches(self, night: date) -> list[Branch]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.branches).where(t.branches.c.night == night).order_by(t.branches.c.created_at)
             return [read_branch(row) for row in c.execute(query)]
 
@@ -90,25 +90,25 @@ class Nights(Base):
             t.runs.c.branch == branch, t.runs.c.kind == RunKind.FIX, t.runs.c.state == RunState.SUCCEEDED,
             or_(t.runs.c.fix_state.is_(None), t.runs.c.fix_state != FixState.REVERTED),
         )  # fmt: skip
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return c.execute(select(func.count()).select_from(t.runs).where(mine)).scalar_one()
 
     def list_builds_between(self, begin: datetime, end: datetime) -> list[BuildSpan]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.builds).where(t.builds.c.started_at >= begin, t.builds.c.started_at < end)
             rows = c.execute(query.order_by(t.builds.c.started_at)).all()
         return [BuildSpan(row.build, row.state, row.started_at, row.seconds) for row in rows if row.seconds is not None]
 
     def list_deployments_between(self, begin: datetime, end: datetime) -> list[Deployment]:
         """That were put in place then."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.deployments).where(t.deployments.c.wished_at >= begin, t.deployments.c.wished_at < end)
             return [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.wished_at))]
 
     def list_events_until(self, kinds: tuple[str, ...], since: datetime, end: datetime) -> list[Any]:
         """Events of these kinds in a time, and the last one before it; oldest first."""
         of_kind = t.events.c.kind.in_(kinds)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             before = select(func.max(t.events.c.id)).where(of_kind, t.events.c.at < since)
             last = c.execute(before).scalar_one()
             mine = and_(t.events.c.at >= since, t.events.c.at < end)
@@ -117,6 +117,6 @@ class Nights(Base):
 
     def list_nights(self, most: int) -> list[date]:
         """That had a crash or a run, newest first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.cards.c.night).distinct().order_by(t.cards.c.night.desc()).limit(most)
             return list(c.execute(query).scalars())

@@ -29,22 +29,22 @@ class Orders(Base):
     """What people asked for, and what we began."""
 
     def add_order(self, kind: str, by: str, reason: str, due: datetime, at: datetime, about: str | None = None) -> int:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"kind": kind, "by": by, "reason": reason, "due": due, "state": "waiting", "created_at": at}
             return int(c.execute(insert(t.orders).values(**values, about=about).returning(t.orders.c.id)).scalar_one())
 
     def list_waiting_orders(self) -> list[Order]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)).all()
         return [read_order(row) for row in rows]
 
     def note_order_told(self, order: int, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.orders).where(t.orders.c.id == order).values(told_at=at))
 
     def end_order(self, order: int, state: str, at: datetime, posts: Sequence[NewPost] = (), note: str = "") -> bool:
         """Whether it still waited. `note` = who cancelled it, or why it failed."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             waiting = and_(t.orders.c.id == order, t.orders.c.state == "waiting")
             values = {"state": state, "ended_at": at, "note": note}
             done = c.execute(update(t.orders).where(waiting).values(**values)).rowcount == 1
@@ -54,14 +54,14 @@ class Orders(Base):
 
     def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
         """The answer that stands there says that the order is in this state."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"shown": state, "place": place, "message": message}
             c.execute(update(t.orders).where(t.orders.c.id == order).values(**values))
 
     def list_outdated_orders(self) -> list[OrderEnd]:
         """Orders that are over while their answers still say something else, the oldest first."""
         outdated = and_(t.orders.c.message.is_not(None), t.orders.c.shown != t.orders.c.state)
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.orders).where(outdated).order_by(t.orders.c.id)).all()
         return [read_order_end(row) for row in rows]
 
@@ -72,12 +72,12 @@ class Orders(Base):
             "at": at, "actor_id": actor_id, "actor_name": actor_name, "place": where, "command": command,
             "arguments": arguments, "outcome": outcome,
         }  # fmt: skip
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(insert(t.audit).values(**values))
 
     def list_audit(self, since: datetime) -> list[AuditLine]:
         """Newest first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.audit).where(t.audit.c.at >= since).order_by(t.audit.c.id.desc())
             rows = c.execute(query).all()
         return [
@@ -86,17 +86,17 @@ class Orders(Base):
         ]
 
     def note_child(self, pid: int, create_time: float, what: str, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"pid": pid, "create_time": create_time, "what": what, "started_at": at}
             c.execute(insert(t.children).values(**values))
 
     def take_children(self) -> list[tuple[int, float]]:
         """What an earlier life of the bot started; forgotten with this call's successor `forget_children`."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return [(row.pid, row.create_time) for row in c.execute(select(t.children))]
 
     def forget_children(self, known: Iterable[tuple[int, float]]) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             for pid, create_time in known:
                 same = and_(t.children.c.pid == pid, t.children.c.create_time == create_time)
                 c.execute(delete(t.children).where(same))

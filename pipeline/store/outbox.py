@@ -32,33 +32,33 @@ class Outbox(Base):
     """Delivered once, in order per card."""
 
     def add_posts(self, posts: Sequence[NewPost], at: datetime, card: int | None = None) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             insert_posts(c, card, posts, at)
 
     def has_post(self, card: int, kind: PostKind, data: Mapping[str, Any]) -> bool:
         """Whether the card's thread has exactly this, delivered or not."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.posts.c.data).where(t.posts.c.card == card, t.posts.c.kind == kind)
             return any(found == data for found in c.execute(query).scalars())
 
     def touch_open_cards(self, at: datetime) -> None:
         """What all unfinished cards show has changed (players, the pause, the server)."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             mark_open_cards(c, at)
 
     def list_dirty_cards(self) -> list[CardState]:
         """Cards that show less than they should, oldest change first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.cards).where(t.cards.c.wanted > t.cards.c.delivered).order_by(t.cards.c.touched_at)
             return [read_card_state(row) for row in c.execute(query)]
 
     def get_card_state(self, card: int) -> CardState:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return read_card_state(c.execute(select(t.cards).where(t.cards.c.id == card)).one())
 
     def get_message_of_run(self, run: str) -> str | None:
         """The message of its card, once there is one."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.cards.c.message).join(t.runs, t.runs.c.card == t.cards.c.id).where(t.runs.c.id == run)
             return c.execute(query).scalar_one_or_none()
 
@@ -66,25 +66,25 @@ class Outbox(Base):
         values: dict[str, Any] = {"delivered": version, "message": message}
         if thread is not None:
             values["thread"] = thread
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
 
     def card_lost(self, card: int) -> None:
         """Its message was deleted: a new one is sent."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"delivered": 0, "message": None, "thread": None}
             c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
 
     def card_replaced(self, card: int) -> None:
         """Its message takes no edits for now: a new one is sent that refers to it. The thread stays."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             values = {"delivered": 0, "previous_message": t.cards.c.message, "message": None}
             c.execute(update(t.cards).where(t.cards.c.id == card).values(**values))
 
     def list_pending_posts(self, now: datetime) -> list[Post]:
         """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred.
         Refused responses come last: they keep no word about the server waiting."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.posts, t.cards.c.thread).outerjoin(t.cards, t.cards.c.id == t.posts.c.card)
             order = (t.posts.c.kind == PostKind.REJECTED_RESPONSE, t.posts.c.id)
             rows = c.execute(query.where(t.posts.c.message.is_(None)).order_by(*order).limit(POSTS_AT_ONCE)).all()
@@ -99,16 +99,16 @@ class Outbox(Base):
         return ready
 
     def post_delivered(self, post: int, message: str) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.posts).where(t.posts.c.id == post).values(message=message))
 
     def post_deferred(self, post: int, why: str, not_before: datetime) -> None:
         values = {"attempts": t.posts.c.attempts + 1, "why": why, "not_before": not_before}
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.posts).where(t.posts.c.id == post).values(**values))
 
     def count_undelivered(self) -> int:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             posts = c.execute(select(func.count()).select_from(t.posts).where(t.posts.c.message.is_(None))).scalar_one()
             dirty = t.cards.c.wanted > t.cards.c.delivered
             return posts + c.execute(select(func.count()).select_from(t.cards).where(dirty)).scalar_one()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -38,23 +38,25 @@ from pipeline.store.writes import (
     touch,
 )
 
+DEAD = (RunState.FAILED, RunState.CANCELLED, RunState.ROLLED_BACK)  # of a revert: it undoes nothing
+
 
 class Runs(Base):
     """The state machine in rows."""
 
     def get_run(self, run: str) -> Run | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             row = c.execute(select(t.runs).where(t.runs.c.id == run)).first()
         return None if row is None else read_run(row)
 
     def get_run_by_request(self, request_id: str) -> Run | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.runs).where(t.runs.c.request_id == request_id).order_by(t.runs.c.created_at.desc())
             row = c.execute(query.limit(1)).first()
         return None if row is None else read_run(row)
 
     def get_run_by_commit(self, commit: str) -> Run | None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.runs).where(t.runs.c.commit.startswith(commit)).order_by(t.runs.c.created_at.desc())
             row = c.execute(query.limit(1)).first()
         return None if row is None else read_run(row)
@@ -76,7 +78,7 @@ class Runs(Base):
 
     def list_latest_runs(self, most: int) -> list[Run]:
         """Newest first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.runs).order_by(t.runs.c.created_at.desc(), t.runs.c.id).limit(most)).all()
         return [read_run(row) for row in rows]
 
@@ -90,6 +92,18 @@ class Runs(Base):
         """Oldest first."""
         return self._list_runs(is_same(t.runs, signature))
 
+    def list_runs_with(self, commits: Collection[str]) -> list[Run]:
+        """Runs whose commit is one of these, oldest first."""
+        return [run for run in self._list_runs(t.runs.c.commit.is_not(None)) if run.commit in commits]
+
+    def list_reverts(self) -> list[Run]:
+        """Runs that undo a commit, whatever became of them, oldest first."""
+        return self._list_runs(t.runs.c.kind == RunKind.REVERT)
+
+    def find_revert(self, commit: str) -> Run | None:
+        """The revert of a commit that is under way or was made, and was not undone in turn."""
+        return _find_standing([run for run in self.list_reverts() if run.state not in DEAD], commit)
+
     def list_committed_runs(self, since: date) -> list[Run]:
         """Runs that made a commit which has built, oldest first."""
         return self._list_runs(
@@ -100,12 +114,12 @@ class Runs(Base):
         return self._list_runs(t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED]))
 
     def count_requests(self, night: date) -> int:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(func.count()).select_from(t.runs).where(t.runs.c.night == night, t.runs.c.asked >= 0)
             return c.execute(query).scalar_one()
 
     def _list_runs(self, which: Any) -> list[Run]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             rows = c.execute(select(t.runs).where(which).order_by(t.runs.c.created_at, t.runs.c.id)).all()
         return [read_run(row) for row in rows]
 
@@ -120,7 +134,7 @@ class Runs(Base):
         previous: Sequence[Mapping[str, Any]] = (),
     ) -> Run:
         """Begins a run on a card that exists, or on the card of `key`."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             card = card or get_card(c, key, run.night, run.subject, at)
             insert_run(c, run, card, at, previous)
             insert_posts(c, card, posts, at)
@@ -134,7 +148,7 @@ class Runs(Base):
         if to is not run.state and to not in TRANSITIONS[run.state]:
             raise ValueError(f"run {run.id}: {run.state} -> {to} is not in the state diagram")
         fields = {"attempts": 0, "not_before": None, "reason": None, **changes} if to is not run.state else changes
-        with self.engine.begin() as c:
+        with self.begin() as c:
             new = move_run(c, run, to, at, note, fields)
             follow_branch(c, new)
             card = card_of_run(c, run.id)
@@ -148,13 +162,13 @@ class Runs(Base):
 
     def note_asked(self, run: Run) -> None:
         """The request for this round is written: the card is this run's from now on."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns))
             card = card_of_run(c, run.id)
             c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
 
     def was_asked(self, run: Run) -> bool:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()
         return asked >= run.returns
 
@@ -167,38 +181,38 @@ class Runs(Base):
 
     def note_commanded(self, run: Run) -> None:
         """ANALYST_COMMAND has ended for this round, one way or the other."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run.id).values(commanded=run.returns))
 
     def get_previous(self, run: str) -> list[dict[str, Any]]:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return list(c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or [])
 
     def add_previous(self, run: str, attempt: dict[str, Any]) -> None:
         """Remembers what an attempt brought, for the next request."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             before = c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or []
             stored = json.loads(json.dumps(attempt))  # a tuple comes back as a list
             if stored not in before:
                 c.execute(update(t.runs).where(t.runs.c.id == run).values(previous=[*before, stored]))
 
     def note_progress(self, run: str, done: int, total: int, eta: float | None, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run).values(done=done, total=total, eta=eta))
             touch(c, card_of_run(c, run), at)
 
     def set_fix_state(self, run: str, state: FixState, at: datetime) -> None:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run).values(fix_state=state))
             touch(c, card_of_run(c, run), at)
 
     def get_card_of_run(self, run: str) -> int:
-        with self.engine.begin() as c:
+        with self.begin() as c:
             return int(c.execute(select(t.runs.c.card).where(t.runs.c.id == run)).scalar_one())
 
     def history(self, run: str) -> list[tuple[datetime, str | None, str, str]]:
         """(at, before, after, note) of each step of a run, oldest first."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.run_events).where(t.run_events.c.run == run).order_by(t.run_events.c.id)
             return [(row.at, row.before, row.after, row.note) for row in c.execute(query)]
 
@@ -206,7 +220,7 @@ class Runs(Base):
 
     def find_answer(self, request_id: str, digest: str) -> str | None:
         """What became of it: `rejected`, `history`, or the state its run went to; None = it is a new one."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             same = (t.answers.c.request_id == request_id, t.answers.c.digest == digest)
             return c.execute(select(t.answers.c.outcome).where(*same)).scalar_one_or_none()
 
@@ -214,7 +228,7 @@ class Runs(Base):
         self, request_id: str, digest: str, outcome: str, at: datetime, posts: Sequence[NewPost] = ()
     ) -> None:
         """An answer that moves no run."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             insert_answer(c, request_id, digest, outcome, at)
             insert_posts(c, None, posts, at)
 
@@ -222,10 +236,15 @@ class Runs(Base):
         self, run: Run, to: RunState, digest: str, at: datetime, *, note: str, posts: Sequence[NewPost], **changes: Any
     ) -> Run:
         """Stores an answer in its run's row: one transaction, before the file is moved."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             insert_answer(c, run.request_id or "", digest, to, at)
             new = move_run(c, run, to, at, note, {"attempts": 0, "not_before": None, **changes})
             card = card_of_run(c, run.id)
             insert_posts(c, card, posts, at)
             touch(c, card, at)
         return new
+
+
+def _find_standing(reverts: Sequence[Run], commit: str) -> Run | None:
+    undoing = [run for run in reverts if commit in run.undoes]
+    return next((run for run in undoing if run.commit is None or _find_standing(reverts, run.commit) is None), None)

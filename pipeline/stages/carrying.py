@@ -1,0 +1,153 @@
+"""What a deployment may bring: it changes nothing but its fixes, and each of these is wanted.
+
+A build contains every run before it on its branch, so it is not enough to look at the run that goes: what was taken
+back since, what nobody has approved, and what runs now are looked for in the commits that the build would bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.model import Approval, FixState, Question, Run, RunKind, RunState
+from pipeline.stages import finding, postponing
+from pipeline.tools import Tools
+
+NOW = "now"  # in `answered`: an operator said Deploy now
+TAKEN_BACK = {RunState.CANCELLED: "was taken back", RunState.ROLLED_BACK: "was rolled back"}
+
+
+@dataclass(frozen=True)
+class Load:
+    """A build that may go live, and the runs that wait for it."""
+
+    build: str
+    runs: list[Run]
+
+
+def is_ordered(run: Run) -> bool:
+    return run.asked_by is not None or NOW in run.answered
+
+
+def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
+    """What runs was built on these: deploying one would take the server back to what was before. Whether there were
+    any."""
+    running = finding.running_commit(tools)
+    live = [
+        run
+        for run in waiting
+        if running and run.commit not in (None, running) and _contains(tools, running, run.commit)
+    ]
+    for run in live:
+        watched = FixState.WATCHING if run.kind is RunKind.FIX else None
+        note = "the running build contains it already"
+        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=watched)
+    return bool(live)
+
+
+def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:
+    """Runs that may go; the others are asked about."""
+    if tools.realm.approval is not Approval.DEPLOY:
+        return list(waiting)
+    yes = [run for run in waiting if is_ordered(run) or Question.DEPLOY in run.answered]
+    for run in waiting:
+        if run not in yes:
+            note = "APPROVAL=deploy"
+            tools.store.advance(run, RunState.AWAITING_APPROVAL, tools.now(), note=note, question=Question.DEPLOY)
+    return yes
+
+
+def list_below(tools: Tools, run: Run) -> list[Run]:
+    """Other runs in this one's build that wait for an approval of their deployment: a yes to one is a yes to them."""
+    if run.commit is None:
+        return []
+    asked = [each for each in tools.store.list_runs_in(RunState.AWAITING_APPROVAL) if each.id != run.id]
+    return [each for each in asked if _asks_to_go(each) and _contains(tools, run.commit, each.commit)]
+
+
+def _asks_to_go(run: Run) -> bool:
+    return run.question is Question.DEPLOY and run.commit is not None
+
+
+def _contains(tools: Tools, build: str, commit: str | None) -> bool:
+    return commit is not None and tools.source.contains(build, commit)
+
+
+# --- which build -----------------------------------------------------------------------------------------------------
+
+
+def choose(tools: Tools, runs: Sequence[Run]) -> Load | None:
+    """The newest build that may go, with what it brings: changes are made one at a time, so the one begun last contains
+    the others. A build that may not go says why on the card of its run, and the one before it is looked at. While
+    paused only what a person ordered goes, with what its build contains."""
+    may = [run for run in runs if is_ordered(run)] if tools.store.get_pause() is not None else runs
+    loads = [(_load(tools, run.commit, runs), run) for run in may if run.commit]
+    begun = {load.build: (tools.store.started_at(load.build), len(load.runs)) for load, _ in loads}
+    for load, run in sorted(loads, key=lambda each: begun[each[0].build], reverse=True):
+        reason = find_hindrance(tools, load)
+        if reason is None:
+            return load
+        postponing.tell(tools, [run], reason)
+    return None
+
+
+def _load(tools: Tools, build: str, runs: Sequence[Run]) -> Load:
+    return Load(build, [each for each in runs if _contains(tools, build, each.commit)])
+
+
+def find_hindrance(tools: Tools, load: Load) -> str | None:
+    """Why it may not go live; None = it may."""
+    running = finding.running_commit(tools)
+    if running is not None and not _contains(tools, load.build, running):
+        return (
+            f"the server runs `{running[:7]}`, which its build was not made on and would take out: `/update` brings in "
+            "what is on the base branch; else `/reject` it and `/retry`"
+        )
+    brought = list_brought(tools, load, running)
+    for run in brought:
+        if (what := _name_fault(tools, load, run)) is not None:
+            return what
+    return None
+
+
+def list_brought(tools: Tools, load: Load, running: str | None) -> list[Run]:
+    """Every run whose commit goes live with this build and is not undone in it."""
+    since = running or _find_base(tools, load)
+    if since is None:
+        return list(load.runs)
+    commits = {commit.hash for commit in tools.source.log(since, load.build)}
+    there = tools.store.list_runs_with(commits)
+    return [run for run in there if run.commit and tools.source.holds_fix(load.build, run.commit, run.id)]
+
+
+def _find_base(tools: Tools, load: Load) -> str | None:
+    branches = [tools.store.get_branch(run.branch) for run in load.runs if run.branch]
+    return next((branch.base for branch in branches if branch is not None), None)
+
+
+def _name_fault(tools: Tools, load: Load, run: Run) -> str | None:
+    """Why nobody wants this run live; None = it may be brought."""
+    commit = (run.commit or "")[:7]
+    revert = _find_coming_revert(tools, load, run)
+    if (revert is not None or run.state in TAKEN_BACK) and not _is_brought_back(tools, load, run):
+        became = TAKEN_BACK.get(run.state, "is being reverted")
+        cure = "" if revert is not None else f"; `/revert {commit}` orders one"
+        return f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert{cure}"
+    if _asks_to_go(run):
+        what = f"its build holds `{run.subject}` (`{commit}`) too, which nobody has approved"
+        return f"{what}: approve or reject run `{run.id}`"
+    return None
+
+
+def _find_coming_revert(tools: Tools, load: Load, run: Run) -> Run | None:
+    """One that was ordered and is not in this build."""
+    revert = tools.store.find_revert(run.commit or "")
+    return None if revert is None or _contains(tools, load.build, revert.commit) else revert
+
+
+def _is_brought_back(tools: Tools, load: Load, run: Run) -> bool:
+    """Whether a person ordered the revert of its revert, in this build."""
+    reverts = tools.store.list_reverts()
+    gone = {each.commit for each in reverts if run.commit in each.undoes}
+    ordered = [each for each in reverts if each.asked_by is not None and not gone.isdisjoint(each.undoes)]
+    return any(_contains(tools, load.build, each.commit) for each in ordered)
