@@ -1,5 +1,5 @@
-"""The command line: `spirit-healer run`, `keeper`, `demo`, `doctor`, `status`, `inspect`,
-`summary`, `migrate`.
+"""The command line: `spirit-healer run`, `keeper`, `demo`, `doctor`, `status`, `inspect`, `signatures`, `summary`,
+`migrate`.
 
 With `--json`, standard output is exactly that JSON on one line, and everything else goes to standard error. Imports
 are made inside the commands: `status` must not pay for Discord, nor `keeper` for the database.
@@ -178,11 +178,16 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
     from bot import report
     from pipeline.crash.as_json import inspect_object
     from pipeline.crash.read import read_file
+    from pipeline.errors import DefiniteError
 
     try:
-        found = [(path, read_file(path)) for path in files]
+        rules = report.find_rules()
+        found = [(path, read_file(path, rules)) for path in files]
     except OSError as fault:
         click.echo(f"cannot be read: {fault}", err=True)
+        sys.exit(USAGE)
+    except DefiniteError as fault:
+        click.echo(str(fault), err=True)
         sys.exit(USAGE)
     if as_json:
         plain = [inspect_object(each, str(path)) for path, each in found]
@@ -190,6 +195,32 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
     else:
         click.echo("\n\n".join(report.describe_crash(path, each) for path, each in found))
     sys.exit(0 if all(each.kind != "unknown" for _, each in found) else 1)
+
+
+@main.group()
+def signatures() -> None:
+    """What makes two crashes one."""
+
+
+@signatures.command()
+@click.option("--accept", is_flag=True, help="Puts the rules in force and signs all that is stored anew.")
+@click.option("--json", "as_json", is_flag=True)
+def replay(accept: bool, as_json: bool) -> None:
+    """What the present rules, your lists included, would merge and split of all stored crashes."""
+    from dataclasses import asdict
+
+    from bot import report
+    from pipeline.errors import DefiniteError
+
+    try:
+        found = report.replay_signatures(accept=accept)
+    except DefiniteError as fault:
+        click.echo(str(fault), err=True)
+        sys.exit(1)
+    if as_json:
+        print_json(found and {**asdict(found), "accepted": accept})
+    else:
+        click.echo(report.describe_replay(found, accepted=accept))
 
 
 @main.command()

@@ -19,7 +19,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import intake, migrate, policy, views
+from pipeline import intake, migrate, policy, regrouping, views
 from pipeline.adapters import console as consoles
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.builder import CMakeBuilder
@@ -146,7 +146,10 @@ def build_reader(realm: Realm, store: Store) -> LinuxCrashReader:
         store.note_child(pid, create_time, what, SystemClock().now())
 
     what = mark_for(realm.state_dir, "gdb")
-    return LinuxCrashReader(on_started=record, what=what, scratch=realm.state_dir / SCRATCH)
+    return LinuxCrashReader(
+        on_started=record, what=what, scratch=realm.state_dir / SCRATCH,
+        rules=lambda: regrouping.get_rules_in_force(store),
+    )  # fmt: skip
 
 
 def build_redactor(settings: Settings) -> Callable[[str], str]:
@@ -293,6 +296,7 @@ async def serve(
         try:
             if not await open_database(app, tasks, stop, ready):
                 return
+            await until_it_works(tools, "stored signatures", lambda: settle_rules(tools), stop)
             await until_it_works(tools, "children of an earlier life", lambda: end_strays(tools), stop)
             await until_it_works(tools, "the analyst's queue", lambda: open_queue(tools), stop)
             start_edge(app, tasks, ready)
@@ -396,6 +400,11 @@ class Loopback:
 def migrate_database(tools: Tools) -> None:
     migrate.bring_to_head(tools.store.engine, tools.realm.state_dir / "copies")
     point("bot.migrated")
+
+
+def settle_rules(tools: Tools) -> None:
+    """Before the next crash is grouped."""
+    note_fault(tools, "rules of grouping", regrouping.settle(tools.store, tools.realm.state_dir))
 
 
 def open_queue(tools: Tools) -> None:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.lock import InstanceLock
+from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
@@ -23,6 +23,8 @@ from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:
     from pipeline.adapters.keeper_client import FileKeeper
+    from pipeline.crash.replay import Comparison, Counts
+    from pipeline.crash.rules import Rules
     from pipeline.store import Store
     from pipeline.summary import Links, NightSummary
 
@@ -117,13 +119,13 @@ def find_bot() -> int | None:
     return InstanceLock(locate().state_dir).find_bot()
 
 
-def _open(where: Where) -> Store:
+def _open(where: Where, *, reading: bool = True) -> Store:
     from pipeline import policy
     from pipeline.crash.as_json import report_from_plain, report_to_plain
     from pipeline.store import Codec, Store, open_engine
 
     codec = Codec(report_to_plain, report_from_plain)
-    return Store(open_engine(where.database, reading=True), codec, lambda at: policy.night_of(at, where.zone))
+    return Store(open_engine(where.database, reading=reading), codec, lambda at: policy.night_of(at, where.zone))
 
 
 def _find_keeper(where: Where) -> FileKeeper:
@@ -188,6 +190,78 @@ def _describe_bot(*, keeper: bool) -> str:
 def _local(moment: datetime) -> str:
     """As the clock of this machine shows it."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+# --- signatures ------------------------------------------------------------------------------------------------------
+
+
+def find_rules() -> Rules:
+    """Ours, and the lists that lie in the state folder. Raises DefiniteError on one that is none."""
+    from pipeline.crash.rules import get_rules, read_lists
+    from pipeline.regrouping import FOLDER
+
+    return get_rules(read_lists(locate().state_dir / FOLDER))
+
+
+def replay_signatures(*, accept: bool) -> Comparison | None:
+    """None where there is no database yet. Raises DefiniteError, also while a bot works on the state folder: what it
+    reads just now would be signed by the rules of before."""
+    where = locate()
+    if not where.has_database:
+        return None
+    if not accept:
+        return _ask(where, lambda: _replay(_open(where), where))
+    lock = InstanceLock(where.state_dir)
+    try:
+        lock.acquire()
+    except InstanceHeld as fault:
+        raise DefiniteError(f"{fault}. Stop it first: the server goes on, and nothing was changed") from fault
+    except OSError as fault:
+        raise DefiniteError(f"{where.state_dir} cannot be locked: {fault.strerror}; nothing was changed") from fault
+    try:
+        return _ask(where, lambda: _accept(where))
+    finally:
+        lock.release()
+
+
+def _replay(store: Store, where: Where) -> Comparison:
+    from pipeline import regrouping
+    from pipeline.crash.rules import read_lists
+
+    return regrouping.replay(store, read_lists(where.state_dir / regrouping.FOLDER))
+
+
+def _accept(where: Where) -> Comparison:
+    from pipeline import migrate as migrations
+    from pipeline import regrouping
+    from pipeline.crash.rules import read_lists
+
+    store = _open(where, reading=False)
+    found = _replay(store, where)
+    migrations.copy_database(store.engine, where.state_dir / "copies", migrations.current(store.engine))
+    regrouping.accept(store, read_lists(where.state_dir / regrouping.FOLDER))
+    return found
+
+
+def describe_replay(found: Comparison | None, *, accepted: bool) -> str:
+    """For a person at a terminal."""
+    if found is None:
+        return "Nothing to replay: there is no database yet. `spirit-healer run` makes it."
+    lines = [
+        f"{count(found.crashes, 'stored crash', 'stored crashes')}, {found.unchanged} with the key they have.",
+        *(f"merge into {each.into}\n{_list_groups(each.groups)}" for each in found.merged),
+        *(f"split {each.group}\n{_list_groups(each.into)}" for each in found.split),
+        *(f"spell anew {each.before}\n    {each.crashes} x {each.after}" for each in found.renamed),
+    ]
+    if accepted:
+        lines.append("In force: what is stored is signed by these rules.")
+    elif found.crashes != found.unchanged:
+        lines.append("Nothing was changed. `--accept` puts this in force.")
+    return "\n".join(lines)
+
+
+def _list_groups(groups: Counts) -> str:
+    return "\n".join(f"    {crashes} x {exact}" for exact, crashes in groups)
 
 
 def describe_crash(path: Path, report: CrashReport) -> str:

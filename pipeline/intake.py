@@ -18,6 +18,7 @@ from typing import Any
 
 from pipeline import startup
 from pipeline.crash.context import last_lines
+from pipeline.crash.signatures import NAMELESS
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict
 from pipeline.model import (
     OVER,
@@ -216,7 +217,9 @@ def _status(path: Path) -> os.stat_result | None:
 def _nameless(crash: Crash, notes: tuple[str, ...]) -> CrashReport:
     """A crash of which nothing is known is its own: never one bucket for all of them."""
     name = f"unknown | crash {crash.id}"
-    return CrashReport(kind=ReportKind.UNKNOWN, category="unknown", signature=Signature(name, name, 0), notes=notes)
+    return CrashReport(
+        kind=ReportKind.UNKNOWN, category="unknown", signature=Signature(name, name, NAMELESS), notes=notes
+    )
 
 
 def _path(text: str | None) -> Path | None:

@@ -99,6 +99,7 @@ class CrashReport:
     environment: bool = False  # the world is at fault, not the code: `cure` says what to do
     cure: str | None = None
     notes: tuple[str, ...] = ()
+    start: int = 0  # index into frames: those before it are the report's own making, and never count
 
     @property
     def frame(self) -> Frame | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.lines import decode, read_head, read_tail
 from pipeline.crash.read import combine, read_report
 from pipeline.crash.reading import Reading
+from pipeline.crash.rules import Rules, get_rules
 from pipeline.crash.stderr_text import read_text
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence, OnStarted
@@ -37,7 +38,7 @@ def _forget(pid: int, create_time: float, what: str) -> None:
 
 class LinuxCrashReader:
     """`ports.CrashReader`. gdb is used where it is installed; `on_started` records it, `what` marks it, `scratch` is
-    where it works (None = the folder for temporary files)."""
+    where it works (None = the folder for temporary files), `rules` gives those that are in force."""
 
     def __init__(
         self,
@@ -46,11 +47,13 @@ class LinuxCrashReader:
         on_started: OnStarted = _forget,
         what: str = "gdb",
         scratch: Path | None = None,
+        rules: Callable[[], Rules] = get_rules,
     ) -> None:
         self._timeout = timeout
         self._on_started = on_started
         self._what = what
         self._scratch = scratch
+        self._rules = rules
 
     def read(self, evidence: ExitEvidence) -> CrashReport:
         """One report; never raises on any content."""
@@ -66,7 +69,9 @@ class LinuxCrashReader:
         pieces = [piece for piece in self._pieces(evidence, output, log) if piece is not None]
         lines = [*log.splitlines(), *output.splitlines()]
         begin = "\n".join(_read_begin(path) for path in (evidence.log, evidence.output))
-        return combine(pieces, status=evidence.status, lines=lines, text=f"{begin}\n{log}\n{output}")
+        return combine(
+            pieces, status=evidence.status, lines=lines, text=f"{begin}\n{log}\n{output}", rules=self._rules()
+        )
 
     def _pieces(self, evidence: ExitEvidence, output: str, log: str) -> Iterator[Reading | None]:
         yield read_sanitizer(output)

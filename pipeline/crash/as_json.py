@@ -53,6 +53,7 @@ def report_from_plain(plain: dict[str, Any]) -> CrashReport:
         crashed_at=datetime.fromisoformat(plain["crashed_at"]) if plain.get("crashed_at") else None,
         frames=tuple(frame for each in plain.get("frames", ()) if (frame := _build(Frame, each))),
         crashing_frame=plain.get("crashing_frame"),
+        start=int(plain.get("start") or 0),
         signature=_build(Signature, plain.get("signature")),
         environment=bool(plain.get("environment")),
         cure=plain.get("cure"),

@@ -10,6 +10,8 @@ from pipeline.crash.names import normalise
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.rules import Rules, get_rules
 from pipeline.crash.signatures import (
+    NAMELESS,
+    VERSION,
     Interest,
     find_interest,
     name_frame,
@@ -17,7 +19,7 @@ from pipeline.crash.signatures import (
     sign_stack,
     sign_text,
 )
-from pipeline.model import CrashReport, Frame, Signature
+from pipeline.model import Assertion, CrashReport, Frame, Signature
 
 _ABORTING = ("abort", "raise", "pthread_kill", "gsignal", "kill", "terminate", "assert")
 
@@ -51,6 +53,7 @@ def _report(reading: Reading, judged: CrashReport) -> CrashReport:
 class _Stack:
     frames: tuple[Frame, ...]
     interest: Interest
+    start: int = 0
 
 
 def _judge(reading: Reading, thread: Thread | None, rules: Rules) -> CrashReport:
@@ -61,12 +64,13 @@ def _judge(reading: Reading, thread: Thread | None, rules: Rules) -> CrashReport
         signature: Signature | None = sign_text(ENVIRONMENT, reading.cause.what)
     else:
         category, cure = None if reading.word == UNREADABLE else reading.word, None
-        signature = _sign(reading, stack) if reading.word else None
+        signature = _sign(reading.word, reading.assertion, stack, reading.detail) if reading.word else None
     return CrashReport(
         reading.kind,
         category=category,
         frames=stack.frames,
         crashing_frame=stack.interest.frame,
+        start=stack.start,
         signature=signature,
         environment=reading.cause is not None,
         cure=cure,
@@ -77,18 +81,33 @@ def _judge(reading: Reading, thread: Thread | None, rules: Rules) -> CrashReport
 def _look_at(reading: Reading, thread: Thread | None, rules: Rules) -> _Stack:
     if thread is not None and thread.frames:
         assertion = reading.assertion if reading.word == ASSERTION else None
-        return _Stack(thread.frames, find_interest(thread.frames, rules, thread.start, assertion))
+        interest = find_interest(thread.frames, rules, thread.start, assertion)
+        return _Stack(thread.frames, interest, thread.start)
     if reading.place is not None and reading.word != FREEZE:
         return _Stack((reading.place,), find_interest((reading.place,), rules))
     return _Stack((), Interest((), (), None))
 
 
-def _sign(reading: Reading, stack: _Stack) -> Signature:
-    word = reading.word or ""
-    if reading.assertion is not None and word == ASSERTION:
+def _sign(word: str, assertion: Assertion | None, stack: _Stack, detail: str | None) -> Signature:
+    if assertion is not None and word == ASSERTION:
         interest = stack.interest.frame
-        return sign_assertion(reading.assertion, None if interest is None else name_frame(stack.frames[interest]))
-    return sign_stack(word, stack.frames, stack.interest, reading.detail)
+        return sign_assertion(assertion, None if interest is None else name_frame(stack.frames[interest]))
+    return sign_stack(word, stack.frames, stack.interest, detail)
+
+
+def sign_again(report: CrashReport, rules: Rules) -> CrashReport:
+    """The report with the signature that other rules give it: the same work on the same frames. What has no rule in
+    it (a crash of which nothing is known) stays what it is; which thread was chosen is not asked again."""
+    before = report.signature
+    if before is None or before.version == NAMELESS:
+        return report
+    word, _, detail = before.exact.partition(" | ")
+    assertion = report.assertion if word == ASSERTION else None
+    if report.environment or not (report.frames or assertion):
+        return replace(report, signature=replace(before, version=VERSION))
+    interest = find_interest(report.frames, rules, report.start, assertion)
+    signature = _sign(word, assertion, _Stack(report.frames, interest), detail)
+    return replace(report, crashing_frame=interest.frame, signature=signature)
 
 
 def _doubts(stack: _Stack) -> tuple[str, ...]:

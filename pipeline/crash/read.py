@@ -21,6 +21,7 @@ from pipeline.crash.lines import decode, open_regular, read_head, read_tail
 from pipeline.crash.minidump import read_minidump
 from pipeline.crash.reading import Cause, Reading
 from pipeline.crash.revision import find_revision
+from pipeline.crash.rules import Rules
 from pipeline.crash.stderr_text import read_signal, read_text
 from pipeline.crash.wheaty import read_wheaty
 from pipeline.model import CrashReport, ExceptionInfo, ReportKind
@@ -40,9 +41,9 @@ _GDB = re.compile(
 _INTENDED = {0: "ended with 0: a shutdown that was asked for", 2: "ended with 2: a restart that was asked for"}
 
 
-def read_file(path: Path) -> CrashReport:
+def read_file(path: Path, rules: Rules | None = None) -> CrashReport:
     """What one file says of one crash. Raises OSError where it cannot be opened, nothing on any content."""
-    return conclude(read_report(path))
+    return conclude(read_report(path), rules)
 
 
 def read_report(path: Path) -> Reading:
@@ -123,7 +124,12 @@ def read_status(status: int | None) -> Reading:
 
 
 def combine(
-    pieces: Sequence[Reading], *, status: int | None = None, lines: Sequence[str] = (), text: str = ""
+    pieces: Sequence[Reading],
+    *,
+    status: int | None = None,
+    lines: Sequence[str] = (),
+    text: str = "",
+    rules: Rules | None = None,
 ) -> CrashReport:
     """One report of one exit. `pieces` = readings of what it left, the one that says why first (sanitizer, text,
     Windows report, gdb, core); `lines` = the last lines of its output and log."""
@@ -131,7 +137,7 @@ def combine(
     reading = merge([*pieces, bare])
     reading = replace(reading, cause=reading.cause or _find_cause(reading, pieces, status, lines))
     reading = replace(reading, revision=reading.revision or find_revision(text))
-    return conclude(reading)
+    return conclude(reading, rules)
 
 
 def _tell_apart(bare: Reading, pieces: Sequence[Reading]) -> Reading:

@@ -6,15 +6,21 @@ import functools
 import re
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from pipeline.crash.names import normalise
+from pipeline.errors import DefiniteError
 from pipeline.model import Frame
 
 _NEVER = re.compile(r"(?!)")
 _LONGEST_PATH = 400  # characters that are looked at, from the end
 _BUILT_IN = "pipeline.crash"
+LISTS = ("sentinel", "irrelevant", "prefix", "paths", "headers", "modules", "world", "waiting")
+Lists = tuple[tuple[str, str], ...]  # of a user's own: name of the list, its text
+
+
+class BadRule(DefiniteError):
+    """A user's own list that cannot be used; the message names the file and the rule."""
 
 
 @dataclass(frozen=True)
@@ -60,18 +66,45 @@ def module_name(module: str) -> str:
     return re.split(r"[\\/]", module.strip())[-1]
 
 
-@functools.cache
-def get_rules(extra: Path | None = None) -> Rules:
-    """The built-in lists, and with `extra` a user's own folder of lists added to them. Raises re.error, OSError."""
+def read_lists(folder: Path) -> Lists:
+    """A user's own lists; () where there is no such folder. Raises BadRule on a list or rule that is none, OSError."""
+    if not folder.is_dir():
+        return ()
+    files = sorted(path for path in folder.iterdir() if path.suffix == ".txt")
+    lists = tuple((path.stem, path.read_text("utf-8", errors="replace")) for path in files)
+    for name, text in lists:
+        _check(folder / f"{name}.txt", name, text)
+    return lists
+
+
+def _check(path: Path, name: str, text: str) -> None:
+    if name not in LISTS:
+        raise BadRule(f"{path} is none of our lists of frames; they are {', '.join(f'{each}.txt' for each in LISTS)}")
+    for rule in _rules_of(text):
+        try:
+            re.compile(rule)
+        except re.error as fault:
+            raise BadRule(f"{path}: `{rule}` is no regular expression: {fault}") from fault
+
+
+@functools.lru_cache(maxsize=8)
+def get_rules(own: Lists = ()) -> Rules:
+    """The built-in lists, and a user's own added to them. Raises re.error on a rule that `read_lists` would refuse."""
+    added = dict(own)
+
+    def listed(name: str) -> list[str]:
+        built_in = (resources.files(_BUILT_IN) / "data" / f"{name}.txt").read_text("utf-8")
+        return [*_rules_of(built_in), *_rules_of(added.get(name, ""))]
+
     return Rules(
-        sentinel=_compile(_read_list("sentinel", extra)),
-        irrelevant=_compile(_read_list("irrelevant", extra)),
-        prefix=_compile(_read_list("prefix", extra)),
-        paths=_compile(_read_list("paths", extra), re.IGNORECASE),
-        headers=_compile(_read_list("headers", extra), re.IGNORECASE),
-        modules=_compile(_read_list("modules", extra), re.IGNORECASE),
-        world=tuple(_compile([line]) for line in _read_list("world", extra)),
-        waiting=_compile(_read_list("waiting", extra)),
+        sentinel=_compile(listed("sentinel")),
+        irrelevant=_compile(listed("irrelevant")),
+        prefix=_compile(listed("prefix")),
+        paths=_compile(listed("paths"), re.IGNORECASE),
+        headers=_compile(listed("headers"), re.IGNORECASE),
+        modules=_compile(listed("modules"), re.IGNORECASE),
+        world=tuple(_compile([line]) for line in listed("world")),
+        waiting=_compile(listed("waiting")),
     )
 
 
@@ -79,13 +112,6 @@ def _compile(lines: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[st
     if not lines:
         return _NEVER
     return re.compile("|".join(f"(?:{line})" for line in lines), flags)
-
-
-def _read_list(name: str, extra: Path | None) -> list[str]:
-    folders: list[Traversable] = [resources.files(_BUILT_IN) / "data"]
-    if extra is not None and (extra / f"{name}.txt").is_file():
-        folders.append(extra)
-    return [rule for folder in folders for rule in _rules_of((folder / f"{name}.txt").read_text("utf-8"))]
 
 
 def _rules_of(text: str) -> list[str]:

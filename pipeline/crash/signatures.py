@@ -21,6 +21,7 @@ from pipeline.crash.rules import Rules, module_name
 from pipeline.model import Assertion, Frame, Signature
 
 VERSION = 1  # raised with every change of a rule or of a spelling
+NAMELESS = 0  # the version of a crash of which nothing is known: no rule made its key
 DEPTH = 3  # own functions of the exact key
 _SENTINEL_DEPTH = 60  # innermost frames in which the machinery of dying is looked for
 _LONGEST_EXPRESSION = 200

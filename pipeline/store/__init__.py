@@ -17,6 +17,7 @@ from pipeline.store.outbox import Outbox
 from pipeline.store.refusals import Refusal, Refusals
 from pipeline.store.rows import Branch, Build, Codec, Crash, CrashRow, Deployment, Fact, NewPost, Order, Overtaken
 from pipeline.store.runs import Runs
+from pipeline.store.signatures import Signatures
 from pipeline.store.writes import card_key
 
 __all__ = [
@@ -25,5 +26,5 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox, Refusals, Nights):
+class Store(Facts, Events, Crashes, Runs, Branches, Builds, Orders, Outbox, Refusals, Nights, Signatures):
     """The database, as sentences."""

@@ -48,6 +48,7 @@ class Fact(StrEnum):
     WARM = "warm"  # commit of the warm build
     SUMMARY = "summary"  # {"night"}: the newest that was summarised
     IMPORTED = "imported"  # crash and response folders as they were at the first start
+    RULES = "rules"  # {"version", "lists": [[name, text]]}: what the stored signatures were made by
 
 
 @dataclass(frozen=True)

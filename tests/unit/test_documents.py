@@ -57,7 +57,12 @@ def list_words(command: click.Command) -> set[str]:
     options = {
         opt for each in given for opt in (*each.opts, *([each.metavar.replace(".", "")] if each.metavar else []))
     }
-    return options | {"FILE" for each in command.params if isinstance(each, click.Argument)}
+    below = command.commands if isinstance(command, click.Group) else {}
+    return (
+        options
+        | {"FILE" for each in command.params if isinstance(each, click.Argument)}
+        | {word for name, each in below.items() for word in (name, *list_words(each))}
+    )
 
 
 def test_the_readme_has_the_commands_of_the_command_line_with_their_options() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.crash.names import bare_name, drop_parameters, normalise
-from pipeline.crash.rules import get_rules
+from pipeline.crash.rules import get_rules, read_lists
 from pipeline.crash.signatures import VERSION, find_interest, name_frame, sign_assertion, sign_stack, sign_text
 from pipeline.model import Assertion, Frame, Signature
 
@@ -229,7 +229,7 @@ def test_the_frame_that_an_assertion_names_is_the_frame_of_interest() -> None:
 
 def test_lists_of_a_user_are_added_to_ours(tmp_path: Path) -> None:
     (tmp_path / "irrelevant.txt").write_text("# ours\nMyLogger::.*\n", encoding="utf-8")
-    extended = get_rules(tmp_path)
+    extended = get_rules(read_lists(tmp_path))
     assert get_rules().is_own(Frame("MyLogger::Write"))
     assert not extended.is_own(Frame("MyLogger::Write"))
     assert not extended.is_own(Frame("memcpy"))
