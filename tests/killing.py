@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 
 import psutil
 from living_ground import Ground
-from living_realm import LivingRealm, living_as
+from living_realm import LivingRealm, Waited, living_as
 
 from bot.demo.bugs import FixKind, PlantedBug, get_bug
 from pipeline import points
 
 T = TypeVar("T")
 LONG = 150.0  # seconds for what is begun anew after kills
+_MOST_WAITS = 5  # times so long, while something goes on
 SHOWN = 20.0  # seconds until a crash that was read with its facts has its request
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 
@@ -53,7 +54,8 @@ class MortalRealm(LivingRealm):
         self._over = False
 
     def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = 0.01) -> T:
-        """A bot that is being killed answers nobody: it is asked again."""
+        """A bot that is being killed answers nobody: it is asked again. While it gets on it is waited for once more: on
+        a machine that does much else a compile takes minutes."""
 
         def ask() -> T | None:
             self.look_after()
@@ -61,7 +63,20 @@ class MortalRealm(LivingRealm):
                 return look()
             return None
 
-        return super().wait(ask, what, max(timeout, LONG), every)
+        waits = 0
+        while True:
+            before = self._measure()
+            try:
+                return super().wait(ask, what, max(timeout, LONG), every)
+            except Waited:
+                waits += 1
+                if waits == _MOST_WAITS or self._measure() == before:
+                    raise
+
+    def _measure(self) -> int:
+        """Grows while bot, keeper or compilers do anything that is written down."""
+        files = [*self.state.glob("events.jsonl*"), *(self.state / "logs").rglob("*")]
+        return sum(path.stat().st_size for path in files if path.exists())
 
     def look_after(self) -> None:
         if not self._over and self._bot is not None and self._bot.poll() is not None:

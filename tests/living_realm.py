@@ -47,6 +47,10 @@ _ADDRESS = re.compile(r"The channel: (http://127\.0\.0\.1:\d+)/")
 _INHERITED = ("PATH", "LANG", "SYSTEMROOT")
 
 
+class Waited(AssertionError):
+    """What was waited for did not come."""
+
+
 class LivingRealm:
     """`start`, then everything else. Settings of the bot by name; `conf` = keys of worldserver.conf."""
 
@@ -361,7 +365,8 @@ class LivingRealm:
         """The first thing seen that is true."""
         deadline = time.monotonic() + timeout
         while not (found := look()):
-            assert time.monotonic() < deadline, f"waited {timeout:.0f} s for {what}\n{self.describe()}"
+            if time.monotonic() >= deadline:
+                raise Waited(f"waited {timeout:.0f} s for {what}\n{self.describe()}")
             time.sleep(every)
         return found
 

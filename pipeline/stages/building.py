@@ -39,7 +39,8 @@ def build(tools: Tools, run: Run, passage: Passage) -> Step:
     tools.store.note_build(result)
     point("build.told")
     if result.manifest is not None:
-        return Move(RunState.PUBLISHING, f"built in {result.seconds:.0f} s", changes={"reason": None})
+        note = f"built in {result.seconds:.0f} s" if result.seconds else "it had been built"
+        return Move(RunState.PUBLISHING, note, changes={"reason": None})
     tools.source.restore(run.branch, run.base)
     point("build.failed")
     return after_failure(tools, run, result)
