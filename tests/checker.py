@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ _AT_REST = {
 }  # fmt: skip
 _CHANGING = {"PATCHING", "BUILDING", "PUBLISHING"}
 _DEPLOYED = {"DEPLOYING", "VERIFYING", "ROLLING_BACK"}
+_WRITTEN = timedelta(seconds=2)  # between an order that was done and its row of the audit
 _CRASHES = {"crash", "hang_at_stop"}  # verdicts of an exit that are reports
 
 
@@ -58,6 +60,8 @@ class Commit:
     branch: str
     subject: str
     run: str
+    below: frozenset[str] = frozenset()
+    # all of ours that it contains, itself left out
 
 
 @dataclass(frozen=True)
@@ -200,34 +204,55 @@ def one_change_and_one_deployment_at_a_time(history: History) -> Iterator[str]:
 
 
 def paused_stays_paused(history: History) -> Iterator[str]:
-    """Between `/pause` and `/resume` nothing of the pipeline's own begins to change code or server."""
-    ordered = {row["id"] for row in history.rows("runs") if row["asked_by"]}
-    deployed = list_deployed_by_order(history)
-    for begin, end in _pauses(history.rows("audit")):
-        for row in history.rows("run_events"):
-            begins = row["before"] in ("READY", "AWAITING_DEPLOYMENT") and row["after"] in ("PATCHING", "DEPLOYING")
-            by_hand = row["run"] in ordered or (row["after"] == "DEPLOYING" and row["run"] in deployed)
-            if begins and not by_hand and begin < row["at"] < end:
-                yield f"run {row['run']} went to {row['after']} while paused"
+    """While paused, by a person or by a rollback, nothing begins but what a person ordered and the rollback's own
+    revert; and nothing goes live but what was ordered, with what its build contains."""
+    ordered = list_ordered(history)
+    own = {row["id"] for row in history.rows("runs") if row["kind"] == "revert"}
+    passing = {"PATCHING": ordered | own, "DEPLOYING": list_brought_by_order(history, ordered)}
+    pauses = list(_pauses(history))
+    for row in history.rows("run_events"):
+        begins = row["before"] in ("READY", "AWAITING_DEPLOYMENT") and row["after"] in passing
+        if begins and row["run"] not in passing[row["after"]] and _is_within(row["at"], pauses):
+            yield f"run {row['run']} went to {row['after']} while paused"
 
 
-def list_deployed_by_order(history: History) -> set[str]:
-    """Runs for which somebody pressed Deploy now, with all that went live in the same build."""
+def list_ordered(history: History) -> set[str]:
+    """Runs that a person began, or for which one pressed Deploy now."""
     pressed = {row["arguments"] for row in history.rows("audit") if row["command"] == "deploy"}
-    carried = {row["deployment"] for row in history.rows("runs") if row["id"] in pressed}
-    return {row["id"] for row in history.rows("runs") if row["deployment"] and row["deployment"] in carried}
+    return {row["id"] for row in history.rows("runs") if row["asked_by"] or row["id"] in pressed}
 
 
-def _pauses(audit: Sequence[Row]) -> Iterator[tuple[str, str]]:
-    since: str | None = None
-    for row in sorted(audit, key=lambda row: int(row["id"])):
-        if row["command"] == "pause" and since is None:
-            since = row["at"]
-        elif row["command"] == "resume" and since is not None:
-            yield since, row["at"]
+def list_brought_by_order(history: History, ordered: set[str]) -> set[str]:
+    """These, where it was their build that went live, and the runs that it contains."""
+    below = {commit.hash: commit.below for commit in history.commits}
+    brought = set()
+    for deployment in history.rows("deployments"):
+        build = deployment["build"]
+        carried = [row for row in history.rows("runs") if row["deployment"] == deployment["id"]]
+        if any(row["id"] in ordered and row["commit"] == build for row in carried):
+            brought |= {row["id"] for row in carried if row["commit"] in {build, *below.get(build, ())}}
+    return brought
+
+
+def _pauses(history: History) -> Iterator[tuple[datetime, datetime]]:
+    """From its beginning to shortly before the audit has its end, which is written down when it was done: what begins
+    then follows from it."""
+    given = [(row["at"], row["command"]) for row in history.rows("audit") if row["command"] in ("pause", "resume")]
+    own = [(row["at"], "pause") for row in history.rows("run_events") if row["after"] == "ROLLED_BACK"]
+    since: datetime | None = None
+    for at, what in sorted([*given, *own]):
+        if what == "pause":
+            since = since or datetime.fromisoformat(at)
+        elif since is not None:
+            yield since, datetime.fromisoformat(at) - _WRITTEN
             since = None
     if since is not None:
-        yield since, "9"
+        yield since, datetime.max
+
+
+def _is_within(at: str, spans: Sequence[tuple[datetime, datetime]]) -> bool:
+    moment = datetime.fromisoformat(at)
+    return any(begin < moment < end for begin, end in spans)
 
 
 def nothing_is_called_done_that_was_not_seen(history: History) -> Iterator[str]:
@@ -378,7 +403,8 @@ def read_commits(remote: Path, base: str) -> list[Commit]:
         for line in _git(remote, "log", f"--format={_COMMIT}", f"{base}..{branch}").splitlines():
             commit, run, subject = line.split("\t", 2)
             if run:  # somebody else's commits name none
-                found.setdefault(commit, Commit(commit, branch, subject, run))
+                below = _git(remote, "rev-list", f"{base}..{commit}^").split()
+                found.setdefault(commit, Commit(commit, branch, subject, run, frozenset(below)))
     return list(found.values())
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from checker import INVARIANTS, Commit, History, Look, Message, Push, broken
+from checker import INVARIANTS, Commit, History, Look, Message, Push, broken, paused_stays_paused
 
-A, B = "a" * 40, "b" * 40
+A, B, C = "a" * 40, "b" * 40, "c" * 40
 
 
 def event(number: int, kind: str, **data: Any) -> dict[str, Any]:
@@ -110,14 +110,47 @@ def test_a_night_as_it_should_be_breaks_nothing() -> None:
     assert broken(SOUND) == []
 
 
-@pytest.mark.parametrize(("pressed", "broken_by"), [("r2", 0), ("r3", 0), ("", 2), ("r1", 2)])
-def test_only_what_somebody_deploys_by_hand_and_what_it_carries_pass_a_pause(pressed: str, broken_by: int) -> None:
+def paused_night(*, build: str = C, pressed: str = "r2", since: str = "pause") -> History:
+    """Two fixes go live while paused, r2 built on r3."""
     way = ("AWAITING_DEPLOYMENT", "DEPLOYING")
     late = [{**each, "at": "2026-11-20 03:00"} for each in [*steps("r2", *way, first=20), *steps("r3", *way, first=30)]]
-    runs = [*SOUND.tables["runs"], *(run(name, "DEPLOYING", deployment="d2") for name in ("r2", "r3"))]
-    audit = [*SOUND.tables["audit"], {"id": 2, "command": "deploy", "arguments": pressed, "at": "2026-11-20 02:30"}]
-    tables = {**SOUND.tables, "runs": runs, "audit": audit, "run_events": [*SOUND.tables["run_events"], *late]}
-    assert len([each for each in broken(replace(SOUND, tables=tables)) if "while paused" in each]) == broken_by
+    runs = [run("r2", "DEPLOYING", deployment="d2", commit=C), run("r3", "DEPLOYING", deployment="d2", commit=B)]
+    audit = [{"id": 1, "command": since, "arguments": "", "at": "2026-11-20 02:00"}]
+    audit += [{"id": 2, "command": "deploy", "arguments": pressed, "at": "2026-11-20 02:30"}] if pressed else []
+    tables = {"runs": runs, "audit": audit, "run_events": late, "deployments": [deployment("d2", build, "03:00", None)]}
+    return History(tables=tables, commits=[commit(B), commit(C, B)])
+
+
+def commit(name: str, *below: str) -> Commit:
+    return Commit(name, "overnight-20261119", "fix: It", "r1", frozenset(below))
+
+
+@pytest.mark.parametrize(
+    ("night", "late"),
+    [
+        (paused_night(), []),
+        (paused_night(pressed=""), ["r2", "r3"]),
+        (paused_night(pressed="r1"), ["r2", "r3"]),
+        (paused_night(pressed="r3"), ["r2", "r3"]),  # a newer one, which nobody ordered, came with it
+        (paused_night(pressed="r3", build=B), ["r2"]),
+        (paused_night(pressed="", since="resume"), []),
+    ],
+    ids=["ordered with what its build contains", "by itself", "another was ordered", "a newer build",
+         "not in the ordered build", "not paused"],
+)  # fmt: skip
+def test_while_paused_only_what_was_ordered_goes_live_with_what_its_build_contains(
+    night: History, late: list[str]
+) -> None:
+    assert [*paused_stays_paused(night)] == [f"run {each} went to DEPLOYING while paused" for each in late]
+
+
+def test_a_rollback_pauses_like_a_person_and_its_own_revert_goes_on() -> None:
+    ended = {"id": 1, "run": "r1", "at": "2026-11-20 02:00", "before": "ROLLING_BACK", "after": "ROLLED_BACK"}
+    begun = [{**ended, "run": name, "at": "2026-11-20 03:00", "before": "READY", "after": "PATCHING"}
+             for name in ("r2", "r3")]  # fmt: skip
+    runs = [run("r1", "ROLLED_BACK"), run("r2", "PATCHING", kind="revert"), run("r3", "PATCHING")]
+    night = History(tables={"runs": runs, "run_events": [ended, *begun]})
+    assert [*paused_stays_paused(night)] == ["run r3 went to PATCHING while paused"]
 
 
 @pytest.mark.parametrize("invariant", [each.__name__ for each in INVARIANTS])
