@@ -1,4 +1,4 @@
-"""Wakes the runner when files change. A lost event costs delay, never correctness: the runner ticks by itself as well."""
+"""Wakes the runner when files change. A lost event costs delay, never correctness: the runner ticks as well."""
 
 from __future__ import annotations
 
