@@ -106,6 +106,13 @@ def prune(tools: Tools) -> bool:
     return False
 
 
+def prune_queue(tools: Tools) -> bool:
+    """Old requests and answers go, never one of a run that may still need it."""
+    store = tools.store
+    tools.analyst.prune(store.list_ids(over=True), store.list_ids(over=False))
+    return False
+
+
 def post_summary(tools: Tools) -> bool:
     """Once for each night, on the morning after it or as soon as the bot is back. Nights before our first start, and
     those for which nobody was there on two mornings, have none."""
@@ -130,5 +137,6 @@ CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
     (push_owed, 30),
     (verify_quiet_fixes, 600),
     (prune, 60),
+    (prune_queue, 3600),
     (post_summary, 5),
 )

@@ -5,7 +5,7 @@ a thread. Whatever waits has a timeout of its own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -257,6 +257,9 @@ class Analyst(Protocol):
 
     def create(self) -> None:
         """Makes the queue's folders. Raises TransientError."""
+
+    def prune(self, over: Collection[str], unfinished: Collection[str]) -> None:
+        """Removes what the queue need not keep any more, by ids of runs: `over` are those that are over."""
 
     def remove_leftovers(self) -> None:
         """What an earlier life's ANALYST_COMMAND left behind; its children are ended by then."""

@@ -10,7 +10,7 @@ world.expect(run, RunState.SUCCEEDED)
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -465,6 +465,7 @@ class FakeAnalyst:
         self.has_command = False
         self.command_answer: Patch | None = None  # None = the command fails
         self.commanded: list[str] = []
+        self.pruned: tuple[set[str], set[str]] | None = None  # what was last said to be over, and what was not
 
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         self.requests[request_id] = dict(request)
@@ -483,6 +484,9 @@ class FakeAnalyst:
         (self.completed if used else self.rejected).append(answer)
 
     def create(self) -> None: ...
+
+    def prune(self, over: Collection[str], unfinished: Collection[str]) -> None:
+        self.pruned = {*over}, {*unfinished}
 
     def remove_leftovers(self) -> None: ...
 

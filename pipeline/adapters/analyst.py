@@ -16,7 +16,7 @@ import shutil
 import stat
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.adapters.children import Child, Flood, TimedOut, mark_for
@@ -95,6 +95,9 @@ class FileAnalyst(Analyst):
 
     def create(self) -> None:
         self._queue.create()
+
+    def prune(self, over: Collection[str], unfinished: Collection[str]) -> None:
+        self._queue.prune(over, unfinished)
 
     def remove_leftovers(self) -> None:
         """Removes scratch clones of an earlier life; for the start, once its children are ended. A life that was killed

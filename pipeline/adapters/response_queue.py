@@ -15,10 +15,12 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeline.adapters import queue_pruning
+from pipeline.adapters.queue_pruning import is_of
 from pipeline.adapters.responses import (
     MOST_BYTES,
     Unfinished,
@@ -117,6 +119,13 @@ class ResponseQueue:
             return
         except OSError as fault:
             self._note_stuck(answer.path, folder, fault)
+
+    def prune(self, over: Collection[str], unfinished: Collection[str]) -> None:
+        """Removes what is old, or too much, of runs that are over; of what nobody asked for only what was rejected."""
+        now = self._clock.now().timestamp()
+        for folder in (self.requests, self.completed):
+            queue_pruning.prune(folder, lambda each: is_of(each, over), now)
+        queue_pruning.prune(self.rejected, lambda each: not is_of(each, unfinished), now)
 
     @property
     def stuck(self) -> str | None:

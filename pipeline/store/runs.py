@@ -69,6 +69,12 @@ class Runs(Base):
         """Open runs and those that wait for a person, oldest first."""
         return self._list_runs(t.runs.c.state.not_in(OVER))
 
+    def list_ids(self, *, over: bool) -> set[str]:
+        """Of runs that are over, or of all others."""
+        of = t.runs.c.state.in_(OVER) if over else t.runs.c.state.not_in(OVER)
+        with self.begin() as c:
+            return set(c.scalars(select(t.runs.c.id).where(of)))
+
     def list_given_up(self, since: date) -> list[Run]:
         """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after: nobody
         works on what they were about."""

@@ -90,6 +90,17 @@ async def test_fault_a6_what_does_not_compile_goes_back_twice_and_then_fails(wor
     assert world.analyst.requests[f"{run.id}-3"]["previous_attempts"]
 
 
+async def test_the_queue_may_forget_runs_that_are_over_and_none_that_waits_for_anybody(world: World) -> None:
+    over, proposed, waiting = [await world.crash(name) for name in ("Map::Update", "Spell::Cast", "Loot::Roll")]
+    await world.answer(over, GOOD)
+    world.source.refuse = "sql/ may not be changed"
+    await world.answer(proposed, OTHER)
+    await world.pass_time(hours=2)
+    world.expect(over, RunState.SUCCEEDED)
+    world.expect(proposed, RunState.PROPOSED)
+    assert world.analyst.pruned == ({over.id}, {proposed.id, waiting.id})
+
+
 async def test_a_refused_patch_is_a_persons_turn_and_a_better_answer_reopens_it(world: World) -> None:
     run = await world.crash("Map::Update")
     world.source.refuse = "sql/ may not be changed"
