@@ -95,8 +95,9 @@ async def test_the_queue_may_forget_runs_that_are_over_and_none_that_waits_for_a
     await world.answer(over, GOOD)
     world.source.refuse = "sql/ may not be changed"
     await world.answer(proposed, OTHER)
-    await world.pass_time(hours=2)
+    await world.pass_time(minutes=10)
     world.expect(over, RunState.SUCCEEDED)
+    await world.pass_time(hours=1)
     world.expect(proposed, RunState.PROPOSED)
     assert world.analyst.pruned == ({over.id}, {proposed.id, waiting.id})
 
