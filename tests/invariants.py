@@ -6,10 +6,11 @@ footer of each message ends with its number.
 
 import hashlib
 import re
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,20 +208,21 @@ class Witness:
 
 def list_servers(server_dir: Path) -> list[psutil.Process]:
     """Living processes whose program lies, or lay, in that folder."""
-    return [each for each in _list_living() if _exe(each).startswith(str(server_dir))]
+    return [each for each in psutil.process_iter() if _exe(each).startswith(str(server_dir)) and is_alive(each)]
 
 
 def list_processes(root: Path) -> list[psutil.Process]:
     """Living processes that have to do with that folder: by program, working folder or command line."""
-    found = []
-    for each in _list_living():
-        try:
-            about = [_exe(each), each.cwd(), *each.cmdline()]
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-        if any(str(root) in text for text in about):
-            found.append(each)
-    return found
+    own = psutil.Process()
+    return [each for each in psutil.process_iter() if each != own and _is_about(each, root) and is_alive(each)]
+
+
+def _is_about(process: psutil.Process, root: Path) -> bool:
+    try:
+        about = [_exe(process), process.cwd(), *process.cmdline()]
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(str(root) in text for text in about)
 
 
 def end_processes(root: Path) -> list[str]:
@@ -241,13 +243,6 @@ def end_processes(root: Path) -> list[str]:
     return names
 
 
-def _list_living() -> Iterable[psutil.Process]:
-    own = psutil.Process()
-    for each in psutil.process_iter():
-        if each != own and is_alive(each):
-            yield each
-
-
 def is_alive(process: psutil.Process) -> bool:
     """Whether it does anything any more."""
     try:
@@ -257,9 +252,12 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def _exe(process: psutil.Process) -> str:
+    """Asked anew each time: psutil remembers the program that a process had at its first look, before its exec."""
     try:
+        if sys.platform == "linux":
+            return str(Path(f"/proc/{process.pid}/exe").readlink())
         return process.exe() or ""
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
         return ""
 
 

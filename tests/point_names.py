@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import bot
@@ -27,10 +27,13 @@ def covers(name: str, reached: str) -> bool:
     return re.fullmatch(re.escape(name).replace(r"\*", ".+"), reached) is not None
 
 
-def _read(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "point":
-            yield _spell(node.args[0])
+@cache
+def _read(path: Path) -> tuple[str, ...]:
+    """Once for each file: most ask about all of them several times."""
+    text = path.read_text(encoding="utf-8")
+    nodes = ast.walk(ast.parse(text)) if "point(" in text else ()
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    return tuple(_spell(each.args[0]) for each in calls if isinstance(each.func, ast.Name) and each.func.id == "point")
 
 
 def _spell(argument: ast.expr) -> str:
