@@ -35,21 +35,18 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
         return Undisturbed(asyncio.run(play(tmp_path_factory.mktemp("undisturbed"), reaper)), reaper.seen)
 
 
-@pytest.fixture
-def reaper(monkeypatch: pytest.MonkeyPatch) -> Reaper:
-    return Reaper.installed(monkeypatch)
-
-
 def test_every_point_of_the_pipeline_is_reached_in_the_night(undisturbed: Undisturbed) -> None:
     assert [name for name in NIGHTLY if not any(covers(name, seen) for seen in undisturbed.seen)] == []
 
 
-@pytest.mark.parametrize("passage", ["first", "last"])
 @pytest.mark.parametrize("name", NIGHTLY)
 async def test_a_bot_that_dies_there_leaves_the_same_morning(
-    tmp_path: Path, reaper: Reaper, undisturbed: Undisturbed, name: str, passage: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed, name: str
 ) -> None:
-    nth = 1 if passage == "first" else undisturbed.seen[name]
-    morning = await play(tmp_path, reaper, name, nth)
-    assert reaper.fired
-    assert morning == undisturbed.morning
+    """At the first passage of a night and at the last, which for some points is the same one."""
+    for nth in sorted({1, undisturbed.seen[name]}):
+        reaper = Reaper.installed(monkeypatch)
+        (folder := tmp_path / str(nth)).mkdir()
+        morning = await play(folder, reaper, name, nth)
+        assert reaper.fired
+        assert morning == undisturbed.morning
