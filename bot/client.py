@@ -33,6 +33,7 @@ from bot.commands import (
     whoami,
 )
 from bot.commands.buttons import press
+from bot.limits import sound
 from bot.messages import Phase, failed
 from bot.outbox import Report
 from bot.permissions import Allowed, decide
@@ -50,6 +51,7 @@ class CommandTree(app_commands.CommandTree["SpiritHealer"]):
     """Default deny for every command, and the one error handler."""
 
     async def interaction_check(self, interaction: discord.Interaction[SpiritHealer]) -> bool:
+        _make_sound(interaction)
         name, given = _describe(interaction)
         if interaction.type is discord.InteractionType.autocomplete:
             return await self.client.admit_completion(interaction, name)
@@ -176,6 +178,14 @@ def _describe(interaction: discord.Interaction[Any]) -> tuple[str, str]:
     data: Any = interaction.data or {}
     options = data.get("options") or []
     return str(data.get("name", "")), " ".join(f"{each.get('name')}={each.get('value')}" for each in options)
+
+
+def _make_sound(interaction: discord.Interaction[Any]) -> None:
+    """What was typed may hold half a surrogate, which no database takes and no answer can repeat."""
+    data: Any = interaction.data or {}
+    for each in data.get("options") or []:
+        if isinstance(each.get("value"), str):
+            each["value"] = sound(each["value"])
 
 
 # --- registering -----------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from bot.audit import AuditBook, Trail
 from bot.channel import Channel
 from bot.client import SpiritHealer
-from bot.commands import AuditBook, Desk, OrderDesk
+from bot.commands import Desk, OrderDesk
 from bot.login import run_client
 from bot.outbox import Ledger, Outbox, Report
 from bot.permissions import Operators
@@ -48,7 +49,7 @@ class Edge:
         self._report = report
         self.channel = Channel(settings.guild, settings.channel, Pen(redact, settings.ping_role))
         operators = Operators(settings.guild, settings.operator_roles, settings.operator_users)
-        self.desk = Desk(orders, book, operators, self.channel, clock, redact, settings.notice)
+        self.desk = Desk(orders, Trail(book, clock, redact), operators, self.channel, clock, redact, settings.notice)
         self.desk.instance = find_instance(clock.now())
         self.outbox = Outbox(book, self.channel, clock, realm=settings.realm, redact=redact, report=report)
 

@@ -66,9 +66,11 @@ def not_understood(reason: str) -> Message:
     return Message(content=f"{prose(reason)} Nothing was changed.")
 
 
-def failed(what: str, phase: Phase) -> Message:
-    """A fault of ours. The details are in the log, not here."""
+def failed(what: str, phase: Phase, obstacle: str = "") -> Message:
+    """A fault of ours: the details are in the log, not here. What the machine puts in the way is said with its cure."""
     order = f"/{what}" if what else "this"
+    if obstacle and phase is Phase.BEFORE:
+        return Message(content=f"{code(order)} cannot be answered now, and **nothing was done**: {prose(obstacle)}.")
     match phase:
         case Phase.BEFORE:
             text = f"{code(order)} met an error and **nothing was done**. The log of the bot has the details."

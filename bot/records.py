@@ -11,7 +11,7 @@ from bot.markup import ago, block, clock_time, code, commit_link, count, duratio
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
 from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunLine, RunState
-from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+from pipeline.read_models import BEGUN, AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 
 SHOWN_STEPS = 14
 SHOWN_CRASHES = 15
@@ -207,12 +207,16 @@ def render_audit(lines: list[AuditLine], days: int) -> Message:
 def _audit_line(line: AuditLine) -> str:
     given = f" {plain(cut_middle(line.arguments, 60))}" if line.arguments else ""
     what = f"{code('/' + line.command)}{given}"
-    return f"{ago(line.at)} **{plain(line.name)}** {what}: {prose(cut_middle(line.outcome, 100))}"
+    return f"{ago(line.at)} **{plain(line.name)}** {what}: {prose(cut_middle(_outcome(line), 100))}"
+
+
+def _outcome(line: AuditLine) -> str:
+    return "begun; how it ended is not written down" if line.outcome == BEGUN else line.outcome
 
 
 def _audit_row(line: AuditLine) -> str:
     parts = (f"{line.at:%Y-%m-%d %H:%M:%S} UTC", f"{line.name} ({line.id})", line.place, f"/{line.command}",
-             line.arguments, line.outcome)  # fmt: skip
+             line.arguments, _outcome(line))  # fmt: skip
     return "  ".join(" ".join(part.split()) for part in parts)
 
 

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import TypeVar
 
 from pipeline import change_orders, log_tails, plans, records, run_orders, server_orders, views
-from pipeline.errors import PipelineError
+from pipeline.errors import Obstructed, PipelineError
 from pipeline.model import (
     Actor,
     Done,
@@ -52,53 +52,53 @@ class Orders:
 
     async def summary(self, night: date | None) -> NightSummary:
         """None = this night so far."""
-        return await asyncio.to_thread(views.night_summary, self._tools, night or self._tools.night())
+        return await self._read(views.night_summary, self._tools, night or self._tools.night())
 
     async def list_nights(self) -> list[date]:
         """Of which there is something to tell, newest first."""
-        return await asyncio.to_thread(self._store.list_nights, NIGHTS)
+        return await self._read(self._store.list_nights, NIGHTS)
 
     async def list_fixes(self) -> list[FixLine]:
         """Tonight's fixes, newest first; a revert can be reverted too, by whoever names it."""
-        return await asyncio.to_thread(views.list_fixes, self._tools)
+        return await self._read(views.list_fixes, self._tools)
 
     async def list_runs(self) -> list[RunLine]:
         """Newest first."""
-        return await asyncio.to_thread(records.list_runs, self._tools)
+        return await self._read(records.list_runs, self._tools)
 
     async def show_run(self, run: str) -> RunView | Impossible:
-        return await asyncio.to_thread(records.show_run, self._tools, run)
+        return await self._read(records.show_run, self._tools, run)
 
     async def list_crashes(self, nights: int) -> CrashesView:
-        return await asyncio.to_thread(records.list_crashes, self._tools, nights)
+        return await self._read(records.list_crashes, self._tools, nights)
 
     async def list_signatures(self) -> list[tuple[str, str]]:
         """(the signature, what /crash takes), the last seen first."""
-        return await asyncio.to_thread(records.list_signatures, self._tools)
+        return await self._read(records.list_signatures, self._tools)
 
     async def show_crash(self, signature: str) -> CrashView | Impossible:
-        return await asyncio.to_thread(records.show_crash, self._tools, signature)
+        return await self._read(records.show_crash, self._tools, signature)
 
     async def list_audit(self, days: int) -> list[AuditLine]:
-        return await asyncio.to_thread(records.list_audit, self._tools, days)
+        return await self._read(records.list_audit, self._tools, days)
 
     async def read_log(self, source: str, lines: int) -> LogView | Impossible:
         return await asyncio.to_thread(log_tails.read_log, self._tools, source, lines)
 
     async def plan_revert(self, commit: str) -> RevertPlan | Impossible:
-        return await asyncio.to_thread(plans.plan_revert, self._tools, commit)
+        return await self._read(plans.plan_revert, self._tools, commit)
 
     async def plan_restart(self) -> RestartPlan | Impossible:
-        return await asyncio.to_thread(plans.plan_restart, self._tools)
+        return await self._read(plans.plan_restart, self._tools)
 
     async def plan_stop(self) -> RestartPlan | Impossible:
-        return await asyncio.to_thread(plans.plan_stop, self._tools)
+        return await self._read(plans.plan_stop, self._tools)
 
     async def plan_update(self) -> UpdatePlan | Impossible:
         return await self._look(plans.plan_update)
 
     async def plan_rollback(self) -> RollbackPlan | Impossible:
-        return await asyncio.to_thread(plans.plan_rollback, self._tools)
+        return await self._read(plans.plan_rollback, self._tools)
 
     # --- ordering ----------------------------------------------------------------------------------------------------
 
@@ -151,10 +151,16 @@ class Orders:
     async def cancel_run(self, run: str, by: Actor) -> Outcome:
         return await self._do(run_orders.cancel, self._tools, run, str(by), self._cancel)
 
+    async def _read(self, question: Callable[..., T], *arguments: object) -> T:
+        """Raises Obstructed while the database does not work, also where it could not be opened at all."""
+        if (closed := self._tools.degraded.get(views.DATABASE)) is not None:
+            raise Obstructed(closed)
+        return await asyncio.to_thread(question, *arguments)
+
     async def _look(self, plan: Callable[[Tools], T | Impossible]) -> T | Impossible:
         """A plan that asks git: what it cannot tell is said."""
         try:
-            return await asyncio.to_thread(plan, self._tools)
+            return await self._read(plan, self._tools)
         except PipelineError as fault:
             return Impossible(f"Nothing was changed: {self._tools.redact(str(fault))}")
 

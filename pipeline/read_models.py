@@ -121,6 +121,9 @@ class CrashView:
     card: str | None  # message id
 
 
+BEGUN = "begun"  # the outcome of an order that is not over
+
+
 @dataclass(frozen=True)
 class AuditLine:
     at: datetime

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import (
     Actor,
@@ -33,6 +34,7 @@ from pipeline.model import (
     StatusView,
 )
 from pipeline.read_models import (
+    BEGUN,
     AuditLine,
     CrashesView,
     CrashLine,
@@ -191,6 +193,7 @@ class FakeLedger:
     not_before: dict[int, datetime] = field(default_factory=dict)
     deferred: list[str] = field(default_factory=list)
     audit: list[tuple[str, ...]] = field(default_factory=list)
+    begun: list[tuple[str, ...]] = field(default_factory=list)  # rows of orders that were to be carried out
     ends: dict[int, OrderEnd] = field(default_factory=dict)  # orders that are over
     order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # order -> state, place, message
     before_note: Callable[[], None] = lambda: None
@@ -261,8 +264,8 @@ class FakeLedger:
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
     ) -> None:
         if self.audit_fails:
-            raise OSError("disk full")
-        self.audit.append((actor_name, command, arguments, outcome))
+            raise Obstructed("the database does not work: database is locked. Cure: end the program that holds it")
+        (self.begun if outcome == BEGUN else self.audit).append((actor_name, command, arguments, outcome))
 
 
 @dataclass

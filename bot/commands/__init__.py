@@ -11,16 +11,17 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Protocol
 
 import aiohttp
 import discord
 
 from bot import messages
+from bot.audit import Trail
 from bot.cards import Home
 from bot.channel import Channel, ChannelFault
-from bot.limits import cut_middle
+from bot.limits import cut_middle, sound
 from bot.messages import Phase
 from bot.payloads import Message
 from bot.permissions import Allowed, Denied, Operators, Visitor, decide
@@ -79,20 +80,12 @@ class OrderDesk(Protocol):
     async def note_order_shown(self, order: int, state: str, place: str, message: str) -> None: ...
 
 
-class AuditBook(Protocol):
-    """Append-only: who, what, where, when, outcome. Blocks, and is called in a thread."""
-
-    def append_audit(
-        self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
-    ) -> None: ...
-
-
 @dataclass
 class Desk:
     """What every command works with."""
 
     orders: OrderDesk
-    audit: AuditBook
+    audit: Trail
     operators: Operators
     channel: Channel
     clock: Clock
@@ -169,7 +162,7 @@ def get_visitor(interaction: discord.Interaction) -> Visitor:
 
 def get_actor(interaction: discord.Interaction) -> Actor:
     where = f"{interaction.guild_id or 'direct message'}/{interaction.channel_id or '?'}"
-    return Actor(str(interaction.user.id), interaction.user.display_name, where)
+    return Actor(str(interaction.user.id), sound(interaction.user.display_name), where)
 
 
 async def admit(desk: Desk, interaction: discord.Interaction, action: str, arguments: str) -> bool:
@@ -179,7 +172,7 @@ async def admit(desk: Desk, interaction: discord.Interaction, action: str, argum
         case Allowed():
             return True
         case Denied(message, reason):
-            await _write_down(desk, interaction, action, arguments, reason)
+            await desk.audit.note(get_actor(interaction), action, arguments, reason)
             await answer_privately(desk, interaction, message)
             return False
 
@@ -200,6 +193,11 @@ async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> N
     try:
         if await _defer(interaction, order):
             await _carry_out(desk, interaction, order)
+        else:
+            await desk.audit.note(get_actor(interaction), order.action, order.arguments, "too late: nothing was done")
+    except Obstructed as fault:
+        _log.warning("/%s by %s: %s", order.action, interaction.user.id, fault)
+        await _tell_failure(desk, interaction, order, desk.redact(str(fault)))
     except Exception:
         _log.exception("/%s by %s met an error (%s)", order.action, interaction.user.id, order.phase.value)
         await _tell_failure(desk, interaction, order)
@@ -208,24 +206,37 @@ async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> N
 async def _defer(interaction: discord.Interaction, order: Order) -> bool:
     """Whether Discord still waits for us. If not, nothing is done at all."""
     try:
-        await interaction.response.defer(thinking=not order.replaces, ephemeral=order.private)
+        return await _acknowledge(interaction, order)
     except UNHEARD as fault:
         _log.warning("/%s came too late to be answered, nothing was done: %s", order.action, fault)
         if isinstance(fault, discord.HTTPException) and fault.code == ALREADY_ACKNOWLEDGED:
             await interaction.edit_original_response(content=messages.failed(order.action, Phase.BEFORE).content)
         return False
+
+
+async def _acknowledge(interaction: discord.Interaction, order: Order) -> bool:
+    """Once more where the connection was cut: whether Discord heard the first is not known, and it says so."""
+    try:
+        await interaction.response.defer(thinking=not order.replaces, ephemeral=order.private)
+    except (aiohttp.ClientError, OSError):
+        try:
+            await interaction.response.defer(thinking=not order.replaces, ephemeral=order.private)
+        except discord.HTTPException as fault:
+            return fault.code == ALREADY_ACKNOWLEDGED
     return True
 
 
 async def _carry_out(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
+    by = get_actor(interaction)
+    await (desk.audit.begin(by, order.action, order.arguments) if order.changes else desk.audit.catch_up())
     order.phase = Phase.DURING if order.changes else Phase.BEFORE
     try:
-        reply = await asyncio.wait_for(order.work(get_actor(interaction)), ORDER_TIMEOUT)
+        reply = await asyncio.wait_for(order.work(by), ORDER_TIMEOUT)
     except BaseException as fault:
-        await _write_down(desk, interaction, order.action, order.arguments, f"error: {type(fault).__name__}")
+        await desk.audit.note(by, order.action, order.arguments, f"error: {type(fault).__name__}")
         raise
     order.phase = Phase.AFTER if reply.changed else Phase.BEFORE
-    await _write_down(desk, interaction, order.action, order.arguments, reply.outcome)
+    await desk.audit.note(by, order.action, order.arguments, reply.outcome)
     await _answer(desk, interaction, order, reply)
 
 
@@ -251,8 +262,8 @@ async def _say_late(desk: Desk, interaction: discord.Interaction, order: Order) 
         _log.warning("nor did the word that /%s was done: %s", order.action, fault)
 
 
-async def _tell_failure(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
-    text = messages.failed(order.action, order.phase).content
+async def _tell_failure(desk: Desk, interaction: discord.Interaction, order: Order, obstacle: str = "") -> None:
+    text = messages.failed(order.action, order.phase, obstacle).content
     try:
         if order.replaces:
             await interaction.followup.send(text, ephemeral=True)
@@ -260,15 +271,3 @@ async def _tell_failure(desk: Desk, interaction: discord.Interaction, order: Ord
             await interaction.edit_original_response(content=text)
     except UNHEARD as fault:
         _log.warning("the error of /%s could not be told: %s", order.action, fault)
-
-
-async def _write_down(desk: Desk, interaction: discord.Interaction, action: str, arguments: str, outcome: str) -> None:
-    """A row of the audit. That it cannot be written never undoes or hides what was done."""
-    actor = get_actor(interaction)
-    row = (desk.clock.now(), actor.id, actor.name, actor.where, action, desk.redact(arguments), desk.redact(outcome))
-    try:
-        await asyncio.to_thread(desk.audit.append_audit, *row)
-    except Obstructed as fault:
-        _log.warning("the audit row of /%s by %s (%s) could not be written: %s", action, actor.id, outcome, fault)
-    except Exception:
-        _log.exception("the audit row of /%s by %s could not be written", action, actor.id)

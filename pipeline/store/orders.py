@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from pipeline import tables as t
 from pipeline.model import (
     CrashReport,
 )
-from pipeline.read_models import AuditLine, OrderEnd
+from pipeline.read_models import BEGUN, AuditLine, OrderEnd
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,
@@ -23,6 +24,19 @@ from pipeline.store.rows import (
 from pipeline.store.writes import (
     insert_posts,
 )
+
+
+def leave_out_begun(lines: Iterable[AuditLine]) -> Iterator[AuditLine]:
+    """Newest first: whoever ends an order has begun it before."""
+    ended: Counter[tuple[str, ...]] = Counter()
+    for line in lines:
+        order = (line.id, line.place, line.command, line.arguments)
+        if line.outcome != BEGUN:
+            ended[order] += 1
+        elif ended[order]:
+            ended[order] -= 1
+            continue
+        yield line
 
 
 class Orders(Base):
@@ -76,14 +90,15 @@ class Orders(Base):
             c.execute(insert(t.audit).values(**values))
 
     def list_audit(self, since: datetime) -> list[AuditLine]:
-        """Newest first."""
+        """Newest first. That an order was begun is left out where it is told how it ended."""
         with self.begin() as c:
-            query = select(t.audit).where(t.audit.c.at >= since).order_by(t.audit.c.id.desc())
+            query = select(t.audit).where(t.audit.c.at >= since).order_by(t.audit.c.at.desc(), t.audit.c.id.desc())
             rows = c.execute(query).all()
-        return [
+        lines = [
             AuditLine(row.at, row.actor_name, row.actor_id, row.place, row.command, row.arguments, row.outcome)
             for row in rows
         ]
+        return list(leave_out_begun(lines))
 
     def note_child(self, pid: int, create_time: float, what: str, at: datetime) -> None:
         with self.begin() as c:

@@ -19,6 +19,7 @@ from bot.commands.delays import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
 from bot.permissions import TABLE, Need
+from pipeline.errors import Obstructed
 from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunLine, RunState
 from pipeline.read_models import AuditLine, LogView, OrderEnd
 from pipeline.run_orders import CANCELLABLE, REJECTABLE, RETRYABLE
@@ -693,9 +694,70 @@ async def test_an_error_behind_a_question_leaves_the_question_where_it_is(world:
     assert list(get_buttons(world.messages[0])) == ["Revert", "Keep"]
 
 
-async def test_an_audit_that_cannot_be_written_hides_no_answer(world: EdgeWorld) -> None:
+LOCKED = "the database does not work: database is locked. Cure: end the program that holds it"
+
+
+async def test_an_order_that_cannot_be_written_down_is_not_carried_out_and_says_why(world: EdgeWorld) -> None:
     world.ledger.audit_fails = True
-    assert (await world.slash("pause"))["content"].startswith("Pipeline paused by operator")
+    assert (await world.slash("pause"))["content"] == (
+        f"`/pause` cannot be answered now, and **nothing was done**: {LOCKED}."
+    )
+    assert world.desk.orders == []
+
+
+async def test_what_the_audit_could_not_take_is_written_with_the_next_row(world: EdgeWorld) -> None:
+    world.ledger.audit_fails = True
+    assert (await world.slash("status"))["embeds"][0]["title"] == "Testrealm: server up"
+    await world.slash("pause", "guest")
+    assert world.ledger.audit == []
+    world.ledger.audit_fails = False
+    await world.slash("whoami")
+    assert [row[:2] for row in world.ledger.audit] == [
+        ("operator", "status"), ("guest", "pause"), ("operator", "whoami"),
+    ]  # fmt: skip
+
+
+async def test_an_order_is_in_the_audit_before_it_is_carried_out(world: EdgeWorld) -> None:
+    slow = SlowDesk()
+    world.edge.desk.orders = slow
+    asking = asyncio.create_task(world.sandbox.slash("pause", {"reason": "raid"}))
+    await asyncio.wait_for(slow.asked.wait(), 10)
+    assert (world.ledger.begun, world.ledger.audit) == ([("operator", "pause", "raid", "begun")], [])
+    slow.go.set()
+    await asking
+    assert world.ledger.audit == [("operator", "pause", "raid", "done")]
+
+
+async def test_a_reader_names_the_cure_of_a_database_that_is_locked(world: EdgeWorld) -> None:
+    world.desk.failure = Obstructed(LOCKED)
+    answer = await world.slash("run", id="9f3c21aa")
+    assert answer["content"] == f"`/run` cannot be answered now, and **nothing was done**: {LOCKED}."
+
+
+async def test_half_a_surrogate_is_neither_lost_nor_in_the_way(world: EdgeWorld) -> None:
+    answer = await world.slash("pause", reason="raid \ud83d now")
+    assert answer["content"] == "Pipeline paused by operator: raid \ufffd now."
+    await world.slash("crash", signature="Map\ud83d")
+    assert [row[1:] for row in world.ledger.audit] == [
+        ("pause", "raid \ufffd now", "done"), ("crash", "Map\ufffd", "answered"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_an_order_whose_acknowledgement_was_cut_off_is_carried_out_once(world: EdgeWorld, after: bool) -> None:
+    world.sandbox.faults.cut("POST", "/callback", after=after)
+    answer = await world.slash("pause")
+    assert answer["content"] == "Pipeline paused by operator."
+    assert world.desk.orders == [("pause", "operator", "")]
+
+
+async def test_an_order_that_cannot_be_acknowledged_is_written_down_as_not_done(world: EdgeWorld) -> None:
+    world.sandbox.rules.patience = 0.5
+    world.sandbox.faults.cut("POST", "/callback", times=5)
+    assert (await world.sandbox.slash("pause"))["response"] is None
+    await until(lambda: world.ledger.audit)
+    assert world.ledger.audit == [("operator", "pause", "", "too late: nothing was done")]
+    assert world.desk.orders == []
 
 
 async def test_secrets_in_what_the_pipeline_says_are_not_relayed(world: EdgeWorld) -> None:

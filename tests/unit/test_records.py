@@ -16,6 +16,7 @@ from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
 from pipeline import log_tails, views
+from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import Observed
 from pipeline.log_tails import read_end
 from pipeline.model import (
@@ -248,6 +249,28 @@ def test_the_audit_says_who_did_what_when_and_what_came_of_it() -> None:
         {},
     )
     assert look(records.render_audit([], 7))[0] == "Nobody asked or ordered anything in the last 7 days"
+
+
+def test_an_order_without_an_end_says_that_none_was_written() -> None:
+    text = look(records.render_audit([replace(ASKED, outcome="begun")], 1))[1]
+    assert text.endswith(": begun; how it ended is not written down")
+
+
+async def test_that_an_order_was_begun_is_told_only_while_its_end_is_not(world: World) -> None:
+    def write(command: str, outcome: str) -> None:
+        world.ledger.append_audit(world.clock.now(), "1", "Ann", "10/20", command, "x", outcome)
+        world.clock.time += timedelta(seconds=1)
+
+    for command, outcome in (("pause", "begun"), ("pause", "done"), ("resume", "begun"), ("pause", "begun")):
+        write(command, outcome)
+    found = [(line.command, line.outcome) for line in await world.orders.list_audit(1)]
+    assert found == [("pause", "begun"), ("resume", "begun"), ("pause", "done")]
+
+
+async def test_a_database_that_could_not_be_opened_is_named_by_whoever_reads(world: World) -> None:
+    world.tools.degraded["database"] = "the database does not work: no room"
+    with pytest.raises(Obstructed, match="no room"):
+        await world.orders.list_crashes(1)
 
 
 def test_a_long_audit_lies_whole_in_a_file() -> None:
