@@ -18,7 +18,7 @@ from bot.cards import Home, render_card, thread_name
 from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, TooOld, Uncertain
 from bot.messages import bare, order_over
 from bot.payloads import Colour, Message
-from bot.posts import render_post
+from bot.posts import close_news, render_post
 from bot.redaction import Redact, cleaned
 from pipeline.errors import Obstructed
 from pipeline.model import CardState, CardView, Post
@@ -50,6 +50,8 @@ class Ledger(Protocol):
     def post_deferred(self, post: int, why: str, not_before: datetime) -> None: ...
     def list_outdated_orders(self) -> list[OrderEnd]: ...
     def note_order_shown(self, order: int, state: str, place: str, message: str) -> None: ...
+    def list_outlived_posts(self) -> list[Post]: ...
+    def post_settled(self, post: int) -> None: ...
 
 
 @dataclass
@@ -311,6 +313,9 @@ class Outbox:
         for each in await asyncio.to_thread(self._ledger.list_outdated_orders):
             if not self._rests_now(f"o{each.id}"):
                 await self._guarded(f"o{each.id}", self._deliver_end, each)
+        for post in await asyncio.to_thread(self._ledger.list_outlived_posts):
+            if not self._rests_now(f"p{post.id}"):
+                await self._guarded(f"p{post.id}", self._close_post, post)
 
     async def _deliver_end(self, end: OrderEnd) -> None:
         """Where the answer is gone, or stands where we may not write, there is nothing to tell."""
@@ -319,6 +324,15 @@ class Outbox:
         except (MessageGone, PlaceGone, Closed) as fault:
             _log.warning("the answer to order %s cannot be changed: %s", end.id, fault)
         await asyncio.to_thread(self._ledger.note_order_shown, end.id, end.state, end.place, end.message)
+
+    async def _close_post(self, post: Post) -> None:
+        """What it tells is over: it says so, and its buttons go."""
+        message = await asyncio.to_thread(self._render_post, post)
+        try:
+            await self._channel.edit(post.message or "0", close_news(message))
+        except (MessageGone, PlaceGone, Closed) as fault:
+            _log.warning("the buttons of post %s cannot be taken away: %s", post.id, fault)
+        await asyncio.to_thread(self._ledger.post_settled, post.id)
 
     # --- sending, and what can go wrong ------------------------------------------------------------------------------
 

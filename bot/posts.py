@@ -21,6 +21,10 @@ from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
 SHOWN_ERRORS = 3
+STILL_RUNS = (
+    "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and what"
+    " people order, goes through. Nothing else is patched, built or deployed until `/resume`."
+)
 Data = dict[str, Any]
 
 # What a SERVER, PIPELINE or ORDER post's `what` begins with -> its title, colour, and whether the role is pinged.
@@ -254,9 +258,17 @@ def _news(data: Data) -> Message:
     by = _text(data, "by")
     build = _text(data, "build")
     facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(by)}" if by else "")
-    text = "\n".join(part for part in (prose(_text(data, "detail")), facts) if part)
+    goes_on = STILL_RUNS if what == "paused" else ""
+    text = "\n".join(part for part in (prose(_text(data, "detail")), facts, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
+
+
+def close_news(message: Message) -> Message:
+    """The same once what it tells is over."""
+    embed = message.embed or Embed()
+    text = f"**This is over.** `/status` tells what is now.\n{embed.description}"
+    return replace(message, embed=replace(embed, description=text, colour=Colour.GREY), buttons=(), ping=False)
 
 
 def _start_up_error(data: Data, heading: str, colour: Colour) -> Message:

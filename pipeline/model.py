@@ -582,6 +582,7 @@ class Post:
     data: dict[str, Any]
     created_at: datetime
     attempts: int = 0
+    message: str | None = None  # None = not delivered
 
 
 @dataclass(frozen=True)

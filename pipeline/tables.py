@@ -37,7 +37,7 @@ from sqlalchemy import (
 
 from pipeline.model import CHANGE_LANE, FixState, PostKind, Question, RunKind, RunState, Verdict
 
-HEAD = "0002"  # the newest revision in alembic/versions; a test holds the two together
+HEAD = "0003"  # the newest revision in alembic/versions; a test holds the two together
 
 metadata = MetaData(
     naming_convention={
@@ -281,6 +281,7 @@ posts = Table(
     Column("why", Text),
     Column("message", Text),  # None = not delivered
     Column("delivered_at", Utc),
+    Column("offers", Boolean),  # it has buttons, which go once what it tells is over; then false
     Index("ix_posts_message", "message"),
 )
 

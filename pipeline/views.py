@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +27,8 @@ from pipeline.model import (
     FixLink,
     OrderLine,
     PauseView,
+    Post,
+    PostKind,
     Progress,
     RevertPlan,
     Run,
@@ -272,8 +275,25 @@ class Ledger:
         self.list_outdated_orders = store.list_outdated_orders
         self.note_order_shown = store.note_order_shown
 
+        self.post_settled = store.post_settled
+
     def get_card_view(self, card: int) -> CardView:
         return card_view(self._tools, card)
+
+    def list_outlived_posts(self) -> list[Post]:
+        """News whose buttons no longer do what they say: what they tell is over."""
+        offers = self._tools.store.list_offers()
+        return [post for post in offers if is_outlived(self._tools, post, offers)]
+
+
+def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
+    """A pause that was resumed; a hold that ended, or that another came after."""
+    if post.kind is PostKind.PIPELINE:
+        pause = tools.store.get_pause()
+        return pause is None or pause.at > post.created_at
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    later = any(each.kind is post.kind and each.id > post.id for each in offers)
+    return later or (observed is not None and observed.hold is None)
 
 
 def card_view(tools: Tools, card: int) -> CardView:

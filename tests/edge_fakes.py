@@ -194,6 +194,7 @@ class FakeLedger:
     deferred: list[str] = field(default_factory=list)
     audit: list[tuple[str, ...]] = field(default_factory=list)
     begun: list[tuple[str, ...]] = field(default_factory=list)  # rows of orders that were to be carried out
+    outlived: list[int] = field(default_factory=list)  # posts that tell what is over, with buttons
     ends: dict[int, OrderEnd] = field(default_factory=dict)  # orders that are over
     order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # order -> state, place, message
     before_note: Callable[[], None] = lambda: None
@@ -259,6 +260,12 @@ class FakeLedger:
 
     def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
         self.order_answers[order] = (state, place, message)
+
+    def list_outlived_posts(self) -> list[Post]:
+        return [replace(self.posts[each], message=self.sent[each]) for each in self.outlived if each in self.sent]
+
+    def post_settled(self, post: int) -> None:
+        self.outlived.remove(post)
 
     def append_audit(
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str

@@ -170,7 +170,7 @@ def pause(tools: Tools, reason: str) -> None:
     if tools.store.get_pause() is not None:
         return
     value = {"by": OURS, "reason": reason, "at": tools.now().isoformat()}
-    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": OURS}, to_channel=True)]
+    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": OURS}, to_channel=True, offers=True)]
     tools.store.set_fact(Fact.PAUSE, value, posts=posts, at=tools.now())
 
 

@@ -145,6 +145,7 @@ class NewPost:
     kind: PostKind
     data: Mapping[str, Any]
     to_channel: bool = False
+    offers: bool = False  # it has buttons, for as long as what it tells holds
 
 
 @dataclass(frozen=True)
@@ -217,4 +218,4 @@ def read_card_state(row: Row[Any]) -> CardState:
 
 
 def read_post(row: Row[Any]) -> Post:
-    return Post(row.id, PostKind(row.kind), row.card, row.data, row.created_at, row.attempts)
+    return Post(row.id, PostKind(row.kind), row.card, row.data, row.created_at, row.attempts, row.message)

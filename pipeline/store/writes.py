@@ -76,7 +76,8 @@ def mark_open_cards(c: Connection, at: datetime) -> None:
 
 def insert_posts(c: Connection, card: int | None, posts: Sequence[NewPost], at: datetime) -> None:
     for post in posts:
-        values = {"kind": post.kind, "card": None if post.to_channel else card, "data": dict(post.data)}
+        values = {"kind": post.kind, "card": None if post.to_channel else card, "data": dict(post.data),
+                  "offers": post.offers}  # fmt: skip
         c.execute(insert(t.posts).values(**values, created_at=at))
 
 

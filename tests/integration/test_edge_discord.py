@@ -456,6 +456,26 @@ async def test_only_the_configured_role_is_called_and_only_where_it_must_be(worl
     assert not any(each["mention_everyone"] for each in answers)
 
 
+async def test_news_lose_their_buttons_once_what_they_tell_is_over(world: EdgeWorld) -> None:
+    post = world.ledger.post(PostKind.SERVER, None, what="held: breaker", detail="5 deaths")
+    await world.deliver()
+    assert list(get_buttons(world.messages[0])) == ["Start"]
+    world.ledger.outlived.append(post)
+    await world.restart()
+    await world.deliver(2)
+    (shown,) = world.messages
+    assert (shown["components"], shown["edits"], world.ledger.outlived) == ([], 1, [])
+    assert shown["embeds"][0]["description"].startswith("**This is over.**")
+
+
+async def test_news_that_somebody_deleted_are_not_looked_for_again(world: EdgeWorld) -> None:
+    post = world.ledger.post(PostKind.PIPELINE, None, what="paused")
+    world.ledger.sent[post] = "77"
+    world.ledger.outlived.append(post)
+    await world.deliver(2)
+    assert world.ledger.outlived == [] and world.count_requests("PATCH", "/messages/77") == 1
+
+
 async def test_a_new_nights_card_refers_to_the_earlier_one(world: EdgeWorld) -> None:
     world.ledger.show(make_card(12))
     await world.deliver()

@@ -17,7 +17,7 @@ from bot.cards import Home, render_card, thread_name
 from bot.markup import block, code, duration, plain, prose, title
 from bot.messages import Phase
 from bot.payloads import Colour, Message
-from bot.posts import render_post
+from bot.posts import close_news, render_post
 from bot.redaction import cleaned
 from bot.status import Instance, find_instance, render_status
 from pipeline.keeper.protocol import Hold, ServerState
@@ -640,6 +640,14 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "`overnight-20241122` is not on the remote: no route",
     ),
     (
+        PostKind.PIPELINE,
+        {"what": "paused", "detail": "rolled back: `Map::Update`", "by": "Spirit Healer"},
+        "Pipeline paused",
+        "rolled back: `Map::Update`\nby Spirit Healer\n"
+        "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
+        " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
+    ),
+    (
         PostKind.REJECTED_RESPONSE,
         {"file": "response_x.json", "reason": "nobody asked for this"},
         "A response was refused",
@@ -692,6 +700,17 @@ def test_the_role_is_called_once_the_server_is_held_by_the_breaker_and_not_for_a
     stopped = render_post(Post(2, PostKind.SERVER, None, {"what": "held: stopped"}, NOW), "Testrealm")
     assert (held.ping, stopped.ping) == (True, False)
     assert [each.custom_id for each in held.buttons] == ["start:server"]
+
+
+def test_news_that_are_over_say_so_and_offer_nothing() -> None:
+    held = render_post(
+        Post(1, PostKind.SERVER, None, {"what": "held: breaker", "detail": "5 deaths"}, NOW), "Testrealm"
+    )
+    over = close_news(held)
+    assert over.embed is not None
+    assert (over.embed.title, over.embed.colour) == ("Server held: it died too often", Colour.GREY)
+    assert over.embed.description == "**This is over.** `/status` tells what is now.\n5 deaths"
+    assert (over.embed.footer, over.buttons, over.ping) == ("Testrealm · #p1", (), False)
 
 
 def test_the_whole_backtrace_and_the_log_go_along_as_a_file() -> None:

@@ -389,6 +389,38 @@ async def test_a_rollback_calls_off_what_is_only_announced(world: World) -> None
     assert (files["src/Map.cpp"], files["src/Spell.cpp"]) == ("bad", "good too")
 
 
+def outlived(world: World) -> list[str]:
+    """What the delivered news tell whose buttons are to go."""
+    for post in world.posts():
+        world.ledger.post_delivered(post.id, str(post.id))
+    return [post.data["what"] for post in world.ledger.list_outlived_posts()]
+
+
+async def test_the_buttons_of_a_pause_go_once_it_is_resumed_also_where_another_follows(world: World) -> None:
+    await heal(world, "Map::Update")
+    await roll_back(world)
+    assert outlived(world) == []
+    await world.orders.resume(OPERATOR)
+    await world.pass_time(seconds=1)
+    await world.orders.pause(BOB, "raid")
+    assert outlived(world) == ["paused"]
+    for post in world.ledger.list_outlived_posts():
+        world.ledger.post_settled(post.id)
+    assert outlived(world) == []
+
+
+async def test_the_buttons_of_a_hold_go_once_the_server_is_started_or_held_anew(world: World) -> None:
+    world.keeper.hold(Hold.EXIT_ZERO)
+    await world.settle()
+    assert outlived(world) == []
+    world.keeper.hold(Hold.BREAKER)
+    await world.settle()
+    assert outlived(world) == ["held: exit_zero"]
+    await world.orders.start_server(OPERATOR)
+    await world.settle()
+    assert outlived(world) == ["held: exit_zero", "held: breaker"]
+
+
 async def test_status_names_the_order_that_waits(world: World) -> None:
     await world.orders.stop_server(OPERATOR, SOON, "new disk")
     (line,) = views.status(world.tools).orders
