@@ -71,7 +71,7 @@ def awaiting_deployment(view: CardView, run: Run) -> Face:
     else:
         players = ""
     latest = f"deploys at {clock_time(view.deploy_at_latest)} at the latest" if view.deploy_at_latest else ""
-    paused = "*pipeline paused, goes on after* `/resume`" if view.paused and not run.asked_by else ""
+    paused = "*pipeline paused, goes on after* `/resume`" if view.paused else ""
     lines = (
         join(code(view.title), facts.fix_link(view), facts.owed(run)),
         join(players, latest, paused),

@@ -27,7 +27,9 @@ def is_held(view: CardView) -> bool:
 
 
 def run_line(view: CardView) -> str:
-    return "" if view.run is None else f"Its run is {_WAITING_WORDS.get(view.run.state, 'over')}"
+    if view.run is None:
+        return ""
+    return f"Its run is {'waiting for `/resume`' if view.paused else _WAITING_WORDS.get(view.run.state, 'over')}"
 
 
 _WAITING_WORDS = {
@@ -95,7 +97,7 @@ def proposed(view: CardView, run: Run) -> Face:
 
 
 def ready(view: CardView, run: Run) -> Face:
-    wait = "*pipeline paused, goes on after* `/resume`" if view.paused and not run.asked_by else "waiting for its turn"
+    wait = "*pipeline paused, goes on after* `/resume`" if view.paused else "waiting for its turn"
     detail = join(
         facts.confidence(run), facts.changes(view), "diff in the thread" if run.kind is RunKind.FIX else "", wait
     )

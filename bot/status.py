@@ -171,7 +171,8 @@ def _pause(view: StatusView) -> str:
 
 def _queue(view: StatusView) -> str:
     """Where more than one is under way: how many wait for whom."""
-    waits = Counter(_WAITS_FOR.get(line.state, "in work") for line in view.runs)
+    waits = Counter("waiting for `/resume`" if line.paused else _WAITS_FOR.get(line.state, "in work")
+                    for line in view.runs)  # fmt: skip
     return join(*(f"{number} {who}" for who, number in waits.items())) if len(view.runs) > 1 else ""
 
 
@@ -188,6 +189,8 @@ def _run(line: RunLine) -> str:
 
 
 def doing(line: RunLine) -> str:
+    if line.paused:
+        return _PAUSED.get(line.state, "waits for `/resume`")
     match line.state:
         case RunState.ANALYZING:
             return "with the analyst"
@@ -227,6 +230,11 @@ def _waiting(line: RunLine) -> str:
         return "built, next after the deployment under way"
     return f"built, tried again {ago(line.not_before)}" if line.not_before else "built, waits for a quiet moment"
 
+
+_PAUSED = {
+    RunState.ANALYZING: "not asked yet, waits for `/resume`",
+    RunState.AWAITING_DEPLOYMENT: "built, waits for `/resume`",
+}
 
 _WAITS_FOR = {
     RunState.ANALYZING: "with the analyst",

@@ -465,7 +465,7 @@ class CardView:
     players: int | None
     player_limit: int | None
     deploy_at_latest: datetime | None
-    paused: bool
+    paused: bool  # it goes on after /resume
     previous_card: str | None  # message id of the card of the night before, where the signature had one
     max_returns: int = 2
     paused_by_it: bool = False  # the pause that holds is the one that its rollback made
@@ -489,6 +489,7 @@ class RunLine:
     progress: Progress | None
     in_line: bool = False  # built, and another deployment has the lane
     not_before: datetime | None = None  # it is tried again then
+    paused: bool = False  # it goes on after /resume
 
 
 @dataclass(frozen=True)

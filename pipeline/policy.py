@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline import path_rules
 from pipeline.errors import Refused
-from pipeline.model import Realm
+from pipeline.model import Realm, Run, RunKind, RunState
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
@@ -21,6 +21,7 @@ _SHORTEST_SECRET = 6  # characters: a shorter one is found in any source
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # tab, line feed, vertical tab, form feed, return are text
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # bidirectional controls
 _NOON = time(12)
+NOW = "now"  # in `answered`: an operator said Deploy now
 
 
 # --- patches ---------------------------------------------------------------------------------------------------------
@@ -118,6 +119,24 @@ def _turns(content: bytes) -> bool:
 
 
 # --- nights and branches ---------------------------------------------------------------------------------------------
+
+
+def passes_pause(run: Run) -> bool:
+    """What a person ordered, and the pipeline's own revert after a rollback."""
+    return run.asked_by is not None or run.kind is RunKind.REVERT
+
+
+def waits_for_resume(run: Run, *, asked: bool) -> bool:
+    """Whether a pause holds it where it is; `asked` = its request is with the analyst."""
+    match run.state:
+        case RunState.ANALYZING:
+            return not asked and run.asked_by is None
+        case RunState.READY:
+            return not passes_pause(run)
+        case RunState.AWAITING_DEPLOYMENT:
+            return run.asked_by is None and NOW not in run.answered
+        case _:
+            return False
 
 
 def night_of(now: datetime, zone: tzinfo | None) -> date:

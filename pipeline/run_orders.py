@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 
+from pipeline import policy
 from pipeline.change_orders import begin_revert, update
 from pipeline.model import CLOSED, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
 from pipeline.points import point
@@ -68,7 +69,7 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
         found = tools.store.get_run(found.id) or found
     if found.state is not RunState.AWAITING_DEPLOYMENT:
         return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
-    answered = (*found.answered, carrying.NOW)
+    answered = (*found.answered, policy.NOW)
     tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
     return Done(" ".join(filter(None, (said, STOPPED if wish.is_stopped(tools) else ""))), run=found.id)
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from pipeline import intake, server_orders
+from pipeline import intake, policy, server_orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
@@ -282,12 +282,12 @@ def next_change(tools: Tools) -> Run | None:
     in_lane = tools.store.list_runs_in(*CHANGE_LANE)
     paused = tools.store.get_pause() is not None
     for run in in_lane:
-        if paused and not ready.passes_pause(run) and run.state is not RunState.PUBLISHING:
+        if paused and not policy.passes_pause(run) and run.state is not RunState.PUBLISHING:
             tools.store.advance(run, RunState.READY, tools.now(), note="paused", commit=None, reason="paused")
             return next_change(tools)
         return run if postponing.is_due(tools, run) else None
     waiting = [run for run in tools.store.list_runs_in(RunState.READY) if postponing.is_due(tools, run)]
-    return next((run for run in waiting if not paused or ready.passes_pause(run)), None)
+    return next((run for run in waiting if not paused or policy.passes_pause(run)), None)
 
 
 def say_what_the_source_lacks(tools: Tools) -> None:

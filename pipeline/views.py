@@ -192,8 +192,14 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
 def run_line(store: Store, run: Run) -> RunLine:
     return RunLine(
         run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
-        run.not_before,
+        run.not_before, waits_for_resume(store, run),
     )  # fmt: skip
+
+
+def waits_for_resume(store: Store, run: Run) -> bool:
+    if store.get_pause() is None:
+        return False
+    return policy.waits_for_resume(run, asked=run.state is RunState.ANALYZING and store.was_asked(run))
 
 
 def _is_in_line(store: Store, run: Run) -> bool:
@@ -335,7 +341,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         players=count_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
-        paused=pause is not None,
+        paused=run is not None and waits_for_resume(tools.store, run),
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, pause),
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline import policy
 from pipeline.model import Approval, FixState, Question, Run, RunKind, RunState
 from pipeline.stages import finding, postponing
 from pipeline.tools import Tools
 
-NOW = "now"  # in `answered`: an operator said Deploy now
 TAKEN_BACK = {RunState.CANCELLED: "was taken back", RunState.ROLLED_BACK: "was rolled back"}
 
 
@@ -26,7 +26,7 @@ class Load:
 
 
 def is_ordered(run: Run) -> bool:
-    return run.asked_by is not None or NOW in run.answered
+    return run.asked_by is not None or policy.NOW in run.answered
 
 
 def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:

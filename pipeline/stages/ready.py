@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from pipeline import policy
 from pipeline.errors import Refused
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
@@ -18,7 +19,7 @@ LOOK = 2.0  # seconds between two looks whether it is
 def admit(tools: Tools, run: Run) -> Step:
     if run.patch is None:
         return Move(RunState.FAILED, "there is no change to apply")
-    if not passes_pause(run) and tools.store.get_pause() is not None:
+    if not policy.passes_pause(run) and tools.store.get_pause() is not None:
         return Stay()  # the card says so by itself, and no longer when it goes on
     base = branching.choose(tools, run)
     if isinstance(base, branching.Unknown) and may_still_tell(tools, run):
@@ -43,11 +44,6 @@ def may_still_tell(tools: Tools, run: Run) -> bool:
     observed = tools.keeper.observed()
     comes_up = observed is not None and observed.state not in (ServerState.READY, ServerState.HELD)
     return comes_up and tools.now() - run.updated_at < PATIENCE
-
-
-def passes_pause(run: Run) -> bool:
-    """What a person ordered, and the pipeline's own revert after a rollback."""
-    return run.asked_by is not None or run.kind is RunKind.REVERT
 
 
 def refuse(tools: Tools, run: Run, reason: str) -> Move:

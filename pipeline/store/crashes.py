@@ -51,7 +51,7 @@ class Crashes(Base):
 
     def find_last_crash(self, signature: Signature) -> Crash | None:
         """The newest of this signature."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             query = select(t.crashes).where(is_same(t.crashes, signature)).order_by(t.crashes.c.id.desc()).limit(1)
             row = c.execute(query).first()
         return None if row is None else self._crash(row)

@@ -8,6 +8,7 @@ from world import OPERATOR, World
 
 from bot.cards import render_card
 from bot.payloads import Message
+from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Patch, WholeFile
 
@@ -27,6 +28,19 @@ def text(world: World) -> str:
     embed = card(world).embed
     assert embed is not None
     return embed.description
+
+
+async def test_a_card_says_that_it_waits_for_resume_only_where_it_does(world: World) -> None:
+    asked = await world.crash("Map::Update")
+    await world.orders.pause(OPERATOR, "raid")
+    assert "*asking the analyst*" in text(world)
+    await world.orders.cancel_run(asked.id, OPERATOR)
+    await world.orders.retry(asked.id, OPERATOR)
+    assert "*asking the analyst*" in text(world), "what a person orders goes through"
+    await world.crash("Spell::Cast")
+    assert "*pipeline paused, goes on after* `/resume`" in text(world)
+    lines = {run.subject: run.paused for run in views.status(world.tools).runs}
+    assert lines == {"Map::Update": False, "Spell::Cast": True}
 
 
 def end_unseen(world: World, lived: float) -> None:

@@ -980,6 +980,19 @@ def test_a_status_names_the_build_where_the_revision_does_not() -> None:
     assert ours.fields[0].value.startswith(f"{runs} [`a1b2c3d`]({URL}) · pid 4711")
 
 
+def test_a_status_says_what_waits_for_the_end_of_the_pause() -> None:
+    states = (RunState.ANALYZING, RunState.READY, RunState.AWAITING_DEPLOYMENT)
+    runs = tuple(RunLine("9f3c21aa", NAME, state, None, None, None, paused=True) for state in states)
+    embed = render_status(make_status(paused=PauseView("Ann", "", NOW), runs=runs)).embed
+    assert embed is not None
+    assert embed.fields[1].value.splitlines()[2:] == [
+        "3 waiting for `/resume`",
+        f"- `{NAME}` not asked yet, waits for `/resume` · run `9f3c21aa`",
+        f"- `{NAME}` waits for `/resume` · run `9f3c21aa`",
+        f"- `{NAME}` built, waits for `/resume` · run `9f3c21aa`",
+    ]
+
+
 @pytest.mark.parametrize("state", RunState)
 def test_every_state_of_a_run_has_words_in_a_status(state: RunState) -> None:
     view = make_status(runs=(RunLine("1", NAME, state, "why", None, None),))
