@@ -185,10 +185,14 @@ class Orders:
             return Impossible(f"It is paused already, by {before.by}: {before.reason or 'no reason given'}.")
         now = self._tools.now()
         value = {"by": str(by), "reason": reason, "at": now.isoformat()}
-        self._store.set_fact(Fact.PAUSE, value, at=now)
+        observed = self._tools.keeper.observed()
+        with self._store.together():
+            self._store.set_fact(Fact.PAUSE, value, at=now)
+            deploying.drop_standby(self._tools, observed, "paused")
         point("pause.noted")
-        deploying.withdraw_standby(self._tools, "paused")
-        return Done("Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself.")
+        untold = deploying.tell_keeper(self._tools)
+        runs = "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself."
+        return Done(f"{runs} {untold}".rstrip())
 
     def _resume(self, by: Actor) -> Outcome:
         if self._store.get_pause() is None:

@@ -4,9 +4,8 @@ and start, at once. An order is a row; what it asks for is done when it is due, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 from pipeline.keeper.protocol import Hold, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome, PostKind
@@ -40,9 +39,11 @@ def order(
         left = max((sooner.due - now).total_seconds(), 0)
         cancel = "" if sooner.kind == kind else " Cancel that first."
         return Impossible(f"{sooner.by} has ordered a {sooner.kind} already: it is due in {left:.0f} s.{cancel}")
-    for later in waiting:
-        tools.store.end_order(later.id, "cancelled", now, note=str(by))
-    return Done(order=tools.store.add_order(kind, str(by), reason, due, now, about), due=due)
+    with tools.store.together():
+        for later in waiting:
+            tools.store.end_order(later.id, "cancelled", now, note=str(by))
+        number = tools.store.add_order(kind, str(by), reason, due, now, about)
+    return Done(order=number, due=due)
 
 
 def restart(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
@@ -62,7 +63,11 @@ def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
         return stopped
     if not say_down(tools):
         return order(tools, STOP, by, delay, reason)
-    note_wish(tools, Want.STOPPED, str(by), reason)
+    restarts = count_restarts(tools)
+    with tools.store.together():
+        for later in tools.store.list_waiting_orders():
+            tools.store.end_order(later.id, "cancelled", tools.now(), note=str(by))
+        note_wish(tools, Want.STOPPED, str(by), reason, restarts)
     return Done()
 
 
@@ -120,7 +125,7 @@ def start(tools: Tools, by: Actor) -> Outcome:
         return Impossible(f"The keeper starts nothing beside another one: {observed.hold_detail}. End that first.")
     if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
         return Impossible("The server runs already.")
-    note_wish(tools, Want.UP, str(by), "")
+    note_wish(tools, Want.UP, str(by), "", count_restarts(tools))
     return Done()
 
 
@@ -183,17 +188,17 @@ def printable(text: str) -> str:
     return "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
 
 
-def note_wish(tools: Tools, want: Want, by: str, reason: str, order: int | None = None) -> None:
+def note_wish(tools: Tools, want: Want, by: str, reason: str, restarts: int) -> None:
     """The keeper's wish is derived from it."""
     server = tools.store.get_fact(Fact.SERVER) or {}
-    value = {**server, "want": want, "by": by, "reason": reason, "restart": next_restart(tools, server)}
-    tools.store.set_fact(Fact.SERVER, value if order is None else {**value, "order": order})
+    count = 1 + max(int(server.get("restart", 0)), restarts)
+    tools.store.set_fact(Fact.SERVER, {**server, "want": want, "by": by, "reason": reason, "restart": count})
 
 
-def next_restart(tools: Tools, server: Mapping[str, Any]) -> int:
+def count_restarts(tools: Tools) -> int:
     """With a new database the keeper's own count is ahead: what it has seen already would be no order to it."""
     previous = tools.keeper.desired()
-    return 1 + max(int(server.get("restart", 0)), previous.restart if previous else 0)
+    return previous.restart if previous else 0
 
 
 def restart_now(tools: Tools, each: Order) -> None:
@@ -201,45 +206,40 @@ def restart_now(tools: Tools, each: Order) -> None:
     hindrance = find_hindrance(tools)
     if hindrance is not None:
         return fail(tools, each, hindrance.reason)
-    wish_for(tools, each, Want.UP)
     data = {"what": "restarting", "detail": each.reason, "by": each.by}
-    return end(tools, each, [NewPost(PostKind.ORDER, data, to_channel=True)])
+    return wish_now(tools, each, Want.UP, [NewPost(PostKind.ORDER, data, to_channel=True)])
 
 
 def stop_now(tools: Tools, each: Order) -> None:
     """That it is down is told by the hold which the keeper reports."""
-    wish_for(tools, each, Want.STOPPED)
-    end(tools, each)
+    wish_now(tools, each, Want.STOPPED)
 
 
-def wish_for(tools: Tools, each: Order, want: Want) -> None:
-    """The wish is derived from the fact; the order is over after it: twice is a no-op."""
+def wish_now(tools: Tools, each: Order, want: Want, posts: Sequence[NewPost] = ()) -> None:
+    """Saving takes a while, in which it can still be cancelled: it is over and done in one."""
     deploying.console_call(tools, "saveall")
-    server = tools.store.get_fact(Fact.SERVER) or {}
-    if server.get("order") != each.id:
-        why = each.reason or ("restart ordered" if want is Want.UP else "")
-        point("restart.saved")
-        note_wish(tools, want, each.by, why, each.id)
+    point("restart.saved")
+    restarts = count_restarts(tools)
+    with tools.store.together():
+        if tools.store.end_order(each.id, "done", tools.now(), posts):
+            why = each.reason or ("restart ordered" if want is Want.UP else "")
+            note_wish(tools, want, each.by, why, restarts)
     point("restart.noted")
 
 
 def roll_back_now(tools: Tools, each: Order) -> None:
     """What runs may have changed since it was ordered."""
-    if rolling_back.is_under_way(tools, each.about):
-        return end(tools, each)
     way = rolling_back.find_way_back(tools)
     if isinstance(way, Impossible) or way.running != each.about:
         return fail(tools, each, way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now.")
     deploying.console_call(tools, "saveall")
-    rolling_back.begin_ordered(tools, way, each.by, each.reason)
-    return end(tools, each)
+    with tools.store.together():
+        if tools.store.end_order(each.id, "done", tools.now()):
+            rolling_back.begin_ordered(tools, way, each.by, each.reason)
+    return None
 
 
 def fail(tools: Tools, each: Order, why: str) -> None:
     data = {"what": f"{each.kind} failed", "detail": f"{why} Nothing was changed.", "by": each.by}
     posts = [NewPost(PostKind.ORDER, data, to_channel=True)]
     tools.store.end_order(each.id, "failed", tools.now(), posts, note=why)
-
-
-def end(tools: Tools, each: Order, posts: Sequence[NewPost] = ()) -> None:
-    tools.store.end_order(each.id, "done", tools.now(), posts)

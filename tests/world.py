@@ -503,8 +503,11 @@ class FakeConsole:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.deaf = False
+        self.meanwhile: Callable[[], object] = lambda: None  # what happens while it saves
 
     def execute(self, command: str) -> str:
+        if command == "saveall":
+            self.meanwhile()
         if self.deaf:
             raise ConsoleUnavailable("no answer")
         self.said.append(command)

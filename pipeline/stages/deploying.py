@@ -15,6 +15,7 @@ from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
 from pipeline.model import FixState, PostKind, Run, RunState, Verdict
+from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import carrying, postponing, rolling_back, verifying, wish
 from pipeline.stages.carrying import Load
@@ -86,13 +87,30 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
     return True
 
 
-def withdraw_standby(tools: Tools, reason: str) -> None:
-    """Takes the build that stands by from the keeper before the order that asks for it is answered. One that a crash
-    has put in by now is judged like any other: taking it away would restart the server."""
-    observed = tools.keeper.observed()
+def withdraw_standby(tools: Tools, reason: str) -> str:
+    """Takes the build that stands by from the keeper before the order that asks for it is answered. What the keeper
+    could not be told, in words; "" = it knows."""
+    drop_standby(tools, tools.keeper.observed(), reason)
+    return tell_keeper(tools)
+
+
+def drop_standby(tools: Tools, observed: Observed | None, reason: str) -> None:
+    """One that a crash has put in by now is judged like any other: taking it away would restart the server."""
     if observed is None or not adopt_standby(tools, observed):
         tools.store.drop_standby(tools.now(), reason)
-    wish.reconcile(tools)
+
+
+def tell_keeper(tools: Tools) -> str:
+    """What was ordered holds, whether or not the keeper's file can be written: every step tries it again."""
+    try:
+        wish.reconcile(tools)
+    except Exception as fault:
+        obstacle = find_obstacle(fault)
+        if obstacle is None:
+            raise
+        words = tools.redact(obstacle).rstrip(".")
+        return f"The keeper could not be told yet ({words}): a crash until then may still bring in what stood by."
+    return ""
 
 
 def announce(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:

@@ -62,12 +62,6 @@ def newest_first(tools: Tools, runs: Iterable[Run]) -> list[Run]:
     return [run for _, run in sorted(committed, key=lambda pair: pair[0], reverse=True)]
 
 
-def is_under_way(tools: Tools, build: str | None) -> bool:
-    """Whether an order to take this build out was begun before a kill."""
-    active = tools.store.get_active_deployment()
-    return active is not None and active.state == "rolling back" and active.build == build
-
-
 def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str) -> None:
     """As `begin`, without a verdict: that it is worse is a person's word."""
     now = tools.now()

@@ -1,5 +1,6 @@
 """What people order of the server, in the fake world: restart, stop, start, rollback; told, cancelled, carried out."""
 
+import errno
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import views
+from pipeline import server_orders, views
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, RestartPlan, Run, RunKind, RunState, Verdict
 from pipeline.read_models import RollbackPlan
 from pipeline.stages import deploying
+from pipeline.store import DatabaseAway
 
 NOW, SOON = timedelta(), timedelta(seconds=60)
 
@@ -135,6 +137,116 @@ async def test_a_server_stopped_in_the_midst_of_a_verification_wakes_nobody_unti
     world.expect(run, RunState.VERIFYING)  # it has not been up for the soak yet
     await world.pass_time(minutes=3)
     world.expect(run, RunState.SUCCEEDED)
+
+
+# --- an order is whole ----------------------------------------------------------------------------------------------
+
+
+def cancel_in_the_midst(world: World, order: Outcome) -> list[Outcome]:
+    """Somebody cancels it while the server saves; what he is answered."""
+    said: list[Outcome] = []
+    world.console.meanwhile = lambda: said.append(server_orders.cancel(world.tools, number(order), BOB))
+    return said
+
+
+@pytest.mark.parametrize("kind", ["restart", "stop"])
+async def test_what_is_cancelled_while_the_server_saves_does_not_happen(world: World, kind: str) -> None:
+    order = world.orders.restart_server if kind == "restart" else world.orders.stop_server
+    said = cancel_in_the_midst(world, await order(OPERATOR, SOON, ""))
+    await world.pass_time(seconds=61)
+    assert said == [Done()]
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY and world.keeper.starts == 1
+    assert orders_told(world) == []
+
+
+async def test_a_rollback_that_is_cancelled_while_the_server_saves_does_not_happen(world: World) -> None:
+    run = await heal(world, "Map::Update")
+    world.players.online = 3
+    said = cancel_in_the_midst(world, await roll_back(world))
+    await world.pass_time(seconds=31)
+    assert said == [Done()]
+    assert world.expect(run, RunState.SUCCEEDED).commit == world.running and world.store.get_pause() is None
+
+
+async def test_what_is_carried_out_is_cancelled_too_late(world: World) -> None:
+    order = number(await world.orders.restart_server(OPERATOR, NOW, ""))
+    await world.settle()
+    assert world.keeper.starts == 2
+    assert await world.orders.cancel_order(order, BOB) == Impossible(
+        "It is too late: it was carried out, cancelled, or has lapsed."
+    )
+
+
+LOCKED = DatabaseAway("database is locked", "end the program that holds it; it is waited for")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise LOCKED
+
+
+async def test_a_stop_that_cannot_be_written_leaves_the_restart_before_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.orders.restart_server(OPERATOR, timedelta(hours=1), "")
+    monkeypatch.setattr(world.store, "add_order", refuse)
+    assert await world.orders.stop_server(BOB, SOON, "") == Impossible(f"Nothing was changed: {LOCKED}")
+    (line,) = views.status(world.tools).orders
+    assert (line.kind, line.by) == ("restart", "Ann")
+
+
+async def test_a_restart_that_cannot_be_written_is_tried_again_and_done_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.orders.restart_server(OPERATOR, NOW, "")
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store, "set_fact", refuse)
+        await world.settle()
+        assert world.keeper.starts == 1 and len(views.status(world.tools).orders) == 1
+    await world.settle()
+    assert world.keeper.starts == 2 and views.status(world.tools).orders == ()
+
+
+async def stand_by(world: World) -> Run:
+    """A fix that is built and the keeper's for the next start."""
+    world.players.online = 9
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.keeper.wished and world.keeper.wished.next_build
+    return run
+
+
+async def test_a_pause_that_cannot_take_the_build_away_pauses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 1}).start()
+    await stand_by(world)
+    monkeypatch.setattr(world.store, "drop_standby", refuse)
+    assert await world.orders.pause(OPERATOR, "raid") == Impossible(f"Nothing was changed: {LOCKED}")
+    assert world.store.get_pause() is None and world.store.get_standby() is not None
+    world.engine.dispose()
+
+
+async def test_a_pause_that_the_keeper_cannot_be_told_says_so_and_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 1}).start()
+    await stand_by(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(world.keeper, "wish", fill_up)
+        said = await world.orders.pause(OPERATOR, "raid")
+    assert said == Done(
+        "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself. "
+        "The keeper could not be told yet ([Errno 28] No space left on device. Cure: make room in the state folder): "
+        "a crash until then may still bring in what stood by."
+    )
+    assert world.store.get_pause() is not None
+    await world.settle()
+    assert world.keeper.wished and world.keeper.wished.next_build is None
+    world.engine.dispose()
+
+
+def fill_up(_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 # --- a server that does not run ---------------------------------------------------------------------------------------
