@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _MOST_FOLDERS = 50_000
 
 def check_state(settings: Settings) -> Iterator[Finding]:
     folder = settings.state_dir
+    yield from _check_signs(settings)
     cure = "give STATE_DIR a folder that this user may write"
     if not folder.is_dir():
         parent = nearest(folder)
@@ -39,6 +41,23 @@ def check_state(settings: Settings) -> Iterator[Finding]:
         return
     yield ok("STATE_DIR", f"{folder} can be written")
     yield from _check_privacy(folder)
+
+
+def _check_signs(settings: Settings) -> Iterator[Finding]:
+    """The clone, and mostly the build, lie below the state folder; so does the database."""
+    for name, folder in (("STATE_DIR", settings.state_dir), ("BUILD_DIR", settings.build_dir)):
+        if folder is not None and (sign := find_unbuildable(str(folder), sys.platform)) is not None:
+            what = f"{folder} holds `{sign}`, which cmake takes for something else in a path: nothing can be built"
+            yield fail(name, what, "choose a folder without it")
+    if settings.database_url is None and "?" in str(settings.state_dir):
+        what = f"{settings.state_dir} holds `?`, at which the database's address ends: it cannot be opened"
+        yield fail("STATE_DIR", what, "choose a folder without it")
+
+
+def find_unbuildable(path: str, platform: str) -> str | None:
+    """A sign with which cmake configures no folder, whatever it builds (tried with 3.25, Ninja and Makefiles)."""
+    signs = ";" if platform == "win32" else '";\\'
+    return next((each for each in path if each in signs), None)
 
 
 def _check_privacy(folder: Path) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ import pytest
 
 from bot import doctor, realm
 from bot.doctor import Finding, Level
+from bot.doctor.folders import find_unbuildable
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
 from pipeline.adapters.git import CLONE
@@ -443,3 +444,12 @@ def test_a_build_folder_that_holds_what_is_not_ours_is_named(place: Place, tmp_p
             "move what lies there away, or give another BUILD_DIR",
         )
     ]
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a;b", "ü #%'b"])
+def test_cmake_refuses_just_the_folders_that_the_doctor_names(tmp_path: Path, name: str) -> None:
+    source = tmp_path / name / "source"
+    source.mkdir(parents=True)
+    (source / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.16)\nproject(x CXX)\n", encoding="utf-8")
+    done = subprocess.run(["cmake", "-S", source, "-B", source.with_name("build")], capture_output=True, timeout=60)
+    assert (done.returncode == 0) == (find_unbuildable(str(source), sys.platform) is None)

@@ -419,3 +419,29 @@ def test_no_secret_is_in_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(doctor, "WITH_SANDBOX", ())
     (found,) = doctor.check(given, sandbox=True)
     assert "hunter2" not in found.what + found.cure
+
+
+# --- signs in paths --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("platform", "path", "sign"), [
+    ("linux", '/srv/a"b', '"'), ("linux", "/srv/a\\b", "\\"), ("linux", "/srv/a;b", ";"), ("linux", "/srv/ü #%'", None),
+    ("win32", "C:\\srv\\b", None), ("win32", "C:\\a;b", ";"),
+])  # fmt: skip
+def test_a_sign_that_cmake_takes_in_no_path_is_found(platform: str, path: str, sign: str | None) -> None:
+    assert folders.find_unbuildable(path, platform) == sign
+
+
+def test_a_state_folder_in_which_nothing_can_be_built_is_named_with_its_sign(tmp_path: Path) -> None:
+    state = tmp_path / 'a"b'
+    what = f'{state} holds `"`, which cmake takes for something else in a path: nothing can be built'
+    found = list(folders.check_state(make(tmp_path, state_dir=state)))
+    assert found[0] == fail("STATE_DIR", what, "choose a folder without it")
+
+
+def test_a_state_folder_at_whose_question_mark_the_databases_address_ends_is_named(tmp_path: Path) -> None:
+    state = tmp_path / "a?b"
+    what = f"{state} holds `?`, at which the database's address ends: it cannot be opened"
+    assert fail("STATE_DIR", what, "choose a folder without it") in folders.check_state(make(tmp_path, state_dir=state))
+    others = make(tmp_path, state_dir=state, database_url="postgresql+psycopg://db/realm")
+    assert [each.level for each in folders.check_state(others)] == [Level.OK]
