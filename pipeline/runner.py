@@ -49,6 +49,7 @@ class Runner:
         self._threads = ThreadPoolExecutor(32, "pipeline")
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._passages: dict[str, Passage] = {}
+        self._analyses: dict[tuple[str, int], Passage] = {}  # by run and round
         self._woken = asyncio.Event()
         self._bugs: list[BaseException] = []
         self._due: float | None = None  # monotonic seconds at which an order or a deployment may go on
@@ -62,9 +63,10 @@ class Runner:
 
     def cancel(self, run: str) -> None:
         """Tells the passage of a run to end; its state is the caller's business."""
-        passage = self._passages.get(run)
-        if passage is not None:
-            passage.cancelled.set()
+        passages = [self._passages.get(run), *(each for (id_, _), each in self._analyses.items() if id_ == run)]
+        for passage in passages:
+            if passage is not None:
+                passage.cancelled.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Ticks until told to stop; what is under way is then ended in order."""
@@ -81,7 +83,7 @@ class Runner:
             await self.close()
 
     async def close(self) -> None:
-        for passage in self._passages.values():
+        for passage in (*self._passages.values(), *self._analyses.values()):
             passage.cancelled.set()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=CLOSING)
@@ -100,9 +102,20 @@ class Runner:
             raise self._bugs[0]
 
     async def _start_analyses(self) -> None:
+        await self._end_overtaken()
         by_command = self._tools.analyst.has_command
         for run in await self._thread(self._tools.store.list_runs_to_ask, by_command):
             self._start(f"analysis {run.id}", partial(self._analyze, run))
+
+    async def _end_overtaken(self) -> None:
+        """A command whose run was answered by somebody else, or taken back, works for nobody any more."""
+        if not self._analyses:
+            return
+        asked = {
+            (run.id, run.returns) for run in await self._thread(self._tools.store.list_runs_in, RunState.ANALYZING)
+        }
+        for each in self._analyses.keys() - asked:
+            self._analyses[each].cancelled.set()
 
     async def settle(self) -> None:
         """Ticks until a tick changes nothing (tests)."""
@@ -170,7 +183,7 @@ class Runner:
             self._news()
 
     async def _analyze(self, run: Run) -> None:
-        passage = self._passages.setdefault(run.id, Passage())
+        passage = self._analyses.setdefault((run.id, run.returns), Passage())
         try:
             step: Step = await self._thread(analyzing.analyze, self._tools, run, passage)
         except TransientError as fault:
@@ -178,7 +191,7 @@ class Runner:
         except DefiniteError as fault:
             step = fail(self._tools, run, str(fault))
         finally:
-            self._passages.pop(run.id, None)
+            self._analyses.pop((run.id, run.returns), None)
         await self._apply(run, step)
         if step == Stay(seconds=0):
             self._news()

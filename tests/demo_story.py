@@ -59,10 +59,12 @@ def read_address(demo: "subprocess.Popen[str]") -> str:
 
 
 def tell(browser: Browser, address: str, photograph: Photograph, screen: Screen = DESKTOP) -> None:
-    """A bug, its crash, a good fix that goes live, and that fix taken back."""
+    """A bug, its crash, a good fix of the visitor's own that goes live, and that fix taken back."""
     browser.look_from(screen)
     browser.open(address)
     browser.wait_for("#link", "live")
+    browser.click("#panel button", "Answer myself")
+    browser.wait_for("#panel button", "Let it answer")
     crash(browser, "Null dereference in a chain of destructors")
     browser.wait_for("#channel .embed-title", f"Crash in {NAME}", BUILDING)
     browser.wait_for("#panel h3", "Answer as the analyst")

@@ -466,6 +466,8 @@ class FakeAnalyst:
         self.command_answer: Patch | None = None  # None = the command fails
         self.commanded: list[str] = []
         self.pruned: tuple[set[str], set[str]] | None = None  # what was last said to be over, and what was not
+        self.thinks = False  # the command goes on until it is ended
+        self.thinking = threading.Event()
 
     def ask(self, request_id: str, request: dict[str, object]) -> Path:
         self.requests[request_id] = dict(request)
@@ -492,6 +494,10 @@ class FakeAnalyst:
 
     def run_command(self, work: AnalystWork) -> AnalystFailed | None:
         self.commanded.append(work.request_id)
+        if self.thinks:
+            self.thinking.set()
+            assert work.cancelled.wait(30), "nobody ended the command"
+            return AnalystFailed("it was taken back")
         if self.command_answer is None:
             return AnalystFailed("it ended with code 1")
         response = Response(work.request_id, Analysis(summary="A cause."), self.command_answer)

@@ -1,4 +1,4 @@
-"""`python -m bot.demo crash|fix`: a visitor's hand in a running demo, from another terminal."""
+"""`python -m bot.demo crash|fix|answer-by`: a visitor's hand in a running demo, from another terminal."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 import click
 
 from bot.demo import acts, bugs
+from bot.demo.turn import Turn, give_turn
 from bot.demo.world import DemoWorld
 from pipeline.errors import PipelineError
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
+TURNS = click.Choice([turn.value for turn in Turn])
 KINDS = click.Choice([kind.value for kind in bugs.FixKind])
 WORLD = click.option(
     "--world", required=True, type=click.Path(path_type=Path), help="The folder that the demo printed."
@@ -39,6 +41,19 @@ def crash(name: str, world: Path) -> None:
 def fix(name: str, kind: str, world: Path) -> None:
     """Answers the open request about a bug."""
     attempt(lambda: send_fix(acts.find_world(world), bugs.get_bug(name), bugs.FixKind(kind)))
+
+
+@main.command()
+@click.argument("who", type=TURNS)
+@WORLD
+def answer_by(who: str, world: Path) -> None:
+    """Says who answers: the example analyst, or you alone."""
+    attempt(lambda: let_answer(acts.find_world(world), Turn(who)))
+
+
+def let_answer(world: DemoWorld, turn: Turn) -> str:
+    give_turn(world.folder, turn)
+    return "Requests wait for you." if turn is Turn.VISITOR else "The example analyst answers."
 
 
 def send_fix(world: DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class OpenRequest:
     # whether there was a stack to tell it by
     signature: str = ""
     # of the crash
+    abstained: bool = False
+    # whether the example analyst looked at it and proposed nothing
 
 
 def find_request(world: DemoWorld, bug: PlantedBug) -> str | None:
@@ -67,7 +69,10 @@ def list_requests(world: DemoWorld) -> list[OpenRequest]:
         (world.queue / "requests").glob("request_*.json"), key=lambda path: path.stat().st_mtime, reverse=True
     )
     found = [read_request(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-    return [each for each in found if not was_answered(world.queue, each.id)]
+    answers = {each.id: list_answers(world.queue, each.id) for each in found}
+    return [
+        replace(each, abstained=bool(answers[each.id])) for each in found if all(map(is_abstention, answers[each.id]))
+    ]
 
 
 def read_request(plain: dict[str, Any]) -> OpenRequest:
@@ -77,8 +82,20 @@ def read_request(plain: dict[str, Any]) -> OpenRequest:
 
 
 def was_answered(folder: Path, request_id: str) -> bool:
+    """By a change: whoever proposes none leaves it to the next one."""
+    return not all(map(is_abstention, list_answers(folder, request_id)))
+
+
+def list_answers(folder: Path, request_id: str) -> list[Path]:
     places = ("responses", "completed", "rejected")
-    return any(True for place in places for _ in (folder / place).glob(f"response_{request_id}*.json"))
+    return [each for place in places for each in (folder / place).glob(f"response_{request_id}*.json")]
+
+
+def is_abstention(response: Path) -> bool:
+    try:
+        return "fix_content" in json.loads(response.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):  # half written, or moved meanwhile
+        return False
 
 
 def answer(world: DemoWorld, bug: PlantedBug, request_id: str, kind: FixKind) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bot.demo import acts, bugs
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import FixKind, PlantedBug
+from bot.demo.turn import PATIENCE, Turn, give_turn, read_turn
 from bot.demo.world import DemoWorld
 from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
 from pipeline.errors import PipelineError
@@ -20,8 +21,8 @@ TITLE = "A realm to break"
 TEXT = (
     "This is the channel of a small realm on this machine: a C++ server with eight planted bugs, its git repository, "
     "and Spirit Healer, which watches it. "
-    "Crash it: the server is back at once, the crash is read, and a fix is asked for. "
-    "Then answer as the analyst would, well or badly, and see the fix built, deployed and judged, or taken back."
+    "Crash it: the server is back at once, the crash is read, and an example analyst looks for the bug in the source. "
+    "Its fix is built, deployed and judged; answer in its place, well or badly, to see a bad one taken back."
 )
 NOT_UP = "The server starts just now, or it is held: the channel says which."
 
@@ -43,13 +44,28 @@ FIXES = {
 }
 
 
+TURNS = {
+    Turn.EXAMPLE: PanelItem(
+        "The example analyst",
+        "It reads the request and the source, and knows no bug by name.",
+        (PanelButton(f"turn {Turn.VISITOR}", "Answer myself", "Requests wait for you."),),
+    ),
+    Turn.VISITOR: PanelItem(
+        "You",
+        "Requests wait for your answer.",
+        (PanelButton(f"turn {Turn.EXAMPLE}", "Let it answer", "The example analyst answers what is asked."),),
+    ),
+}
+
+
 async def keep_up(world: DemoWorld, sandbox: Sandbox) -> None:
     """Shows the panel and keeps it with what is asked, until it is cancelled."""
     hand = Hand(world)
     while True:
         try:
             requests = await asyncio.to_thread(acts.list_requests, world)
-            sandbox.show_panel(describe(requests, hand.recall(requests)), hand.press)
+            turn = await asyncio.to_thread(read_turn, world.folder)
+            sandbox.show_panel(describe(requests, hand.recall(requests), turn), hand.press)
         except (OSError, ValueError, LookupError):
             log.exception("the panel could not be brought up to date")
         await asyncio.sleep(LOOK)
@@ -75,13 +91,19 @@ class Hand:
     async def press(self, button: str) -> str:
         """What came of it. Raises VisitorError where nothing could be done."""
         act, name, *rest = button.split(" ")
-        bug = bugs.get_bug(name)
         try:
+            if act == "turn":
+                return await self._give_turn(Turn(name))
+            bug = bugs.get_bug(name)
             if act == "crash":
                 return await self._crash(bug)
             return await self._answer(bug, FixKind(rest[0]), rest[1])
         except PipelineError as fault:
             raise VisitorError(f"{fault}. {NOT_UP}") from fault
+
+    async def _give_turn(self, turn: Turn) -> str:
+        await asyncio.to_thread(give_turn, self._world.folder, turn)
+        return "Requests wait for your answer." if turn is Turn.VISITOR else "The example analyst answers from now on."
 
     async def _crash(self, bug: PlantedBug) -> str:
         await asyncio.to_thread(acts.crash, self._world, bug)
@@ -98,13 +120,19 @@ class Hand:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def describe(requests: list[OpenRequest], taken: Mapping[str, PlantedBug] | None = None) -> Panel:
-    """What is asked comes first; with nothing asked, what can be crashed."""
+def describe(
+    requests: list[OpenRequest], taken: Mapping[str, PlantedBug] | None = None, turn: Turn = Turn.EXAMPLE
+) -> Panel:
+    """What is asked comes first, then who answers it, and what can be crashed."""
     crashing = PanelGroup("Crash the realm", "", tuple(map(show_bug, bugs.BUGS)))
+    answering = PanelGroup("Who answers", "", (TURNS[turn],))
     asked = [item for each in requests if (item := show_request(each, taken or {})) is not None]
     if not asked:
-        return Panel(TITLE, TEXT, (crashing,))
-    return Panel(TITLE, TEXT, (PanelGroup("Answer as the analyst", "A fix is asked for.", tuple(asked)), crashing))
+        return Panel(TITLE, TEXT, (answering, crashing))
+    note = "A fix is asked for."
+    if turn is Turn.EXAMPLE and not all(each.abstained for each in requests):
+        note += f" The example analyst has one {PATIENCE:.0f} s after it is asked, unless you are faster."
+    return Panel(TITLE, TEXT, (PanelGroup("Answer as the analyst", note, tuple(asked)), answering, crashing))
 
 
 def show_bug(bug: PlantedBug) -> PanelItem:
@@ -120,4 +148,5 @@ def show_request(request: OpenRequest, taken: Mapping[str, PlantedBug]) -> Panel
     buttons = [
         PanelButton(f"fix {bug.name} {kind} {request.id}", f.label, f.hint, f.style) for kind, f in FIXES.items()
     ]
-    return PanelItem(bug.function, f"request {request.id}", tuple(buttons))
+    abstained = " · the example analyst has no answer" if request.abstained else ""
+    return PanelItem(bug.function, f"request {request.id}{abstained}", tuple(buttons))

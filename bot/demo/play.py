@@ -19,7 +19,8 @@ from bot import app as bot_app
 from bot import log as bot_log
 from bot.demo import acts, bugs, leftovers, panel, story
 from bot.demo.telling import Say, Teller
-from bot.demo.world import DemoWorld, make_world, settings_of
+from bot.demo.turn import PATIENCE, Turn
+from bot.demo.world import DemoWorld, list_words, make_world, settings_of
 from bot.sandbox import MessageEvent
 from bot.settings import SettingsError
 from pipeline.errors import DefiniteError, PipelineError
@@ -66,7 +67,8 @@ async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
 
 async def host(world: DemoWorld, stop: asyncio.Event, say: Say, teller: Teller) -> int:
     """The realm for a visitor, until told to stop."""
-    async with bot_in(world, SOAK, teller.hear) as app, panel_of(app, world):
+    analyst = list_words("bot.demo.turn", str(world.folder))
+    async with bot_in(world, SOAK, teller.hear, analyst) as app, panel_of(app, world):
         say(f"\nThe channel, to be seen and used in a browser: {get_address(app)}\n")
         await story.wait_until_up(app, READY)
         say(instructions(world, get_address(app)))
@@ -90,7 +92,7 @@ async def panel_of(app: bot_app.App, world: DemoWorld) -> AsyncIterator[None]:
 
 async def heal(world: DemoWorld, stop: asyncio.Event, teller: Teller) -> story.Healing | None:
     """One crash by itself; None if it was told to stop meanwhile."""
-    async with bot_in(world, SOAK_ONCE, teller.hear) as app:
+    async with bot_in(world, SOAK_ONCE, teller.hear, list_words("bot.demo.analyst")) as app:
         teller.step(f"The channel, to look on in a browser: {get_address(app)}")
         telling = asyncio.ensure_future(story.tell(app, world, teller.step))
         told_to_stop = asyncio.ensure_future(stop.wait())
@@ -103,12 +105,14 @@ async def heal(world: DemoWorld, stop: asyncio.Event, teller: Teller) -> story.H
 
 
 @asynccontextmanager
-async def bot_in(world: DemoWorld, soak: timedelta, hear: Callable[[MessageEvent], None]) -> AsyncIterator[bot_app.App]:
-    """The bot over the realm; at the end both are gone, keeper and server included."""
+async def bot_in(
+    world: DemoWorld, soak: timedelta, hear: Callable[[MessageEvent], None], analyst: tuple[str, ...] = ()
+) -> AsyncIterator[bot_app.App]:
+    """The bot over the realm; at the end both are gone, keeper and server included. `analyst`: ANALYST_COMMAND."""
     port, token = os.environ.get("SANDBOX_PORT") or "0", os.environ.get("SANDBOX_TOKEN") or None
     if not port.isdigit():
         raise SettingsError(["SANDBOX_PORT: is not a number: give a port, or 0 for any free one"])
-    settings = settings_of(world, soak, int(port), token)
+    settings = settings_of(world, soak, analyst, int(port), token)
     redact = bot_app.build_redactor(settings)
     bot_log.set_up(settings.state_dir / "logs", redact, console=False)
     ready: asyncio.Future[bot_app.App] = asyncio.get_running_loop().create_future()
@@ -151,15 +155,19 @@ def instructions(world: DemoWorld, address: str) -> str:
     kinds = "|".join(kind.value for kind in bugs.FixKind)
     crash = "\n".join(f"  {own} crash {bug.name:<10} {where}    # {bug.title}" for bug in bugs.BUGS)
     fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
+    turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
     return f"""
-The realm is up, and the bot watches it. Crash it and answer on the page, {address}
-or with these lines, each in another terminal.
+The realm is up, and the bot watches it. Crash it on the page, {address}
+or with these lines, each in another terminal; the example analyst answers, and the fix goes live.
 
 Crash it:
 {crash}
 
-Answer as its analyst would, well or badly ({kinds}):
+Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
 {fixes}
+
+Have it wait for you alone, or answer again:
+{turns}
 
 Ctrl-C ends the realm, the bot and the keeper, and removes {world.folder}.
 """

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -90,19 +90,41 @@ async def crash_and_heal(app: App, world: DemoWorld, say: Callable[[str], None])
     witness = Witness(app)
     say(f"A player finds a bug: {bug.title}.")
     await asyncio.to_thread(acts.crash, world, bug)
-    request = await until(lambda: acts.find_request(world, bug), "the request to the analyst", HEALING)
-    say("The crash is analysed: a prepared answer stands in for your analyst.")
-    answered = await asyncio.to_thread(acts.answer, world, bug, request, bugs.FixKind.GOOD)
-    run = await until(lambda: ended(app, request), "the verdict", HEALING)
+    begun = await until(lambda: store.list_unfinished_runs(), "the crash to be read", HEALING)
+    say("The crash is read: the example analyst looks for the bug in the source, as an agent of yours would.")
+    answered = await until(lambda: find_answer(app, world, begun[0]), "the analyst", HEALING)
+    if answered.why_not is not None:
+        say(f"{answered.why_not} A prepared answer stands in for it.")
+        at = await asyncio.to_thread(acts.answer, world, bug, answered.request, bugs.FixKind.GOOD)
+        answered = replace(answered, at=at)
+    run = await until(lambda: find_ended(app, begun[0]), "the verdict", HEALING)
     await until(lambda: store.count_undelivered() == 0, "the channel", 30)
-    return measure(app, run, answered, witness)
+    return measure(app, run, answered.at, witness)
 
 
-def ended(app: App, request: str) -> Run | None:
-    run = app.tools.store.get_run_by_request(request)
-    return (
-        run if run is not None and run.state in OVER and (run.pushed or run.state is not RunState.SUCCEEDED) else None
-    )
+@dataclass(frozen=True)
+class Answered:
+    at: float  # seconds since the epoch
+    request: str
+    why_not: str | None  # a sentence, where it has proposed nothing
+
+
+def find_answer(app: App, world: DemoWorld, begun: Run) -> Answered | None:
+    """What came of asking the example analyst; None as long as it thinks."""
+    run = app.tools.store.get_run(begun.id)
+    if run is None or run.request_id is None or (run.state is RunState.ANALYZING and not run.reason):
+        return None
+    if run.state is RunState.ANALYZING:
+        return Answered(time.time(), run.request_id, f"No: {run.reason}.")
+    written = [each.stat().st_mtime for each in acts.list_answers(world.queue, run.request_id)]
+    summary = run.analysis.summary if run.analysis and run.state is RunState.PROPOSED else None
+    return Answered(max(written), run.request_id, summary) if written else None
+
+
+def find_ended(app: App, begun: Run) -> Run | None:
+    run = app.tools.store.get_run(begun.id)
+    ended = run is not None and run.state in OVER and (run.pushed or run.state is not RunState.SUCCEEDED)
+    return run if ended else None
 
 
 class Witness:

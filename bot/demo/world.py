@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.errors import DefiniteError
 
 GIT_TIMEOUT = 60  # seconds
 COMPILE_TIMEOUT = 600  # seconds
+LONGEST_ANSWER = timedelta(hours=12)  # a visitor who answers himself has all day
 PASSWORD = "Let-Me-In"  # noqa: S105 - of a server that listens on 127.0.0.1 for the length of a demo
 USER = "operator"
 
@@ -122,7 +124,13 @@ class DemoSettings(Settings):
         return (init_settings,)
 
 
-def settings_of(world: DemoWorld, soak: timedelta, port: int, token: str | None) -> Settings:
+def list_words(module: str, *arguments: str) -> tuple[str, ...]:
+    """An ANALYST_COMMAND of ours. `-P`: nothing that lies in the scratch clone is taken for a module."""
+    return (sys.executable, "-P", "-m", module, *arguments, "{request}", "{response}", "{worktree}")
+
+
+def settings_of(world: DemoWorld, soak: timedelta, analyst: tuple[str, ...], port: int, token: str | None) -> Settings:
+    """`analyst`: the command that answers requests."""
     if port and not 0 < port < 65536:
         raise SettingsError(["SANDBOX_PORT: is not a port: give a number from 1 to 65535, or 0 for any free one"])
     return DemoSettings(
@@ -139,6 +147,8 @@ def settings_of(world: DemoWorld, soak: timedelta, port: int, token: str | None)
         server_stop_notice=timedelta(seconds=5),
         server_ready_timeout=timedelta(seconds=60),
         build_like=world.folder / "build",
+        analyst_command=analyst,
+        analyst_timeout=LONGEST_ANSWER,
         min_free_disk=200 << 20,
         sandbox_port=port,
         sandbox_token=SecretStr(token) if token else None,

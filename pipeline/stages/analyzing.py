@@ -79,7 +79,9 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     failed = tools.analyst.run_command(work)
     point("analyst.ended")
     if passage.cancelled.is_set():
-        return Stay()  # the bot ends: the command is begun once more at its next start
+        return (
+            Stay()
+        )  # the run has gone on without it; or the bot ends, and its next start begins the command once more
     tools.store.note_commanded(run)
     if failed is not None:
         return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")

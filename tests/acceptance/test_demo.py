@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.adapters.gdb import find_gdb
+
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP") if name in os.environ}
 
 
@@ -43,6 +45,7 @@ def test_the_demo_heals_one_crash(tmp_path: Path) -> None:
         "VERIFYING",
     ]
     assert outcome["messages"] >= 4
+    assert ("A prepared answer stands in" in done.stderr) == (find_gdb() is None), "healed by the example analyst"
     assert not list(tmp_path.glob("spirit-healer-demo-*")), "the demo left its realm behind"
 
 

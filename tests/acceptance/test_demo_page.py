@@ -15,7 +15,7 @@ def test_the_demos_whole_story_by_clicks_alone(tmp_path: Path) -> None:
         tell(browser, address, lambda name: browser.photograph(pictures / f"{name}.png"))
         browser.wait_for("#channel .message", f"Reverted: {NAME}", BUILDING)
         browser.wait_gone("#channel .row button")
-        assert browser.texts("#panel section h3") == ["Crash the realm"], "nothing more is asked"
+        assert browser.texts("#panel section h3") == ["Who answers", "Crash the realm"], "nothing more is asked"
         browser.look_from(PHONE)
         browser.wait_gone("#panel")
         browser.click(".thread-chip", NAME)

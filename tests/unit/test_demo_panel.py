@@ -12,6 +12,7 @@ from bot.demo import acts, bugs
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import BUGS, FixKind
 from bot.demo.panel import FIXES, Hand, describe
+from bot.demo.turn import Turn, give_turn, read_turn, wait
 from bot.demo.world import DemoWorld
 from bot.sandbox import VisitorError
 
@@ -39,33 +40,81 @@ def read_answer(world: DemoWorld, name: str) -> Any:
     return json.loads((world.queue / "responses" / f"response_{name}.json").read_text(encoding="utf-8"))
 
 
-def test_each_bug_can_be_set_off_and_nothing_else_while_nothing_is_asked() -> None:
+def test_each_bug_can_be_set_off_while_nothing_is_asked() -> None:
     panel = describe([])
     assert panel.text.count(". ") == 2 and panel.text.endswith("."), "three sentences"
-    assert [group.title for group in panel.groups] == ["Crash the realm"]
-    assert [button.id for button in panel.list_buttons()] == [f"crash {bug.name}" for bug in BUGS]
-    assert (panel.groups[0].items[1].label, panel.groups[0].items[1].detail) == (
+    assert [group.title for group in panel.groups] == ["Who answers", "Crash the realm"]
+    assert [button.id for button in panel.list_buttons()] == ["turn visitor", *(f"crash {bug.name}" for bug in BUGS)]
+    assert (panel.groups[1].items[1].label, panel.groups[1].items[1].detail) == (
         "Use after free",
         "an aura is updated after it ran out",
     )
 
 
 def test_what_is_asked_comes_first_with_every_prepared_fix() -> None:
-    asked, crash = describe([ASKED]).groups
-    assert (asked.title, crash.title) == ("Answer as the analyst", "Crash the realm")
+    asked, turn, crash = describe([ASKED]).groups
+    assert [asked.title, turn.title, crash.title] == ["Answer as the analyst", "Who answers", "Crash the realm"]
     (item,) = asked.items
     assert (item.label, item.detail) == ("Unit::UpdateAuras", "request 9f3c")
     assert [button.id for button in item.buttons] == [f"fix aura {kind} 9f3c" for kind in FIXES]
     assert set(FIXES) == set(FixKind)
 
 
+def test_what_is_said_of_a_request_tells_whose_turn_it_is() -> None:
+    within = "A fix is asked for. The example analyst has one 20 s after it is asked, unless you are faster."
+    assert describe([ASKED]).groups[0].note == within
+    assert describe([ASKED], turn=Turn.VISITOR).groups[0].note == "A fix is asked for."
+    asked = describe([replace(ASKED, abstained=True)]).groups[0]
+    assert (asked.note, asked.items[0].detail) == (
+        "A fix is asked for.",
+        "request 9f3c · the example analyst has no answer",
+    )
+
+
+async def test_the_visitor_takes_the_turn_and_gives_it_back(world: DemoWorld) -> None:
+    hand = Hand(world)
+    assert read_turn(world.folder) is Turn.EXAMPLE
+    assert await hand.press("turn visitor") == "Requests wait for your answer."
+    assert read_turn(world.folder) is Turn.VISITOR
+    (item,) = describe([], turn=Turn.VISITOR).groups[0].items
+    assert (item.label, [button.id for button in item.buttons]) == ("You", ["turn example"])
+    assert await hand.press("turn example") == "The example analyst answers from now on."
+    assert read_turn(world.folder) is Turn.EXAMPLE
+
+
+@pytest.mark.parametrize(("visitor", "waited"), [(0, 20), (5, 20), (90, 90)])
+def test_the_example_analyst_waits_for_its_turn(tmp_path: Path, visitor: int, waited: int) -> None:
+    """The visitor answers himself for so many seconds, then lets it answer."""
+    give_turn(tmp_path, Turn.VISITOR)
+    time = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal time
+        time += seconds
+        if time >= visitor:
+            give_turn(tmp_path, Turn.EXAMPLE)
+
+    wait(tmp_path, lambda: time, sleep)
+    assert abs(time - waited) < 1
+
+
+def test_a_request_of_which_the_example_analyst_knows_nothing_stays_open(world: DemoWorld) -> None:
+    ask(world, "9f3c", "Unit::UpdateAuras at src/UnitAuras.cpp:7")
+    (world.queue / "completed").mkdir()
+    nothing = {"request_id": "9f3c", "fix_content": "No change is proposed."}
+    (world.queue / "completed" / "response_9f3c.json").write_text(json.dumps(nothing), encoding="utf-8")
+    assert [(each.id, each.abstained) for each in acts.list_requests(world)] == [("9f3c", True)]
+    acts.answer(world, AURA, "9f3c", FixKind.GOOD)
+    assert acts.list_requests(world) == []
+
+
 def test_a_crash_without_a_stack_is_taken_for_the_one_that_was_set_off_last(world: DemoWorld) -> None:
     hand = Hand(world)
-    assert len(describe([UNREADABLE], hand.recall([UNREADABLE])).groups) == 1
+    assert len(describe([UNREADABLE], hand.recall([UNREADABLE])).groups) == 2
     hand.crashed = AURA
     assert describe([UNREADABLE], hand.recall([UNREADABLE])).groups[0].items[0].label == "Unit::UpdateAuras"
     other = OpenRequest("1", None, readable=True)
-    assert len(describe([other], hand.recall([other])).groups) == 1, "a crash that no fix is prepared for"
+    assert len(describe([other], hand.recall([other])).groups) == 2, "a crash that no fix is prepared for"
 
 
 def test_a_request_that_is_asked_again_is_still_about_the_same_bug(world: DemoWorld) -> None:

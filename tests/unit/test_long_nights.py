@@ -261,8 +261,8 @@ def tables_hold_what_happened_and_no_more(night: LongNight) -> Iterator[str]:
 def nothing_is_left_in_the_runner(night: LongNight) -> Iterator[str]:
     """After its end."""
     runner = night.world.runner
-    if runner._tasks or runner._passages:
-        yield f"tasks {[*runner._tasks]}, passages {[*runner._passages]}"
+    if runner._tasks or runner._passages or runner._analyses:
+        yield f"tasks {[*runner._tasks]}, passages {[*runner._passages, *runner._analyses]}"
     for thread in [each for each in threading.enumerate() if each.name.startswith("pipeline")]:
         thread.join(10)
         if thread.is_alive():

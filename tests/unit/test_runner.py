@@ -1,5 +1,6 @@
 """What the runner decides, told over a fake world with a real database."""
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -633,6 +634,41 @@ async def test_a_command_that_fails_is_said_and_not_repeated(world: World) -> No
     await world.pass_time(minutes=5)
     assert world.expect(run, RunState.ANALYZING).reason == "the analyst gave no answer: it ended with code 1"
     assert world.analyst.commanded == [run.request_id]
+
+
+async def crash_and_think(world: World) -> Run:
+    """A crash about which the command thinks until it is ended."""
+    world.analyst.has_command = world.analyst.thinks = True
+    world.keeper.crash("Map::Update")
+    while not world.analyst.thinking.is_set():
+        await world.runner.tick()
+        await asyncio.sleep(0)
+    return world.runs("Map::Update")[-1]
+
+
+async def test_a_command_is_ended_when_somebody_else_has_answered(world: World) -> None:
+    run = await crash_and_think(world)
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.VERIFYING).reason is None
+    assert world.analyst.commanded == [run.request_id]
+
+
+async def test_a_command_whose_run_is_taken_back_is_ended(world: World) -> None:
+    run = await crash_and_think(world)
+    assert isinstance(await world.orders.cancel_run(run.id, OPERATOR), Done)
+    await world.settle()
+    world.expect(run, RunState.CANCELLED)
+
+
+async def test_a_command_that_thinks_holds_up_no_other_crash_and_no_other_answer(world: World) -> None:
+    slow = await crash_and_think(world)
+    world.analyst.thinks, world.analyst.command_answer = False, GOOD
+    world.keeper.crash("Spell::Cast")
+    while not (others := world.runs("Spell::Cast")) or others[-1].state is not RunState.VERIFYING:
+        await world.runner.tick()
+        await asyncio.sleep(0)
+    world.expect(slow, RunState.ANALYZING)
+    await world.answer(slow, OTHER)
 
 
 async def test_a_restart_is_ordered_told_and_carried_out_when_due(world: World) -> None:
