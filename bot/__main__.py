@@ -177,12 +177,10 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
     """What a crash report says."""
     from bot import report
     from pipeline.crash.as_json import inspect_object
-    from pipeline.crash.read import read_file
     from pipeline.errors import DefiniteError
 
     try:
-        rules = report.find_rules()
-        found = [(path, read_file(path, rules)) for path in files]
+        found = list(zip(files, report.inspect(files), strict=True))
     except OSError as fault:
         click.echo(f"cannot be read: {fault}", err=True)
         sys.exit(USAGE)

@@ -22,10 +22,11 @@ from bot.settings import Settings
 from pipeline import intake, migrate, policy, regrouping, views
 from pipeline.adapters import console as consoles
 from pipeline.adapters.analyst import FileAnalyst
+from pipeline.adapters.archive import list_programs
 from pipeline.adapters.builder import CMakeBuilder
 from pipeline.adapters.children import mark_for
 from pipeline.adapters.clock import SystemClock
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.git import GitSource
 from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.adapters.players import ConnectedPlayers
@@ -141,14 +142,15 @@ def build_analyst(settings: Settings, realm: Realm, clone: Path, redact: Callabl
     )
 
 
-def build_reader(realm: Realm, store: Store) -> LinuxCrashReader:
+def build_reader(realm: Realm, store: Store) -> CrashFileReader:
     def record(pid: int, create_time: float, what: str) -> None:
         store.note_child(pid, create_time, what, SystemClock().now())
 
     what = mark_for(realm.state_dir, "gdb")
-    return LinuxCrashReader(
+    return CrashFileReader(
         on_started=record, what=what, scratch=realm.state_dir / SCRATCH,
         rules=lambda: regrouping.get_rules_in_force(store),
+        list_programs=lambda name: list_programs(realm.state_dir, name),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -24,7 +24,6 @@ from pipeline.store.outage import DatabaseAway
 if TYPE_CHECKING:
     from pipeline.adapters.keeper_client import FileKeeper
     from pipeline.crash.replay import Comparison, Counts
-    from pipeline.crash.rules import Rules
     from pipeline.store import Store
     from pipeline.summary import Links, NightSummary
 
@@ -195,14 +194,6 @@ def _local(moment: datetime) -> str:
 # --- signatures ------------------------------------------------------------------------------------------------------
 
 
-def find_rules() -> Rules:
-    """Ours, and the lists that lie in the state folder. Raises DefiniteError on one that is none."""
-    from pipeline.crash.rules import get_rules, read_lists
-    from pipeline.regrouping import FOLDER
-
-    return get_rules(read_lists(locate().state_dir / FOLDER))
-
-
 def replay_signatures(*, accept: bool) -> Comparison | None:
     """None where there is no database yet. Raises DefiniteError, also while a bot works on the state folder: what it
     reads just now would be signed by the rules of before."""
@@ -262,6 +253,23 @@ def describe_replay(found: Comparison | None, *, accepted: bool) -> str:
 
 def _list_groups(groups: Counts) -> str:
     return "\n".join(f"    {crashes} x {exact}" for exact, crashes in groups)
+
+
+# --- crash reports -------------------------------------------------------------------------------------------------
+
+
+def inspect(files: Sequence[Path]) -> list[CrashReport]:
+    """Each by itself, by our rules and the lists that lie in the state folder; executables come from the archive of
+    builds, else from where the artefact says or lies. Raises OSError, and DefiniteError on a list that is none."""
+    from pipeline.adapters.archive import list_programs
+    from pipeline.adapters.crash_reader import CrashFileReader
+    from pipeline.crash.rules import get_rules, read_lists
+    from pipeline.regrouping import FOLDER
+
+    state = locate().state_dir
+    rules = get_rules(read_lists(state / FOLDER))
+    reader = CrashFileReader(rules=lambda: rules, list_programs=lambda name: list_programs(state, name))
+    return [reader.read_alone(each) for each in files]
 
 
 def describe_crash(path: Path, report: CrashReport) -> str:

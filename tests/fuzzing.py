@@ -28,7 +28,7 @@ from world import FakeKeeper, World
 from bot.demo.bugs import BUGS, FixKind, response
 from bot.settings import NAMES, SettingsError, load
 from pipeline import intake
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.event_log import EventLog
 from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.adapters.responses import parse_response
@@ -191,7 +191,7 @@ def check_report(folder: Path, raw: bytes) -> None:
     file.write_bytes(raw)
     report = read_file(file)
     assert report_from_plain(json.loads(json.dumps(report_to_plain(report)))) == report
-    whole = LinuxCrashReader().read(ExitEvidence(-11, file, file, None, None, 0.0, 1.0, reports=(file,)))
+    whole = CrashFileReader().read(ExitEvidence(-11, file, file, None, None, 0.0, 1.0, reports=(file,)))
     assert not [note for note in whole.notes if note.startswith("reading it failed")], whole.notes
 
 

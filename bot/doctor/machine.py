@@ -13,6 +13,7 @@ import psutil
 from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
+from pipeline.adapters.lldb import find_lldb
 from pipeline.adapters.toolchain import find_tool
 from pipeline.keeper import foreign
 from pipeline.keeper.protocol import SERVER_MARK
@@ -160,9 +161,3 @@ def judge_debugger(platform: str) -> Finding:
             "install gdb (Debian, Ubuntu: apt install gdb)",
         )
     return ok("gdb", str(gdb))
-
-
-def find_lldb() -> Path | None:
-    """`lldb`, or the newest `lldb-N`."""
-    versions = (find_tool(f"lldb-{number}") for number in range(40, 10, -1))
-    return find_tool("lldb") or next((each for each in versions if each), None)

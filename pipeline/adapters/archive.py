@@ -47,6 +47,12 @@ class Product:
     executable: bool = False
 
 
+def list_programs(state_dir: Path, name: str) -> list[Path]:
+    """Executables of this name in every build that is kept, newest build first."""
+    found = [path for path in (state_dir / BUILDS).glob(f"*/{FILES}/**/*") if path.name.lower() == name.lower()]
+    return sorted((path for path in found if path.is_file()), key=lambda path: -path.stat().st_mtime)
+
+
 class Archive:
     def __init__(self, state_dir: Path) -> None:
         self.folder = state_dir / BUILDS

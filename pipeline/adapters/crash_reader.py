@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.adapters.gdb import TIMEOUT, find_gdb, read_core
+from pipeline.adapters.lldb import find_lldb, read_stacks
 from pipeline.crash.asan import read_sanitizer
+from pipeline.crash.conclude import conclude
+from pipeline.crash.elf import Core, read_build_id, read_core_file
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.lines import decode, read_head, read_tail
-from pipeline.crash.read import combine, read_report
+from pipeline.crash.minidump import DAMAGED, Identity, Minidump, is_called, parse_minidump, read_identity, read_minidump
+from pipeline.crash.read import combine, read_report, tell_kind
 from pipeline.crash.reading import Reading
-from pipeline.crash.rules import Rules, get_rules
-from pipeline.crash.stderr_text import read_text
+from pipeline.crash.rules import Rules, get_rules, module_name
+from pipeline.crash.stderr_text import read_signal, read_text
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence, OnStarted
 
@@ -36,9 +40,17 @@ def _forget(pid: int, create_time: float, what: str) -> None:
     """Nobody keeps a record of this child."""
 
 
-class LinuxCrashReader:
-    """`ports.CrashReader`. gdb is used where it is installed; `on_started` records it, `what` marks it, `scratch` is
-    where it works (None = the folder for temporary files), `rules` gives those that are in force."""
+Programs = Callable[[str], Iterable[Path]]  # name of a program -> where builds of it lie
+
+
+def _know_none(name: str) -> Iterable[Path]:
+    return ()
+
+
+class CrashFileReader:
+    """`ports.CrashReader`. gdb and lldb are used where they are installed; `on_started` records them, `what` marks
+    them, `scratch` is where they work (None = the folder for temporary files), `rules` gives those that are in force,
+    `list_programs` where archived executables of a name lie."""
 
     def __init__(
         self,
@@ -48,12 +60,14 @@ class LinuxCrashReader:
         what: str = "gdb",
         scratch: Path | None = None,
         rules: Callable[[], Rules] = get_rules,
+        list_programs: Programs = _know_none,
     ) -> None:
         self._timeout = timeout
         self._on_started = on_started
         self._what = what
         self._scratch = scratch
         self._rules = rules
+        self._list_programs = list_programs
 
     def read(self, evidence: ExitEvidence) -> CrashReport:
         """One report; never raises on any content."""
@@ -64,33 +78,118 @@ class LinuxCrashReader:
             report = combine([], status=evidence.status)
             return replace(report, notes=(*report.notes, f"reading it failed: {fault}"))
 
+    def read_alone(self, path: Path) -> CrashReport:
+        """What one file says by itself, with a debugger where it needs one. Raises OSError where it cannot be opened,
+        nothing on any content."""
+        return conclude(self._read_artefact(path, None), self._rules())
+
     def _read(self, evidence: ExitEvidence) -> CrashReport:
         output, log = read_tail(evidence.output, OUTPUT), read_tail(evidence.log, LOG)
         pieces = [piece for piece in self._pieces(evidence, output, log) if piece is not None]
         lines = [*log.splitlines(), *output.splitlines()]
         begin = "\n".join(_read_begin(path) for path in (evidence.log, evidence.output))
-        return combine(
-            pieces, status=evidence.status, lines=lines, text=f"{begin}\n{log}\n{output}", rules=self._rules()
-        )
+        text = f"{begin}\n{log}\n{output}"
+        return combine(pieces, status=evidence.status, lines=lines, text=text, rules=self._rules())
 
     def _pieces(self, evidence: ExitEvidence, output: str, log: str) -> Iterator[Reading | None]:
         yield read_sanitizer(output)
         yield read_text(output)
         yield _read_freeze_in_log(log)
-        yield from _read_reports(evidence.reports)
-        yield self._read_core(evidence)
+        yield from self._read_reports(evidence)
+        if evidence.core is not None:
+            with contextlib.suppress(OSError):
+                yield self._read_core(evidence.core, evidence.executable)
 
-    def _read_core(self, evidence: ExitEvidence) -> Reading | None:
-        if evidence.core is None:
-            return None
-        found: dict[str, Any] | None = read_core(
-            evidence.executable, evidence.core, self._timeout, on_started=self._on_started, what=self._what,
-            scratch=self._scratch,
-        )  # fmt: skip
+    def _read_reports(self, evidence: ExitEvidence) -> list[Reading]:
+        """Newest first; the text of a crash before its minidump, because the text has the names of all threads."""
+        readings = []
+        for path in reversed(evidence.reports[-REPORTS:]):
+            if not path.name.endswith("analysis.txt"):  # what people's debuggers write beside a report
+                with contextlib.suppress(OSError):
+                    readings.append(self._read_artefact(path, evidence.executable))
+        return sorted(readings, key=lambda reading: reading.kind is ReportKind.MINIDUMP)
+
+    def _read_artefact(self, path: Path, executable: Path | None) -> Reading:
+        kind = tell_kind(path)
+        if kind is ReportKind.MINIDUMP:
+            return self._read_dump(path, executable)
+        return self._read_core(path, executable) if kind is ReportKind.CORE else read_report(path)
+
+    # --- Windows ---------------------------------------------------------------------------------------------------
+
+    def _read_dump(self, path: Path, executable: Path | None) -> Reading:
+        reading = read_minidump(path)
+        try:
+            dump = parse_minidump(path)
+        except DAMAGED:
+            return reading
+        program, why = self._find_image(path, dump, executable)
+        stacks = program and read_stacks(
+            program, path, dump, self._timeout, on_started=self._on_started, what=self._what, scratch=self._scratch
+        )
+        if stacks:
+            return replace(reading, crashed=stacks.crashed, others=stacks.others)
+        missing = "lldb is not installed" if find_lldb() is None else why or "lldb could not read it"
+        note = f"only the header of the minidump was read, module and offset but no stack: {missing}"
+        return replace(reading, notes=(note, *reading.notes))
+
+    def _find_image(self, path: Path, dump: Minidump, executable: Path | None) -> tuple[Path | None, str | None]:
+        """The executable that crashed, or why there is none: another build's stack would be wrong without a word."""
+        module = dump.find_program()
+        if module is None:
+            return None, "it names no executable"
+        name = module_name(module.name)
+        beside = (path.parent / name, path.parent.parent / name)
+        known = [executable] if executable is not None and is_called(module, executable) else []
+        found = [each for each in (*known, *self._list_programs(name), *beside) if each.is_file()]
+        same = next((each for each in found if _identify(each) == module.identity), None)
+        if same is not None:
+            return same, None
+        if not found:
+            return None, f"{name} of the build that crashed ({module.identity}) is not here"
+        seen = ", ".join(dict.fromkeys(f"{_identify(each)}" for each in found))
+        return None, f"refused, as {name} is of another build than the dump (TimeDateStamp {seen}; {module.identity})"
+
+    # --- Linux -----------------------------------------------------------------------------------------------------
+
+    def _read_core(self, core: Path, executable: Path | None) -> Reading:
+        """Raises OSError where it cannot be opened."""
+        told = read_core_file(core)
+        program, why = self._find_program(told, executable)
+        found: dict[str, Any] | None = None
+        if why is None:
+            found = read_core(
+                program, core, self._timeout, on_started=self._on_started, what=self._what, scratch=self._scratch
+            )
         if found is not None:
             return read_gdb_json(found)
-        why = "gdb is not installed" if find_gdb() is None else "gdb could not read it"
-        return Reading(ReportKind.UNKNOWN, notes=(f"there is a core, but {why}: {evidence.core.name}",))
+        why = why or ("gdb is not installed" if find_gdb() is None else "gdb could not read it")
+        bare = read_signal(told.signal, ReportKind.CORE) if told.signal else Reading(ReportKind.CORE)
+        return replace(bare, notes=(f"there is a core, but {why}: {core.name}",))
+
+    def _find_program(self, core: Core, executable: Path | None) -> tuple[Path | None, str | None]:
+        """The executable of a core, or why it must not be read with any that is here."""
+        name = core.program.name if core.program else None
+        known = [each for each in (executable, core.program) if each is not None]
+        found = [each for each in (*known, *(self._list_programs(name) if name else ())) if each.is_file()]
+        if core.build_id is None:
+            return next(iter(found), None), None
+        same = next((each for each in found if _build_id(each) == core.build_id), None)
+        if same is not None or not found:
+            return same, None
+        return None, f"refused, as {found[0].name} is of another build (build id {core.build_id[:12]} is not here)"
+
+
+def _identify(path: Path) -> Identity | None:
+    with contextlib.suppress(OSError):
+        return read_identity(path)
+    return None
+
+
+def _build_id(path: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        return read_build_id(path)
+    return None
 
 
 def _read_begin(path: Path | None) -> str:
@@ -101,16 +200,6 @@ def _read_begin(path: Path | None) -> str:
         return decode(read_head(path, HEAD))
     except OSError:
         return ""
-
-
-def _read_reports(paths: tuple[Path, ...]) -> list[Reading]:
-    """Newest first; the text of a crash before its minidump, because the text has the names."""
-    readings = []
-    for path in reversed(paths[-REPORTS:]):
-        if not path.name.endswith("analysis.txt"):  # what people's debuggers write beside a report
-            with contextlib.suppress(OSError):
-                readings.append(read_report(path))
-    return sorted(readings, key=lambda reading: reading.kind is ReportKind.MINIDUMP)
 
 
 def _read_freeze_in_log(log: str) -> Reading | None:

@@ -46,6 +46,14 @@ def read_file(path: Path, rules: Rules | None = None) -> CrashReport:
     return conclude(read_report(path), rules)
 
 
+def tell_kind(path: Path) -> ReportKind | None:
+    """Of a file that takes a debugger, None for a text. Raises OSError."""
+    head = read_head(path, HEAD)
+    if head.startswith(b"MDMP"):
+        return ReportKind.MINIDUMP
+    return ReportKind.CORE if _is_core(head) else None
+
+
 def read_report(path: Path) -> Reading:
     """The same before it is judged."""
     head = read_head(path, HEAD)

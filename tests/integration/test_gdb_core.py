@@ -12,8 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.gdb import find_gdb, read_core
+from pipeline.crash.elf import read_build_id, read_core_file
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence
 
@@ -116,7 +117,7 @@ class Death:
         return replace(self, evidence=replace(self.evidence, core=None))
 
     def read(self) -> CrashReport:
-        return LinuxCrashReader().read(self.evidence)
+        return CrashFileReader().read(self.evidence)
 
 
 def die(program: Path, folder: Path, how: str, send: int | None = None) -> Death:
@@ -222,7 +223,7 @@ def test_the_core_of_a_program_that_is_gone_is_still_read(program: Path, tmp_pat
 def test_what_is_no_core_is_noted_and_the_signal_speaks(program: Path, tmp_path: Path) -> None:
     torn = tmp_path / "core.1"
     torn.write_bytes(b"\x7fELF nothing more")
-    report = LinuxCrashReader().read(ExitEvidence(-11, None, tmp_path / "gone.log", torn, program, 0, 0))
+    report = CrashFileReader().read(ExitEvidence(-11, None, tmp_path / "gone.log", torn, program, 0, 0))
     assert report.signature is not None
     assert report.signature.exact == "access violation | SIGSEGV without a stack"
     assert any(note.startswith("there is a core, but gdb") for note in report.notes)
@@ -249,3 +250,69 @@ def test_what_gdb_must_not_run_in_the_cores_folder_is_not_run(program: Path, tmp
     shutil.copy2(program, copied)
     assert die(copied, tmp_path, "null").read().kind is (ReportKind.CORE if HAS_GDB else ReportKind.UNKNOWN)
     assert not (tmp_path / "ran").exists()
+
+
+# --- a core alone, as `inspect` is given it --------------------------------------------------------------------------
+
+NULL = "access violation | Unit::Touch | Map::Update | World::Update"
+BARE = "access violation | SIGSEGV without a stack"
+
+
+def take_copy(program: Path, folder: Path, name: str = "worldserver") -> Path:
+    folder.mkdir(exist_ok=True)
+    return Path(shutil.copy2(program, folder / name))
+
+
+def build_anew(program: Path) -> None:
+    """The same program, a line longer: another build id."""
+    source = program.with_name("other.cpp")
+    source.write_text("// a line\n" + PROGRAM, encoding="utf-8")
+    command = ["g++", "-std=c++17", "-g", "-O1", "-pthread", "-o", program.name, source.name]
+    subprocess.run(command, cwd=program.parent, check=True, timeout=100)
+
+
+def read_key(core: Path | None, archive: list[Path] | None = None) -> tuple[str, tuple[str, ...]]:
+    assert core is not None
+    report = CrashFileReader(list_programs=lambda name: archive or []).read_alone(core)
+    assert (report.kind, report.exception and report.exception.code) == (ReportKind.CORE, "SIGSEGV")
+    return (report.signature.exact if report.signature else ""), report.notes
+
+
+def test_a_bare_core_names_its_program_and_its_signal(program: Path, tmp_path: Path) -> None:
+    death = die(take_copy(program, tmp_path / "bin"), tmp_path, "null")
+    assert death.evidence.core is not None
+    told = read_core_file(death.evidence.core)
+    assert (told.signal, told.program) == ("SIGSEGV", tmp_path / "bin" / "worldserver")
+    assert told.build_id == read_build_id(program)
+    assert read_key(death.evidence.core)[0] == (NULL if HAS_GDB else BARE)
+
+
+def test_a_core_is_read_with_no_other_build_of_its_program(program: Path, tmp_path: Path) -> None:
+    """gdb would name wrong functions without a word."""
+    here = take_copy(program, tmp_path / "bin")
+    core = die(here, tmp_path, "null").evidence.core
+    build_anew(here)
+    key, notes = read_key(core)
+    assert key == BARE
+    assert any("refused, as worldserver is of another build" in note for note in notes)
+    newer = ExitEvidence(-11, None, None, core, here, 0.0, time.time())
+    assert CrashFileReader().read(newer).frames == ()
+
+
+def test_the_archived_build_of_a_core_is_found_by_its_build_id(program: Path, tmp_path: Path) -> None:
+    here = take_copy(program, tmp_path / "bin")
+    core = die(here, tmp_path, "null").evidence.core
+    archived = take_copy(program, tmp_path / "archive")
+    build_anew(here)
+    assert read_key(core, [here, archived])[0] == (NULL if HAS_GDB else BARE)
+
+
+def test_no_damage_of_a_core_raises(program: Path, tmp_path: Path) -> None:
+    core = die(program, tmp_path, "null").evidence.core
+    assert core is not None
+    content = core.read_bytes()[: 64 << 10]
+    for at in range(0, 4096, 61):
+        core.write_bytes(content[:at] + b"\xff" * 9 + content[at + 9 :])
+        read_core_file(core)
+        core.write_bytes(content[:at])
+        assert read_core_file(core).program in (None, program)

@@ -15,7 +15,7 @@ from bot.demo.analyst.case import Case
 from bot.demo.analyst.request import read_request
 from bot.demo.analyst.tree import SourceTree
 from bot.demo.bugs import BUGS, REALM, PlantedBug
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.gdb import find_gdb
 from pipeline.crash.request import build_request
 from pipeline.model import CrashReport
@@ -61,7 +61,7 @@ def read(running: RunningServer, folder: Path, server: Path, status: int) -> Cra
         for name in ("stdout.txt", "stderr.txt"):
             both.write((folder / name).read_bytes())
     core = next(folder.glob("core*"), None)
-    return LinuxCrashReader().read(
+    return CrashFileReader().read(
         ExitEvidence(status, output, folder / "Server.log", core, server, time.time() - 60, time.time())
     )
 

@@ -14,7 +14,7 @@ import pytest
 from keeper_world import ROOT, KeeperWorld, open_world, until
 from small_memory import bound_memory, kill_as_the_kernel_does
 
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.lives import KEPT_OUTPUT, MOST_OUTPUT, bound_output
@@ -128,12 +128,12 @@ def test_world_process_flood_keeps_its_end_and_is_written_on_behind_it(tmp_path:
 BOUNDED_READER = """
 import json, resource, sys
 from pathlib import Path
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.ports import ExitEvidence
 here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (here + (200 << 20),) * 2)
 output, log = map(Path, sys.argv[1:])
-report = LinuxCrashReader().read(ExitEvidence(-6, output, log, None, None, 0.0, 0.0))
+report = CrashFileReader().read(ExitEvidence(-6, output, log, None, None, 0.0, 0.0))
 print(json.dumps([report.assertion and report.assertion.expression, list(report.notes)]))
 """
 
@@ -307,7 +307,7 @@ def test_world_process_oom_kill_is_restarted_and_is_no_bug(world: KeeperWorld) -
         told = world.wait_for_event(EventKind.EXITED)
     assert (told["pid"], told["verdict"], told["status"]) == (first.pid, "crash", -signal.SIGKILL)
     world.wait_for_event(EventKind.READY, 2)
-    report = LinuxCrashReader().read(
+    report = CrashFileReader().read(
         ExitEvidence(told["status"], Path(told["output"]), Path(told["log"]), None, None, told["started"], told["at"])
     )
     assert report.environment

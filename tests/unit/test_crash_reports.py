@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.crash.as_json import inspect_object, render_frames, report_from_plain, report_to_plain
 from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_lines, pick_errors, pick_warnings
 from pipeline.crash.lines import read_tail
@@ -97,7 +97,7 @@ def test_fault_a17_unreadable_files_have_a_key_of_their_own(tmp_path: Path) -> N
 def test_fault_a17_reports_that_nobody_can_read_are_not_one_crash_because_they_ended_alike(tmp_path: Path) -> None:
     def read(content: bytes) -> Signature:
         (tmp_path / "crash.txt").write_bytes(content)
-        found = LinuxCrashReader().read(ExitEvidence(-11, None, None, None, None, 0.0, 1.0, (tmp_path / "crash.txt",)))
+        found = CrashFileReader().read(ExitEvidence(-11, None, None, None, None, 0.0, 1.0, (tmp_path / "crash.txt",)))
         assert (found.category, found.signature is None) == ("access violation", False)
         return found.signature or Signature("", "", 0)
 
@@ -286,7 +286,7 @@ def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_tex
     dump.write_bytes(b"MDMP" + b"\0" * 60)
     notes.write_text("Exception code: C0000094 x\n", encoding="utf-8")
     evidence = ExitEvidence(3221225477, None, None, None, None, 0, 0, reports=(text, dump, notes))
-    report = LinuxCrashReader().read(evidence)
+    report = CrashFileReader().read(evidence)
     assert (report.kind, report.exception) == (ReportKind.WHEATY, ExceptionInfo("C0000005", "ACCESS_VIOLATION"))
     assert report.signature is not None
     assert report.signature.exact == "access violation | Map::Update"

@@ -11,6 +11,7 @@ from bot import doctor
 from bot.doctor import channel, configuration, folders, machine, scripts
 from bot.doctor.finding import Finding, Level, fail, ok, warn
 from bot.settings import Settings
+from pipeline.adapters import lldb
 from pipeline.keeper.foreign import Ancestor, Found
 from pipeline.keeper.memory import Who
 from pipeline.keeper.protocol import SERVER_MARK
@@ -188,7 +189,10 @@ def test_cores_that_go_to_a_program_have_the_cure_of_that_program(tmp_path: Path
 
 
 def test_the_debugger_is_the_platforms_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(machine, "find_tool", lambda name: tmp_path / name if name in ("lldb-15", "lldb-19") else None)
+    for module in (machine, lldb):
+        monkeypatch.setattr(
+            module, "find_tool", lambda name: tmp_path / name if name in ("lldb-15", "lldb-19") else None
+        )
     assert machine.judge_debugger("win32") == ok("lldb", str(tmp_path / "lldb-19"))
     assert machine.judge_debugger("linux").level is Level.WARN
 

@@ -2,11 +2,14 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.adapters.lldb import find_lldb
 from pipeline.crash.as_json import inspect_object, report_from_plain, report_to_plain
 from pipeline.crash.read import read_file
 
@@ -90,3 +93,25 @@ def test_the_header_of_the_minidump() -> None:
     assert (plain["kind"], plain["exception"]["code"]) == ("minidump", "C0000005")
     assert plain["signature"]["family"] == "access violation | crash_msvc+100a"
     assert any("CommentStreamA" in note for note in plain["notes"])
+
+
+FRAMES = ["Game::ApplyEffect", "Game::Unit::CastSpell", "Game::GridUpdater<Game::Unit>::Visit", "Game::Map::Update"]
+
+
+def test_the_stack_of_the_minidump_where_a_debugger_is() -> None:
+    report = CrashFileReader().read_alone(SAMPLES / "windows/crash_msvc.dmp")
+    if find_lldb() is None:
+        assert any("lldb is not installed" in note for note in report.notes)
+        return
+    assert [frame.function for frame in report.frames[:4]] == FRAMES
+    assert [frame.line for frame in report.frames[:4]] == [21, 22, 23, 24]
+
+
+def test_the_program_that_was_built_anew_is_refused(tmp_path: Path) -> None:
+    """Reading the dump with it would name the wrong function."""
+    for path in (SAMPLES / "windows/crash_msvc.dmp", *(SAMPLES / "windows/mismatch").iterdir()):
+        shutil.copy2(path, tmp_path)
+    report = CrashFileReader().read_alone(tmp_path / "crash_msvc.dmp")
+    assert [frame.offset for frame in report.frames] == ["100a"]
+    why = "refused, as crash_msvc.exe is of another build than the dump" if find_lldb() else "lldb is not installed"
+    assert any(why in note for note in report.notes)

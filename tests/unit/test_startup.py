@@ -15,7 +15,7 @@ from bot.payloads import Colour, Embed
 from bot.posts import render_post
 from bot.status import render_status
 from pipeline import views
-from pipeline.adapters.crash_reader import LinuxCrashReader
+from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, ServerState, from_plain
 from pipeline.model import Patch, Post, PostKind, RunState, WholeFile
 from pipeline.ports import Listener
@@ -27,7 +27,7 @@ UNKNOWN = "Loading...\nThe stars are not right\n"
 
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
-    return await World(tmp_path, real_reader=LinuxCrashReader()).start()
+    return await World(tmp_path, real_reader=CrashFileReader()).start()
 
 
 async def give_up(world: World, said: str) -> None:

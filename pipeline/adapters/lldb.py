@@ -1,0 +1,110 @@
+"""Stacks of Windows minidumps through lldb, a program that may be absent: one batch run, bounded in time and output.
+
+lldb finds the .pdb beside the executable, or where the executable says. No script of lldb's own is used: its Python is
+a package of its own that is often not there or broken.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pipeline.adapters.children import Child, TimedOut
+from pipeline.adapters.toolchain import find_tool
+from pipeline.crash.minidump import Minidump, locate
+from pipeline.crash.names import drop_parameters
+from pipeline.crash.reading import Thread
+from pipeline.errors import ToolMissing
+from pipeline.model import Frame
+from pipeline.ports import OnStarted
+
+TIMEOUT = 60.0  # seconds
+_FRAMES = 64  # of one thread
+_LONGEST = 16 << 20  # bytes of lldb's output that are read
+_FORMAT = "frame ${frame.index}|${function.name}|${line.file.fullpath}|${line.number}|${frame.pc}\\n"
+_THREAD = re.compile(r"^(?P<mark>[* ]) thread #(?P<number>\d+)")
+_FRAME = re.compile(r"^\s+(?:\* )?frame \d+\|(?P<function>.*)\|(?P<file>[^|]*)\|(?P<line>\d*)\|0x(?P<pc>[0-9a-f]+)$")
+
+
+@dataclass(frozen=True)
+class Stacks:
+    crashed: Thread
+    others: tuple[Thread, ...]
+
+
+def find_lldb() -> Path | None:
+    """`lldb`, or the newest `lldb-N`."""
+    versions = (find_tool(f"lldb-{number}") for number in range(40, 10, -1))
+    return find_tool("lldb") or next((each for each in versions if each), None)
+
+
+def read_stacks(
+    executable: Path,
+    path: Path,
+    dump: Minidump,
+    timeout: float = TIMEOUT,
+    *,
+    on_started: OnStarted = lambda pid, create_time, what: None,
+    what: str = "lldb",
+    scratch: Path | None = None,
+) -> Stacks | None:
+    """None where lldb cannot tell: not installed, too slow, no stack. `executable` must be the one that crashed."""
+    program = find_lldb()
+    if program is None:
+        return None
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="spirit-healer-lldb-", dir=scratch) as folder:
+        output = Path(folder) / "output"
+        try:
+            child = Child.start(
+                _command(program, executable, path), cwd=Path(folder), env=_environment(Path(folder)), output=output,
+                what=what, on_started=on_started, low_priority=True,
+            )  # fmt: skip
+            child.wait(timeout)
+        except (TimedOut, ToolMissing, OSError):
+            return None
+        with output.open("rb") as file:
+            return parse(file.read(_LONGEST).decode("utf-8", errors="replace"), dump)
+
+
+def _command(program: Path, executable: Path, path: Path) -> list[str]:
+    target = f"target create {_quote(executable)} --core {_quote(path)}"
+    orders = (f'settings set frame-format "{_FORMAT}"', target, f"thread backtrace all -c {_FRAMES}")
+    return [str(program), "--no-lldbinit", "--batch", *(part for each in orders for part in ("-o", each))]
+
+
+def _quote(path: Path) -> str:
+    return '"' + str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    kept = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+    return {**{name: os.environ[name] for name in kept if name in os.environ}, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+
+
+def parse(text: str, dump: Minidump) -> Stacks | None:
+    """lldb's words: `* thread #1, …` is the one that died, each frame is a line of our own format."""
+    threads: list[tuple[bool, Thread]] = []
+    for line in text.splitlines():
+        if header := _THREAD.match(line):
+            threads.append((header["mark"] == "*", Thread((), header["number"])))
+        elif threads and (found := _FRAME.match(line[:8000])):
+            marked, thread = threads[-1]
+            threads[-1] = (marked, replace(thread, frames=(*thread.frames, _frame(found, dump))))
+    crashed = next((thread for marked, thread in threads if marked and thread.frames), None)
+    if crashed is None:
+        return None
+    return Stacks(crashed, tuple(thread for marked, thread in threads if not marked and thread.frames))
+
+
+def _frame(found: re.Match[str], dump: Minidump) -> Frame:
+    place = locate(dump, int(found["pc"], 16))
+    line = int(found["line"] or 0)
+    return replace(
+        place, function=drop_parameters(found["function"]) if found["function"] else None, file=found["file"] or None,
+        line=line or None,
+    )  # fmt: skip
