@@ -27,6 +27,7 @@ from pipeline.keeper.protocol import Manifest, ReadyRule
 from pipeline.model import BuildResult
 from pipeline.ports import OnStarted
 
+_NO_SUCH_SOURCE = "Cannot find source file"  # cmake's words; they stand in no translation
 CONFIGURE_LOG = "configure.log"  # among the logs: of the last time that it failed
 
 
@@ -166,14 +167,20 @@ class CMakeBuilder:
             builder_configure.prepare(order.build_dir, plan)
             status = builder_run.run(order, plan.argv, ProgressReader())
             if status != 0:
-                raise self._tell_unconfigured(order, builder_run.describe_end(status))
+                raise self._judge_configuring(order, builder_run.describe_end(status))
             builder_configure.settle(order.build_dir, plan)
         return plan
 
-    def _tell_unconfigured(self, order: Order, end: str) -> Unconfigured:
-        """It is tried for as long as it takes, so that one log is kept of it and not one for each try."""
+    def _judge_configuring(self, order: Order, end: str) -> Unconfigured | _ProgramFailed:
+        """A fix may touch nothing that cmake reads, but may remove or rename a file that cmake is told to compile.
+
+        Anything else is tried for as long as it takes, so that one log is kept of it and not one for each try.
+        """
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
-        said = next((str(each) for each in found if each.severity != "warning"), builder_run.last_words(order.log))
+        errors = [each for each in found if each.severity != "warning"]
+        if any(each.message.startswith(_NO_SUCH_SOURCE) for each in errors):
+            return _ProgramFailed(f"cmake could not configure ({end})")
+        said = str(errors[0]) if errors else builder_run.last_words(order.log)
         log = order.log.with_name(CONFIGURE_LOG)
         order.log.replace(log)
         return Unconfigured(
@@ -188,6 +195,8 @@ class CMakeBuilder:
         argv += builder_configure.native_options(builder_configure.find_generator(order.build_dir), jobs)
         reader, began = ProgressReader(target.sources), time.monotonic()
         status = builder_run.run(order, argv, reader, builder_run.recall_pace(order.build_dir))
+        if status != 0 and builder_run.was_configuring(order.log):
+            raise self._judge_configuring(order, builder_run.describe_end(status))
         if status != 0:
             raise _ProgramFailed(f"the compile failed ({builder_run.describe_end(status)})")
         if reader.progress is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from pipeline.model import Progress
 from pipeline.ports import OnStarted
 
 _PACE = "spirit-healer-pace.json"  # in the build folder
+# What Ninja, Make and MSBuild say of it; Ninja only where it failed, the others name no target of theirs otherwise.
+_CONFIGURES = re.compile(r"rebuilding 'build\.ninja'|cmake_check_build_system\]|generate\.stamp(\.rule)?'.* \d+\.?$")
 _VERSION_TIMEOUT = 5.0  # seconds that `<program> --version` may take
 _LAST_WORDS = 300  # characters
 
@@ -93,6 +96,11 @@ def ask_version(order: Order, program: Path) -> list[str]:
 
 def describe_end(status: int) -> str:
     return f"exit code {status}" if status >= 0 else f"ended by signal {-status}"
+
+
+def was_configuring(log: Path) -> bool:
+    """Whether what failed was cmake, which a compile runs again when something that it read has changed."""
+    return any(_CONFIGURES.search(line) for line in read_lines(log))
 
 
 def last_words(log: Path) -> str:

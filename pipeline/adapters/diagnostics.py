@@ -137,8 +137,9 @@ def _continues(open_one: Diagnostic, line: str, follow: list[str]) -> bool:
         return False
     if _misses_symbol(open_one):
         return line.startswith((">>> ", "    note: "))
-    begun = bool(open_one.message) or any(each.strip() for each in follow)
-    return line.startswith("  ") or (not line and not begun)  # its first paragraph is enough
+    said = next((each.strip() for each in reversed(follow) if each.strip()), open_one.message)
+    begun = bool(said) and not said.endswith(":")
+    return line.startswith("  ") or (not line and not begun)  # its first paragraph is enough, and what that announces
 
 
 def _close(open_one: Diagnostic, follow: list[str]) -> Diagnostic:

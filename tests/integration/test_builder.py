@@ -109,6 +109,36 @@ def test_what_cmake_refuses_is_the_machines_fault_and_said_with_its_place_and_cu
     assert project.build().reason is None
 
 
+@pytest.mark.parametrize("generator", [(), MAKE], ids=["default", "make"])
+def test_what_cmake_refuses_in_the_midst_of_a_compile_is_the_machines_fault_too(
+    project: TinyProject, generator: tuple[str, ...]
+) -> None:
+    project.write("../machine/package.cmake", "")
+    project.write("CMakeLists.txt", CMAKE_LISTS + 'include("${CMAKE_SOURCE_DIR}/../machine/package.cmake")\n')
+    assert project.build(configure_args=generator).reason is None
+    project.write("../machine/package.cmake", 'message(FATAL_ERROR "the package is gone")\n')
+    with pytest.raises(Unconfigured, match=r"cmake could not configure: .*the package is gone"):
+        project.build(OTHER, configure_args=generator)
+    assert [each.name for each in (project.state / "logs").glob("build-*")] == [f"build-{COMMIT}-1.log"]
+    project.write("../machine/package.cmake", "")
+    project.stamp(OTHER[:12])
+    assert project.build(OTHER, configure_args=generator).reason is None
+
+
+@pytest.mark.parametrize("generator", [(), MAKE], ids=["default", "make"])
+@pytest.mark.parametrize("built", [False, True], ids=["at first", "in the midst of a compile"])
+def test_a_fix_that_takes_away_what_cmake_is_told_to_compile_is_at_fault(
+    project: TinyProject, generator: tuple[str, ...], built: bool
+) -> None:
+    if built:
+        project.build(configure_args=generator)
+        project.write("CMakeLists.txt", f"{CMAKE_LISTS}\n")
+    (project.source / "other.cpp").unlink()
+    result = project.build(OTHER, configure_args=generator)
+    assert result.diagnostics[0].message == "Cannot find source file: other.cpp"
+    assert result.manifest is None
+
+
 def test_a_second_build_compiles_only_what_changed_and_nothing_is_configured_again(project: TinyProject) -> None:
     project.build()
     project.stamp(OTHER[:12])
