@@ -17,8 +17,9 @@ SEEN_AS = {
     "late": "access violation | Player::SetOnline",
 }
 
+pytestmark = pytest.mark.timeout(240)  # the first of a worker builds its ground
 
-@pytest.mark.timeout(240)
+
 @pytest.mark.parametrize("names", ["dispatcher aura assert late", "bih freeze recursion doublefree"])
 def test_each_planted_bug_is_healed_one_after_the_other(ground: Ground, names: str) -> None:
     bugs = [get_bug(name) for name in names.split()]

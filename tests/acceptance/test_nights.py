@@ -1,11 +1,14 @@
 """What a night keeps: the branch, the owner's own work, and what the bots of the realm have gained."""
 
+import pytest
 from living_ground import Ground
 from living_realm import living
 
 from bot.demo.bugs import get_bug
 
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
+
+pytestmark = pytest.mark.timeout(240)  # the first of a worker builds its ground
 
 
 def test_fault_a1_a2_a3_a_bot_started_again_on_the_same_day_continues_the_branch(ground: Ground) -> None:

@@ -1,11 +1,14 @@
 """The remote is gone, or has what is not ours: nothing waits for it, nothing is lost, nothing is overwritten."""
 
+import pytest
 from living_ground import Ground
 from living_realm import living, push_as_somebody_else
 
 from bot.demo.bugs import get_bug
 
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
+
+pytestmark = pytest.mark.timeout(240)  # the first of a worker builds its ground
 
 
 def test_fault_a5_world_git_remote_gone_a_fix_goes_live_and_the_push_is_owed_until_it_is_back(ground: Ground) -> None:

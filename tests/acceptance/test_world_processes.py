@@ -3,8 +3,11 @@
 import os
 import socket
 
+import pytest
 from living_ground import Ground
 from living_realm import living
+
+pytestmark = pytest.mark.timeout(240)  # the first of a worker builds its ground
 
 
 def test_world_process_deaf_console_holds_up_no_restart_and_is_said(ground: Ground) -> None:
