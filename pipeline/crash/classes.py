@@ -34,7 +34,11 @@ ABNORMAL_EXIT = "abnormal exit"
 ENVIRONMENT = "environment"
 UNREADABLE = "unreadable"  # no class of crash: an artefact that says nothing
 
-# Words that say why; where a bare signal only says how, these win (TRINITYCORE.md: every assert dies by SIGSEGV).
+# They only say how a process died; whatever says why wins: every assertion of TrinityCore dies by a write to address 0.
+HOW = frozenset({ACCESS_VIOLATION, ABORT, BUS_ERROR})
+# What a sanitizer sees and a bare machine does not: in a key it is the word of what the machine would have said.
+UNSEEN = {USE_AFTER_FREE: ACCESS_VIOLATION}
+
 TRINITY_CODE = 0xC0000420  # ASSERT, ABORT and the freeze detector on Windows
 CPP_CODE = 0xE06D7363
 

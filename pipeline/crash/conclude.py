@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from pipeline.crash.classes import ABORT, ASSERTION, ENVIRONMENT, FREEZE, UNREADABLE
+from pipeline.crash.classes import (
+    ABORT,
+    ASSERTION,
+    ENVIRONMENT,
+    FREEZE,
+    HOW,
+    PURE_VIRTUAL,
+    UNCAUGHT_EXCEPTION,
+    UNREADABLE,
+)
 from pipeline.crash.names import normalise
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.rules import Rules, get_rules
@@ -13,6 +22,7 @@ from pipeline.crash.signatures import (
     NAMELESS,
     VERSION,
     Interest,
+    count_sentinels,
     find_interest,
     name_frame,
     sign_assertion,
@@ -31,6 +41,7 @@ def conclude(reading: Reading, rules: Rules | None = None) -> CrashReport:
         return _report(reading, CrashReport(reading.kind))
     if _is_hang(reading):
         reading = replace(reading, word=FREEZE, notes=(*reading.notes, "aborted from outside: the stacks of a hang"))
+    reading = _explain(reading, rules)
     thread, notes = _choose_thread(reading, rules)
     reading = replace(reading, notes=(*reading.notes, *notes))
     return _report(reading, _judge(reading, thread, rules))
@@ -152,6 +163,25 @@ def _holds(thread: Thread, mark: re.Pattern[str]) -> bool:
 def _waits(thread: Thread, rules: Rules) -> bool:
     own = next((frame for frame in thread.frames if rules.is_own(frame)), None)
     return own is not None and rules.waiting.fullmatch(normalise(own.function) or "") is not None
+
+
+# The machinery of dying that stands above the program's own frames says why, where no text does. The first decides.
+_REASONS = (
+    (PURE_VIRTUAL, frozenset({"__cxa_pure_virtual", "_purecall"})),
+    (ASSERTION, frozenset({"Trinity::Assert", "Acore::Assert", "__assert_fail", "_wassert"})),
+    (UNCAUGHT_EXCEPTION, frozenset({"std::terminate", "__clang_call_terminate", "_CxxThrowException", "__cxa_throw"})),
+    (ABORT, frozenset({"Trinity::Abort", "Trinity::Fatal", "Trinity::Error", "Acore::Abort", "Acore::Fatal"})),
+)
+
+
+def _explain(reading: Reading, rules: Rules) -> Reading:
+    """A bare signal whose stack shows what raised it."""
+    if reading.word not in HOW or reading.assertion is not None or reading.crashed is None:
+        return reading
+    frames = reading.crashed.frames
+    names = {name for frame in frames[: count_sentinels(frames, rules)] if (name := normalise(frame.function))}
+    word = next((word for word, marks in _REASONS if names & marks), None)
+    return replace(reading, word=word) if word else reading
 
 
 def _is_hang(reading: Reading) -> bool:

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from pipeline.crash.classes import NOT_A_CRASH, SIGNALS
+from pipeline.crash.classes import ACCESS_VIOLATION, ASSERTION, NOT_A_CRASH, SIGNALS, STACK_OVERFLOW
 from pipeline.crash.names import drop_parameters, find_operator
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.revision import find_revision
 from pipeline.crash.stderr_text import read_text
-from pipeline.model import ExceptionInfo, Frame, ReportKind
+from pipeline.model import Assertion, ExceptionInfo, Frame, ReportKind
 
 _SIGNAL = re.compile(
     r'^(?:Program|Thread (?P<thread>\d+)(?: "[^"\n]*")?) (?:received|terminated with) signal (?P<name>SIG\w+|\?)',
@@ -30,6 +30,12 @@ _ADDRESS = re.compile(r"^(?:0x[0-9a-f]+ in )")
 _PLACE = re.compile(r"(?P<file>\S[^\n]{0,2000}):(?P<line>\d{1,9})$")
 _STOPPED_AT = re.compile(r"^(0x[0-9a-f]+ in .+)$")
 _MESSAGE = re.compile(r'^\$\d+ = (?:0x[0-9a-f]+ )?"(?P<text>(?:[^"\\\n]|\\.)*)"', re.MULTILINE)
+_ARGUMENTS = re.compile(
+    r"^#\d+ [^\n]*?\b(?P<function>(?:Trinity|Acore)::Assert|malloc_printerr) \((?P<values>[^\n]{1,4000})$",
+    re.MULTILINE,
+)
+_VALUE = re.compile(r'\b(?P<name>\w+)=(?:\w+@entry=)?0x[0-9a-f]+ "(?P<text>(?:[^"\\\n]|\\.)*)"')
+_DEEP = 64  # frames, from which a circle of a few functions means that the stack ran out
 _LONGEST_LINE = 40_000
 
 
@@ -51,7 +57,16 @@ def read_gdb(text: str) -> Reading:
     current = _find_current(text, found)
     crashed = _choose(blocks, current) or _read_stopped_frame(text)
     others = [block for block in blocks if block is not crashed and (crashed is None or block.number != crashed.number)]
-    return _with_message(text, _reading(text, found, crashed, others))
+    reading = _with_message(text, _reading(text, found, crashed, others))
+    return replace(reading, word=STACK_OVERFLOW) if _ran_out(reading) else reading
+
+
+def _ran_out(reading: Reading) -> bool:
+    """A fault on a deep stack of a few functions that call each other."""
+    if reading.word != ACCESS_VIOLATION or reading.crashed is None:
+        return False
+    frames = reading.crashed.frames
+    return len(frames) >= _DEEP and len({frame.function for frame in frames}) * 8 <= len(frames)
 
 
 def _find_signal(text: str) -> re.Match[str] | None:
@@ -82,6 +97,7 @@ def _with_message(text: str, reading: Reading) -> Reading:
     """The assertion's text, as `print TrinityAssertionFailedMessage` shows it or as it stands in the terminal."""
     printed = [_unescape(found["text"]) for found in _MESSAGE.finditer(text)]
     said = next((each for each in map(read_text, [*printed[::-1], text]) if each is not None), None)
+    said = said or _read_arguments(text)
     if said is None or reading.asked:
         return reading
     return replace(
@@ -92,6 +108,20 @@ def _with_message(text: str, reading: Reading) -> Reading:
         detail=said.detail or reading.detail,
         place=said.place,
     )
+
+
+def _read_arguments(text: str) -> Reading | None:
+    """What an assertion or glibc was called with, where gdb shows it."""
+    found = next(iter([*_ARGUMENTS.finditer(text)][-1:]), None)
+    values = {each["name"]: _unescape(each["text"]) for each in _VALUE.finditer(found["values"])} if found else {}
+    if found is None or not values:
+        return None
+    if found["function"] == "malloc_printerr":
+        return read_text(values.get("str", ""))
+    if "message" not in values:
+        return None
+    assertion = Assertion(values.get("file"), None, values.get("function"), values["message"], None)
+    return Reading(ReportKind.GDB, ASSERTION, assertion=assertion)
 
 
 def _unescape(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from pipeline.crash.asan import read_sanitizer
-from pipeline.crash.classes import ENVIRONMENT, KILLED, UNREADABLE, classify_windows, name_signal
+from pipeline.crash.classes import ENVIRONMENT, HOW, KILLED, UNREADABLE, classify_windows, name_signal
 from pipeline.crash.conclude import conclude
 from pipeline.crash.environment import KILLED_FROM_OUTSIDE, cause_of_exit, find_cause
 from pipeline.crash.gdb_text import read_gdb
@@ -72,13 +72,21 @@ def _read_text_file(path: Path, head: bytes) -> Reading:
     """A sanitizer's, gdb's or the server's own text."""
     text = _read_bounded(path, head)
     lines = text.splitlines()
-    said = next((each for each in (read_sanitizer(text), _read_gdb(text), read_text(text)) if each is not None), None)
+    said = _read_said(text)
     if said is not None:
         return replace(said, cause=find_cause(lines, ended_by_itself=False, crash_text=_crash_text(said)))
     cause = find_cause(lines, ended_by_itself=True)
     if cause is not None:
         return Reading(ReportKind.ASSERTION, ENVIRONMENT, cause=cause, revision=find_revision(text))
     return _unreadable(text.encode("utf-8", errors="replace"), path)
+
+
+def _read_said(text: str) -> Reading | None:
+    """By a sanitizer, with what the server itself says of it; else by gdb, else by the server."""
+    found = read_sanitizer(text)
+    if found is not None:
+        return merge([found, *filter(None, [read_text(text)])])
+    return _read_gdb(text) or read_text(text)
 
 
 def _read_gdb(text: str) -> Reading | None:
@@ -156,14 +164,15 @@ def _tell_apart(bare: Reading, pieces: Sequence[Reading]) -> Reading:
 
 def merge(pieces: Sequence[Reading]) -> Reading:
     """The first that knows a thing tells it; the stack is the first one that has any."""
-    worded = sorted((piece for piece in pieces if piece.word), key=lambda piece: piece.word == UNREADABLE)
+    told = any(piece.word and piece.kind is ReportKind.ASSERTION and piece.word not in HOW for piece in pieces)
+    worded = sorted((piece for piece in pieces if piece.word), key=lambda piece: _rank(piece, told))
     telling = next(iter(worded), Reading())
     stack = next((piece for piece in pieces if piece.crashed is not None), None)
     kinds = [piece.kind for piece in (stack, *pieces) if piece is not None and piece.kind is not ReportKind.UNKNOWN]
     return Reading(
         kind=next(iter(kinds), ReportKind.UNKNOWN),
         word=telling.word,
-        exception=_first(piece.exception for piece in pieces),
+        exception=telling.exception or _first(piece.exception for piece in pieces),
         assertion=telling.assertion,
         detail=telling.detail,
         place=telling.place,
@@ -175,6 +184,13 @@ def merge(pieces: Sequence[Reading]) -> Reading:
         asked=telling.word is None and any(piece.asked for piece in pieces),
         notes=tuple(note for piece in pieces for note in piece.notes),
     )
+
+
+def _rank(piece: Reading, told: bool) -> int:
+    """A sanitizer that saw a signal knows no more than that; where the server told why it was raised, that counts."""
+    if piece.word == UNREADABLE:
+        return 2
+    return 1 if told and piece.kind is ReportKind.ASAN and piece.word in HOW else 0
 
 
 def _first(values: Iterable[T | None]) -> T | None:

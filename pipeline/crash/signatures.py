@@ -15,12 +15,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.crash.classes import STACK_OVERFLOW
+from pipeline.crash.classes import STACK_OVERFLOW, UNSEEN
 from pipeline.crash.names import bare_name, normalise
 from pipeline.crash.rules import Rules, module_name
 from pipeline.model import Assertion, Frame, Signature
 
-VERSION = 1  # raised with every change of a rule or of a spelling
+VERSION = 2  # raised with every change of a rule or of a spelling
 NAMELESS = 0  # the version of a crash of which nothing is known: no rule made its key
 DEPTH = 3  # own functions of the exact key
 _SENTINEL_DEPTH = 60  # innermost frames in which the machinery of dying is looked for
@@ -45,7 +45,7 @@ def find_interest(
     frames: Sequence[Frame], rules: Rules, start: int = 0, assertion: Assertion | None = None
 ) -> Interest:
     """`start` = the first frame that may count, where a report says so by itself."""
-    first = max(start, _behind_sentinels(frames, rules))
+    first = max(start, count_sentinels(frames, rules))
     if assertion is not None:
         first = _find_asserting(frames, assertion, first)
     own = tuple(index for index in range(first, len(frames)) if rules.is_own(frames[index]))
@@ -54,7 +54,8 @@ def find_interest(
     return Interest(own, telling, next(named, None))
 
 
-def _behind_sentinels(frames: Sequence[Frame], rules: Rules) -> int:
+def count_sentinels(frames: Sequence[Frame], rules: Rules) -> int:
+    """How many of the innermost frames are the machinery of dying."""
     inner = range(min(len(frames), _SENTINEL_DEPTH) - 1, -1, -1)
     last = next((index for index in inner if rules.is_sentinel(frames[index])), None)
     return 0 if last is None or last + 1 >= len(frames) else last + 1
@@ -84,6 +85,7 @@ def name_frame(frame: Frame) -> str | None:
 
 def sign_stack(word: str, frames: Sequence[Frame], interest: Interest, detail: str | None = None) -> Signature:
     """The key of a crash that has a stack; `detail` stands in where no frame has a name."""
+    word = UNSEEN.get(word, word)
     names = _find_cycle(frames, interest)[:DEPTH] if word == STACK_OVERFLOW else []
     names = names or _key_names(frames, interest)
     if not names:

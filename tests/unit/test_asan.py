@@ -1,11 +1,15 @@
 """Sanitizer reports: the use is the crash, who freed it is told apart."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.crash.asan import read_frame, read_sanitizer
 from pipeline.crash.conclude import conclude
+from pipeline.crash.read import read_file
+from pipeline.crash.reading import Reading, Thread
 from pipeline.model import CrashReport, ExceptionInfo, Frame, ReportKind
 
 USE_AFTER_FREE = """\
@@ -56,7 +60,7 @@ def test_the_stack_of_the_use_is_the_crash_and_the_others_are_notes() -> None:
     assert report.exception.code == "heap-use-after-free"
     assert len(report.frames) == 6
     assert report.frame == Frame("Motion<Creature>::DoUpdate", "/home/a user/src/Motion.cpp", 200)
-    assert key(report) == "use after free | Motion::DoUpdate | Map::Update"
+    assert key(report) == "access violation | Motion::DoUpdate | Map::Update"
     assert report.notes == (
         "freed by thread T9: Creature::~Creature (Creature.cpp:12)",
         "previously allocated by thread T0: Map::Load (Map.cpp:12)",
@@ -117,3 +121,33 @@ def test_nothing_raises(text: str) -> None:
     reading = read_sanitizer(text)
     if reading is not None:
         conclude(reading)
+
+
+SEGV = """\
+AddressSanitizer:DEADLYSIGNAL
+=================================================================
+==4766==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000 (pc 0x55a9f123829f bp 0x7ffd1 sp 0x7ffd1 T0)
+==4766==The signal is caused by a WRITE memory access.
+    #0 0x55a9f123829f in Trinity::Assert(char const*, int, char const*) /src/Errors.cpp:64
+    #1 0x55a9f121d331 in Aura::Apply(int) /src/Aura.cpp:12
+    #2 0x55a9f121e573 in Map::Update(unsigned int) /src/Map.cpp:3
+"""
+SAID = "\n/src/Aura.cpp:12 in Apply ASSERTION FAILED:\n  caster\n\n"
+
+
+def test_what_the_server_said_counts_more_than_the_signal_that_a_sanitizer_saw(tmp_path: Path) -> None:
+    """Every assertion dies by a write to address 0, which a sanitizer reports as what it is."""
+    (tmp_path / "output.txt").write_text(SAID + SEGV, encoding="utf-8")
+    report = read_file(tmp_path / "output.txt")
+    assert (report.kind, report.category) == (ReportKind.ASAN, "assertion")
+    assert key(report) == "assertion | Aura::Apply | caster"
+
+
+def test_a_sanitizer_that_saw_more_than_a_signal_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "output.txt").write_text(SAID + USE_AFTER_FREE, encoding="utf-8")
+    assert read_file(tmp_path / "output.txt").category == "use after free"
+
+
+def test_a_use_after_free_has_the_key_that_it_has_without_a_sanitizer() -> None:
+    bare = conclude(Reading(ReportKind.CORE, "access violation", crashed=Thread(read(USE_AFTER_FREE).frames)))
+    assert bare.signature == read(USE_AFTER_FREE).signature

@@ -122,7 +122,7 @@ def test_fault_a17_lines_addresses_threads_and_folders_that_drift_make_no_new_cr
 
     first = read("first.txt", pid=4711, at=16, thread=9, line=200, home="/home/a")
     assert first is not None
-    assert first.exact == "use after free | Unit::RemoveAura | Map::Update"
+    assert first.exact == "access violation | Unit::RemoveAura | Map::Update"
     assert read("second.txt", pid=12, at=255, thread=0, line=201, home="/srv/other build") == first
 
 

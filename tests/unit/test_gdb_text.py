@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.crash.conclude import conclude
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.gdb_text import read_frame, read_gdb
-from pipeline.model import Assertion, CrashReport, Frame, ReportKind
+from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind
 
 SESSION = """\
 [New LWP 14676]
@@ -223,3 +223,49 @@ def test_no_json_raises(value: object) -> None:
 )
 def test_no_log_raises(text: str) -> None:
     conclude(read_gdb(text))
+
+
+# --- why it died, where no text of the server tells it ---------------------------------------------------------------
+
+STOPPED = "Program terminated with signal SIGSEGV, Segmentation fault.\n"
+OWN = "#9  0x1 in Aura::Apply (this=0x1) at /src/Aura.cpp:12\n#10 0x1 in Map::Update (diff=5) at /src/Map.cpp:3\n"
+
+
+def test_the_arguments_of_an_assertion_are_its_text() -> None:
+    frame = (
+        '#0  0x1 in Trinity::Assert (file=0x5 "/src/Aura.cpp", line=line@entry=12, function=0x7 "Apply", '
+        'debugInfo="", message=0x9 "strcmp(name, \\"x\\") == 0") at /src/Errors.cpp:64\n'
+    )
+    report = read(STOPPED + frame + OWN)
+    assert report.assertion == Assertion("/src/Aura.cpp", None, "Apply", 'strcmp(name, "x") == 0', None)
+    assert key(report) == 'assertion | Aura::Apply | strcmp(name, "x") == 0'
+
+
+def test_the_argument_of_glibcs_last_word_is_its_text() -> None:
+    frame = '#0  0x1 in malloc_printerr (str=str@entry=0x7 "free(): double free detected in tcache 2") at malloc.c:1\n'
+    report = read(STOPPED + frame + OWN)
+    assert report.exception == ExceptionInfo("SIGSEGV")
+    assert key(report) == "double free | Aura::Apply | Map::Update"
+
+
+@pytest.mark.parametrize(
+    ("above", "word"),
+    [
+        (("Trinity::Assert",), "assertion"),
+        (("Trinity::AbortHandler", "<signal handler called>", "raise", "abort", "std::terminate", "__cxa_throw"),
+         "uncaught exception"),
+        (("raise", "abort", "std::terminate", "__cxa_pure_virtual"), "pure virtual call"),
+        (("Trinity::Abort",), "abort"),
+        (("memcpy",), "access violation"),
+    ],
+)  # fmt: skip
+def test_the_machinery_above_the_programs_own_frames_tells_why(above: tuple[str, ...], word: str) -> None:
+    assert conclude(read_gdb_json(core(*above, "Aura::Apply", "Map::Update"))).category == word
+
+
+def test_a_deep_circle_that_faulted_is_a_stack_that_ran_out() -> None:
+    stack = "".join(
+        f"#{number}  0x1 in Describe{number % 2} (bot=0x1) at /src/A.cpp:{number % 2}\n" for number in range(64)
+    )
+    assert key(read(STOPPED + stack)) == "stack overflow | Describe0 | Describe1"
+    assert read(STOPPED + "".join(stack.splitlines(keepends=True)[:20])).category == "access violation"

@@ -1,0 +1,44 @@
+"""Grouping over recorded crashes of known bugs: GCC, Clang, -O0, -O2, with and without AddressSanitizer, moved, renamed.
+
+`python tests/bench/grouping.py` prints the figures beside those of simpler ways.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from recorded import REALM, Sample, list_wrong, measure, read_samples
+
+GOAL = 0.99
+
+
+@pytest.fixture(scope="module")
+def exits() -> list[Sample]:
+    """Of whole ends of a server, as it leaves them."""
+    return [each for each in read_samples() if not each.log]
+
+
+def read_family(sample: Sample) -> str:
+    return sample.family
+
+
+def read_exact(sample: Sample) -> str:
+    return sample.exact
+
+
+@pytest.mark.parametrize(("key", "renamed"), [(read_family, True), (read_family, False), (read_exact, False)])
+def test_the_realms_bugs_are_told_apart_and_kept_together(
+    exits: list[Sample], key: Callable[[Sample], str], renamed: bool
+) -> None:
+    mine = [each for each in exits if each.bug in REALM and (renamed or not each.moved)]
+    figures = measure(mine, key)
+    assert (figures.precision >= GOAL, figures.recall >= GOAL) == (True, True), "\n".join(list_wrong(mine, key))
+
+
+def test_no_two_bugs_have_one_key_whatever_is_read_of_them() -> None:
+    assert measure(read_samples(), read_family).precision == 1.0
+
+
+def test_what_is_told_apart_wrongly_is_what_no_report_can_tell(exits: list[Sample]) -> None:
+    """GCC's libsanitizer names functions of an anonymous namespace without their class."""
+    wrong = {line.partition(":")[0] for line in list_wrong(exits, read_family)}
+    assert wrong == {"operator", "template", "virtual"}
