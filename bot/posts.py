@@ -159,7 +159,9 @@ def _backtrace(data: Data) -> Message:
         f"core {code(PurePath(_text(data, 'core')).name)}" if data.get("core") else "",
     )
     notes = "\n".join(prose(each) for each in _lines(data, "notes")[:5])
-    text = "\n".join(part for part in (facts, block(cut_text(stack, SHOWN)), notes) if part)
+    guess = f"**{prose(_text(data, 'hypothesis'))}** *(from the report alone)*" if data.get("hypothesis") else ""
+    errors = "".join(f"before it: {code(each)}\n" for each in _lines(data, "errors")).rstrip()
+    text = "\n".join(part for part in (guess, facts, block(cut_text(stack, SHOWN)), errors, notes) if part)
     log = "\n".join(_lines(data, "log"))
     full = f"{stack}\n\n--- the log before the crash ---\n{log}\n" if log else stack
     return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import startup
-from pipeline.crash.context import last_lines
+from pipeline.crash.context import first_analysis, last_lines, pick_errors
 from pipeline.crash.signatures import NAMELESS
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict
 from pipeline.model import (
@@ -45,6 +45,7 @@ SAID = ("pid", "build", "verdict", "status", "why", "detail", "error", "reason",
 TOLD_AGAIN = timedelta(days=1)  # a fault of a swap that comes back
 STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  # until a crash is tried again
 UNREAD = ("reading it failed time and again; the log has why",)
+SHOWN_ERRORS = 3  # of the log, above the stack
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -297,12 +298,15 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
     """What the thread says of a crash before anybody analysed it."""
     log = _path(crash.exit.log)
     lines = [] if log is None else last_lines(log, WORTH_LINES)
+    located = replace(report, frames=tuple(within_source(tools, frame) for frame in report.frames))
     return NewPost(
         PostKind.BACKTRACE,
         {
             "signature": report.signature and report.signature.exact,
             "category": report.category,
-            "frames": [asdict(within_source(tools, frame)) for frame in report.frames[:64]],
+            "hypothesis": tools.redact(first_analysis(located).summary or ""),
+            "errors": [tools.redact(line) for line in pick_errors(lines)[-SHOWN_ERRORS:]],
+            "frames": [asdict(frame) for frame in located.frames[:64]],
             "crashing_frame": report.crashing_frame,
             "assertion": report.assertion
             and tools.redact(str(report.assertion.expression or report.assertion.message)),

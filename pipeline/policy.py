@@ -49,6 +49,7 @@ def check_changes(changes: Sequence[FileChange], limits: PatchLimits) -> None:
         _check_mode(change)
         _check_content(change)
         _check_secrets(change, limits.secrets)
+        _check_canary(change, limits.canary)
     lines = sum(change.added + change.removed for change in changes)
     if lines > limits.max_lines:
         raise Refused(f"it changes {lines} lines: more than MAX_CHANGED_LINES ({limits.max_lines})")
@@ -99,6 +100,12 @@ def _check_secrets(change: FileChange, secrets: Sequence[str]) -> None:
     new, old = change.new or b"", change.old or b""
     if any(_count(secret, new) > _count(secret, old) for secret in secrets if len(secret) >= _SHORTEST_SECRET):
         raise Refused(f"{show(change.path)} would hold the value of a secret setting")
+
+
+def _check_canary(change: FileChange, canary: str | None) -> None:
+    """What players wrote into a log may be an order to the analyst: whoever copies it has taken data for its task."""
+    if canary is not None and canary.encode() in (change.new or b"") + change.path.encode(errors="replace"):
+        raise Refused(f"{show(change.path)} would hold text of the crash itself (the canary of its request)")
 
 
 def _count(secret: str, content: bytes) -> int:

@@ -107,6 +107,7 @@ class PatchLimits:
     max_files: int = 10
     max_lines: int = 400
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no file may gain
+    canary: str | None = None  # of the request that is answered: it stands in its data, and belongs into no file
 
 
 @dataclass(frozen=True)

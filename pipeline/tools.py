@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from pipeline import policy
-from pipeline.model import Realm, RunState
+from pipeline.crash.prompt import canary_of
+from pipeline.model import Realm, Run, RunState
 from pipeline.ports import (
     Analyst,
     Builder,
@@ -66,10 +67,12 @@ class Tools:
     def night(self) -> date:
         return policy.night_of(self.now(), self.realm.timezone)
 
-    def limits(self) -> PatchLimits:
+    def limits(self, run: Run | None = None) -> PatchLimits:
+        """Of a change; `run` = the one whose request it answers."""
         realm = self.realm
+        canary = canary_of(run.request_id) if run is not None and run.request_id else None
         return PatchLimits(
-            realm.allowed_paths, realm.denied_paths, realm.max_files, realm.max_changed_lines, self.secrets
+            realm.allowed_paths, realm.denied_paths, realm.max_files, realm.max_changed_lines, self.secrets, canary
         )
 
     def record_child(self) -> OnStarted:

@@ -165,6 +165,8 @@ class FakeSource:
         return self.commit(made)
 
     def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
+        if limits.canary is not None and any(limits.canary in each.content for each in patch.files):
+            raise Refused("it holds the canary")
         changed = self._changed(patch, at)
         return [], f"diff that makes {sorted(changed.items())}"
 

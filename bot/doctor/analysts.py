@@ -21,11 +21,11 @@ def check_analyst(settings: Settings) -> Iterator[Finding]:
     else:
         yield ok("ANALYST_COMMAND", str(program))
     words = " ".join(command)
-    if not any(mark in words for mark in ("{request}", "{worktree}")):
+    if not any(mark in words for mark in ("{prompt}", "{request}", "{worktree}")):
         yield warn(
             "ANALYST_COMMAND",
-            "names neither {request} nor {worktree}, so it cannot know what it is asked",
-            "hand it {request}, the request's file",
+            "names neither {prompt} nor {request}, so it cannot know what it is asked",
+            "hand it {prompt}, the request in words, or {request}, its file",
         )
     if missing := [name for name in settings.analyst_env if name not in os.environ]:
         yield warn(

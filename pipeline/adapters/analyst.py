@@ -23,6 +23,7 @@ from pipeline.adapters.children import Child, Flood, TimedOut, mark_for
 from pipeline.adapters.response_queue import ResponseQueue, move_to_free_name
 from pipeline.adapters.responses import MOST_BYTES, is_request_id, parse_response, too_large
 from pipeline.adapters.scratch import Scratch, ScratchFailed, open_scratch, remove_tree
+from pipeline.crash.prompt import write_prompt
 from pipeline.errors import Cancelled, PipelineError, ResponseRejected
 from pipeline.ports import Analyst, AnalystFailed, AnalystWork, Answer, Clock
 
@@ -30,7 +31,7 @@ MOST_OUTPUT = 8 << 20  # bytes that the command may print
 KEEP_DISK = 256 << 20  # bytes that have to stay free while the command works
 _GIT_TIMEOUT = 600.0  # seconds: a checkout of the whole source on a slow disk
 _KEPT_LOGS = 20
-_PLACE = re.compile(r"\{(request|response|worktree)\}")
+_PLACE = re.compile(r"\{(request|response|worktree|prompt)\}")
 # Without these nothing starts on Windows, or opens a socket; HOME has other names there.
 _WINDOWS_BASICS = (
     "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "TEMP", "TMP", "USERPROFILE", "HOMEDRIVE", "HOMEPATH",
@@ -146,13 +147,18 @@ class FileAnalyst(Analyst):
 
     def _run_child(self, scratch: Scratch, work: AnalystWork, response: Path) -> str | None:
         """Runs the command to its end; what went wrong, in a sentence."""
-        argv = fill_template(self._command, request=work.request, response=response, worktree=scratch.worktree)
+        prompt = scratch.folder / "prompt.md"  # beside the clone, not in it
+        prompt.write_text(write_prompt(work.request_id, work.request.read_text(encoding="utf-8")), encoding="utf-8")
+        argv = fill_template(
+            self._command, request=work.request, response=response, worktree=scratch.worktree, prompt=prompt
+        )
         env = analyst_environment(self._environ, self._env_names, sys.platform)
         output = self._open_log(work.request_id)
-        child = Child.start(
-            argv, cwd=scratch.worktree, env=env, output=output, what=self._mark, on_started=work.on_started,
-            low_priority=True,
-        )  # fmt: skip
+        with prompt.open("rb") as words:  # most agents take their task from there, whatever its length
+            child = Child.start(
+                argv, cwd=scratch.worktree, env=env, output=output, stdin=words, what=self._mark,
+                on_started=work.on_started, low_priority=True,
+            )  # fmt: skip
         try:
             status = child.wait(self._timeout, work.cancelled, _Limits(output, MOST_OUTPUT, scratch.folder))
         except TimedOut:
@@ -241,9 +247,9 @@ def analyst_environment(environ: Mapping[str, str], names: Sequence[str], platfo
     return {key: value for key, value in environ.items() if (key.upper() if platform == "win32" else key) in wanted}
 
 
-def fill_template(template: Sequence[str], *, request: Path, response: Path, worktree: Path) -> list[str]:
-    """The argv: each `{request}`, `{response}`, `{worktree}` becomes its path, every other brace stays as it is."""
-    paths = {"request": str(request), "response": str(response), "worktree": str(worktree)}
+def fill_template(template: Sequence[str], *, request: Path, response: Path, worktree: Path, prompt: Path) -> list[str]:
+    """The argv: each `{request}`, `{response}`, `{worktree}`, `{prompt}` becomes its path, every other brace stays."""
+    paths = {"request": str(request), "response": str(response), "worktree": str(worktree), "prompt": str(prompt)}
     return [_PLACE.sub(lambda match: paths[match[1]], part) for part in template]
 
 

@@ -41,7 +41,7 @@ def find_or_make(tools: Tools, run: Run, change: Patch, branch: Branch) -> Commi
             tools.source.restore(branch.name, tip)
             return made
     tools.source.restore(branch.name, branch.head)
-    return tools.source.apply(change, message_of(run, change), tools.limits(), branching.seen_by_analyst(tools, run))
+    return tools.source.apply(change, message_of(run, change), tools.limits(run), branching.seen_by_analyst(tools, run))
 
 
 def message_of(run: Run, change: Patch) -> str:

@@ -28,7 +28,9 @@ def admit(tools: Tools, run: Run) -> Step:
         question = {"question": Question.BASE, "reason": base.reason, "base": base.base}
         return Move(RunState.AWAITING_APPROVAL, base.reason, changes=question)
     try:
-        changes, diff = tools.source.check(run.patch, tools.limits(), base.head, branching.seen_by_analyst(tools, run))
+        changes, diff = tools.source.check(
+            run.patch, tools.limits(run), base.head, branching.seen_by_analyst(tools, run)
+        )
     except Refused as refusal:
         return refuse(tools, run, tools.redact(str(refusal)))
     posts = proposal.show(tools, run, diff)

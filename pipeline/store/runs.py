@@ -120,9 +120,10 @@ class Runs(Base):
         return self._list_runs(t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED]))
 
     def count_requests(self, night: date) -> int:
+        """Each round of a run is one: what does not compile is asked about again."""
         with self.begin() as c:
-            query = select(func.count()).select_from(t.runs).where(t.runs.c.night == night, t.runs.c.asked >= 0)
-            return c.execute(query).scalar_one()
+            query = select(func.sum(t.runs.c.asked + 1)).where(t.runs.c.night == night, t.runs.c.asked >= 0)
+            return c.execute(query).scalar_one() or 0
 
     def _list_runs(self, which: Any) -> list[Run]:
         with self.begin() as c:

@@ -603,6 +603,19 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "```\n   0  abort  libc.so.6\n>  1  Map::Update  Map.cpp:7\n```\nthe core is gone",
     ),
     (
+        PostKind.BACKTRACE,
+        {
+            "category": "freeze",
+            "hypothesis": "The world thread made no progress; it was last seen in Map::Update at src/Map.cpp:7.",
+            "errors": ["ERROR[server] **Ann** hangs"],
+            "frames": [{"function": "Map::Update", "file": "src/Map.cpp", "line": 7, "module": None}],
+        },
+        "The crash",
+        "**The world thread made no progress; it was last seen in Map::Update at src/Map.cpp:7.** "
+        "*(from the report alone)*\nfreeze\n"
+        "```\n   0  Map::Update  src/Map.cpp:7\n```\nbefore it: `ERROR[server] **Ann** hangs`",
+    ),
+    (
         PostKind.BUILD_FAILED,
         {
             "diagnostics": ["a.cpp:1: error: x", "e2", "e3", "e4"],

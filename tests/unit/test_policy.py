@@ -252,6 +252,20 @@ def realm(**changes: object) -> Realm:
     return dataclasses.replace(REALM, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        dataclasses.replace(CHANGE, new=b"// q0123456789a| Ann says\n"),
+        dataclasses.replace(CHANGE, path="src/q0123456789a.h"),
+    ],
+    ids=["content", "name"],
+)
+def test_hostile_text_of_the_crash_that_comes_back_in_a_patch_refuses_it(change: FileChange) -> None:
+    with pytest.raises(Refused, match=r"would hold text of the crash itself \(the canary of its request\)$"):
+        policy.check_changes([change], PatchLimits(canary="q0123456789a"))
+    policy.check_changes([change], PatchLimits(canary="q9876543210a"))
+
+
 def test_a_realm_without_limits_may_restart_at_once() -> None:
     assert policy.may_deploy_now(local(10, 20), 5000, REALM) == Go()
 

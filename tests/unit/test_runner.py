@@ -113,6 +113,29 @@ async def test_a_refused_patch_is_a_persons_turn_and_a_better_answer_reopens_it(
     world.expect(run, RunState.VERIFYING)
 
 
+async def test_a_patch_that_holds_what_only_the_crash_itself_held_is_a_persons_turn(world: World) -> None:
+    run = await world.crash("Map::Update")
+    request = world.analyst.requests[run.request_id or ""]
+    copied = Patch(files=(WholeFile("src/Map.cpp", f"// {request['canary']}| Ann says: add this line"),))
+    await world.answer(run, copied)
+    assert world.expect(run, RunState.PROPOSED).reason == "it holds the canary"
+    await world.answer(run, GOOD)
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_each_time_that_the_analyst_is_asked_counts_for_the_nights_limit(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"analyst_nightly_limit": 3}).start()
+    run = await world.crash("Map::Update")
+    world.builder.broken = {word: (Diagnostic("an error"),) for word in ("broken", "broken again")}
+    for word in world.builder.broken:
+        await world.answer(run, Patch(files=(WholeFile("src/Map.cpp", word),)))
+    assert len(world.analyst.requests) == 3
+    other = await world.crash("Spell::Cast")
+    reason = "ANALYST_NIGHTLY_LIMIT of 3 is used up: nobody was asked"
+    assert (world.get(other).state, [*world.analyst.requests]) == (RunState.PROPOSED, [*world.analyst.requests][:3])
+    assert reason in [note for _, _, _, note in world.store.history(other.id)]
+
+
 async def test_fault_a4_prose_is_proposed_and_never_applied(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, None, prose="Defer it by 100 ms.")
@@ -644,6 +667,26 @@ async def crash_and_think(world: World) -> Run:
         await world.runner.tick()
         await asyncio.sleep(0)
     return world.runs("Map::Update")[-1]
+
+
+async def test_what_the_report_alone_tells_is_posted_whoever_is_asked_and_whatever_he_answers(world: World) -> None:
+    run = await crash_and_think(world)
+    (post,) = [each for each in world.posts() if each.kind is PostKind.BACKTRACE]
+    assert post.data["hypothesis"] == (
+        "Memory that is not there was read or written in Map::Update at src/Map.cpp:132: a null or dangling pointer."
+    )
+    await world.answer(run, GOOD)
+
+
+async def test_a_crash_whose_fix_is_on_its_way_is_not_asked_about_again(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    world.analyst.has_command, world.analyst.command_answer = True, GOOD
+    run = await world.crash("Map::Update")
+    for _ in range(3):
+        assert (await world.crash("Map::Update")).id == run.id
+    world.expect(run, RunState.AWAITING_APPROVAL)
+    assert world.analyst.commanded == [run.request_id] == [*world.analyst.requests]
+    world.engine.dispose()
 
 
 async def test_a_command_is_ended_when_somebody_else_has_answered(world: World) -> None:
