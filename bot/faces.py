@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot import markup
 from bot.payloads import Button, Colour
-from pipeline.model import CardView, RunKind
+from pipeline.model import CardView, Run, RunKind
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,17 @@ WORDS = {
         "Update built, waiting for a quiet moment", "Deploying update: {}", "Update live, watching: {}", "Updated: {}",
     ),
 }  # fmt: skip
+
+
+PUT_BACK = Words(
+    "Putting back ordered: {}", "Putting back: {}", "Building with it put back: {}", "Pushing what puts it back: {}",
+    "Put back and built, waiting for a quiet moment", "Deploying with it put back: {}", "Live again, watching: {}",
+    "Put back: {}",
+)  # fmt: skip
+
+
+def words_for(view: CardView, run: Run) -> Words:
+    return PUT_BACK if view.puts_back else WORDS[run.kind]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot import facts, markup
-from bot.faces import WORDS, Face, make_face
+from bot.faces import Face, make_face, words_for
 from bot.markup import ago, clock_time, code, count, join
 from bot.payloads import Button, Colour, Style
 from pipeline.keeper.protocol import ServerState
@@ -41,26 +41,26 @@ def question(view: CardView, run: Run) -> str:
 def patching(view: CardView, run: Run) -> Face:
     branch = f"going onto {code(run.branch)}" if run.branch else "going onto the night branch"
     line = join(facts.changes(view), branch, facts.asked(run))
-    return make_face(view, WORDS[run.kind].applying, Colour.BLUE, line, facts.cause(run))
+    return make_face(view, words_for(view, run).applying, Colour.BLUE, line, facts.cause(run))
 
 
 def publishing(view: CardView, run: Run) -> Face:
     line = join("Built", facts.fix_link(view))
-    return make_face(view, WORDS[run.kind].publishing, Colour.BLUE, line, facts.cause(run))
+    return make_face(view, words_for(view, run).publishing, Colour.BLUE, line, facts.cause(run))
 
 
 def building(view: CardView, run: Run) -> Face:
     progress = view.progress
     if progress is None or not progress.total:
         return make_face(
-            view, WORDS[run.kind].building, Colour.BLUE, join("Compiling", facts.fix_link(view)), facts.cause(run)
+            view, words_for(view, run).building, Colour.BLUE, join("Compiling", facts.fix_link(view)), facts.cause(run)
         )
     filled = progress.percent * BAR // 100
     bar = f"`{'▓' * filled}{'░' * (BAR - filled)} {progress.percent} %`"
     left = f"about {facts.roughly(view.build_eta)} left" if view.build_eta is not None else ""
     steps = f"{progress.done} of {progress.total}"
     return make_face(
-        view, WORDS[run.kind].building, Colour.BLUE, join(bar, steps, left), facts.fix_link(view), facts.cause(run)
+        view, words_for(view, run).building, Colour.BLUE, join(bar, steps, left), facts.fix_link(view), facts.cause(run)
     )
 
 
@@ -78,7 +78,7 @@ def awaiting_deployment(view: CardView, run: Run) -> Face:
         facts.reason(run),
     )
     buttons = (Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
-    return make_face(view, WORDS[run.kind].waiting, Colour.GREY, *lines, buttons=buttons)
+    return make_face(view, words_for(view, run).waiting, Colour.GREY, *lines, buttons=buttons)
 
 
 def deploying(view: CardView, run: Run) -> Face:
@@ -90,7 +90,9 @@ def deploying(view: CardView, run: Run) -> Face:
     state = words.get(view.deployment.state if view.deployment else "", "The server is being exchanged")
     if view.server is ServerState.HELD:
         state = "The server is stopped; this goes live with its next start"
-    return make_face(view, WORDS[run.kind].deploying, Colour.BLUE, join(state, facts.fix_link(view)), facts.cause(run))
+    return make_face(
+        view, words_for(view, run).deploying, Colour.BLUE, join(state, facts.fix_link(view)), facts.cause(run)
+    )
 
 
 def verifying(view: CardView, run: Run) -> Face:
@@ -100,7 +102,7 @@ def verifying(view: CardView, run: Run) -> Face:
     healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
     return make_face(
         view,
-        WORDS[run.kind].live,
+        words_for(view, run).live,
         Colour.GREEN,
         join(runs, facts.down(deployment), healthy),
         facts.fix_link(view),

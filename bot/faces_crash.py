@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot import facts, markup
-from bot.faces import WORDS, Face, make_face
+from bot.faces import Face, make_face, words_for
 from bot.markup import ago, code, join, prose
 from bot.payloads import Button, Colour, Style
 from pipeline.keeper.protocol import ServerState
@@ -103,7 +103,7 @@ def ready(view: CardView, run: Run) -> Face:
     )
     return make_face(
         view,
-        WORDS[run.kind].ready,
+        words_for(view, run).ready,
         Colour.GREY,
         facts.cause(run),
         facts.reason(run),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot import facts, markup
-from bot.faces import WORDS, Face, make_face
+from bot.faces import Face, make_face, words_for
 from bot.markup import code, commit_link, join
 from bot.payloads import Button, Colour, Style
 from pipeline.model import CardView, FixState, Run, RunKind, Verdict
@@ -15,7 +15,7 @@ def succeeded(view: CardView, run: Run) -> Face:
     if run.kind is not RunKind.FIX:
         return make_face(
             view,
-            WORDS[run.kind].done,
+            words_for(view, run).done,
             Colour.GREEN,
             join(facts.fix_link(view), facts.live_since(view)) or "Over",
             facts.asked(run),
@@ -43,7 +43,7 @@ def fixed(view: CardView, run: Run) -> Face:
     live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
     return make_face(
         view,
-        WORDS[run.kind].done,
+        words_for(view, run).done,
         Colour.GREEN,
         live,
         facts.history(view),

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline import path_rules
 from pipeline.errors import Refused
-from pipeline.model import Realm, Run, RunKind, RunState
+from pipeline.model import FixState, Realm, Run, RunKind, RunState
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
@@ -144,6 +144,16 @@ def waits_for_resume(run: Run, *, asked: bool) -> bool:
             return run.asked_by is None and NOW not in run.answered
         case _:
             return False
+
+
+def leave_out_undone(runs: Sequence[Run]) -> list[Run]:
+    """Without reverts that were undone themselves, and without what undid them: the fix stands as before."""
+    reverts = [run for run in runs if run.kind is RunKind.REVERT]
+    undone = {run.commit for run in reverts if run.fix_state is FixState.REVERTED}
+    over = [
+        run for run in reverts if run.state is RunState.SUCCEEDED and not undone.isdisjoint((run.commit, *run.undoes))
+    ]
+    return [run for run in runs if run not in over]
 
 
 def night_of(now: datetime, zone: tzinfo | None) -> date:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from pipeline import views
+from pipeline import policy, views
 from pipeline.model import Impossible, Run, RunLine, Signature
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, RunStep, RunView
 from pipeline.store import CrashRow, card_key
@@ -137,7 +137,8 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
 
 def _newest(runs: list[Run]) -> Run | None:
     """What people go by: the newest run that is about the crash itself."""
-    return runs[-1] if runs else None
+    standing = policy.leave_out_undone(runs)
+    return standing[-1] if standing else None
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ REJECTABLE = (
 )
 CANCELLABLE = (*REJECTABLE, RunState.PATCHING, RunState.BUILDING)
 RETRYABLE = (RunState.FAILED, RunState.CANCELLED, RunState.PROPOSED, RunState.ROLLED_BACK)
+THROUGH = "The pipeline is paused; what a person orders goes through all the same."
 STOPPED = "The server is stopped: it goes live with the next start."
 
 
@@ -151,7 +152,7 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
         if found.state is RunState.PROPOSED:
             words = f"tried again as run {again.id}, asked for by {by}"
             tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
-    return Done(run=again.id)
+    return Done(THROUGH if tools.store.get_pause() is not None else "", run=again.id)
 
 
 def begin_again(tools: Tools, run: Run, by: str) -> Run:

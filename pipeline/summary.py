@@ -188,7 +188,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         branches=lines,
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
         unfixed=tuple(_unfixed(card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
-        undone=tuple(_undone(store, scene, run) for card in cards for run in card.runs if is_undoing(run)),
+        undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
         counts=_count(store, night, before, chart.server, count_starts(happenings, chart.begin)),
         chart=chart,
@@ -237,12 +237,15 @@ def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
 
 
 def is_fixed(run: Run) -> bool:
-    return run.kind is RunKind.FIX and run.state is RunState.SUCCEEDED and run.fix_state in LIVE
+    """Also one that was rolled back, and that a person has put back."""
+    live = run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK) and run.fix_state in LIVE
+    return run.kind is RunKind.FIX and live
 
 
-def is_undoing(run: Run) -> bool:
-    """A revert that stands: of an operator, or of a rollback."""
-    return run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED and run.commit is not None
+def list_undoing(card: NightCard) -> list[Run]:
+    """Reverts that stand: of an operator, or of a rollback."""
+    reverts = [run for run in policy.leave_out_undone(card.runs) if run.kind is RunKind.REVERT]
+    return [run for run in reverts if run.state is RunState.SUCCEEDED and run.commit is not None]
 
 
 def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:

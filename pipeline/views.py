@@ -344,7 +344,13 @@ def card_view(tools: Tools, card: int) -> CardView:
         paused=run is not None and waits_for_resume(tools.store, run),
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, pause),
+        puts_back=run is not None and _puts_back(tools.store, run),
     )
+
+
+def _puts_back(store: Store, run: Run) -> bool:
+    undone = [store.get_run_by_commit(commit) for commit in run.undoes]
+    return any(each is not None and each.kind is RunKind.REVERT for each in undone)
 
 
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:

@@ -328,7 +328,8 @@ def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgemen
 
 
 def note_reverted(tools: Tools, run: Run) -> None:
-    """A revert that went live takes the state of the fix it undid."""
-    undone = tools.store.get_run_by_commit(run.reverts) if run.reverts else None
-    if undone is not None:
+    """A revert that went live takes the state of what it undid; a fix that was undone by that is live again."""
+    for undone in filter(None, map(tools.store.get_run_by_commit, run.undoes)):
         tools.store.set_fix_state(undone.id, FixState.REVERTED, tools.now())
+        for back in filter(None, map(tools.store.get_run_by_commit, undone.undoes)):
+            tools.store.set_fix_state(back.id, FixState.WATCHING, tools.now())

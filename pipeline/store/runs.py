@@ -79,7 +79,8 @@ class Runs(Base):
         """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after: nobody
         works on what they were about."""
         newest = {(run.kind, run.signature): run for run in self._list_runs(t.runs.c.night >= since)}
-        rolled_back = [run for run in newest.values() if run.state is RunState.ROLLED_BACK and run.kind is RunKind.FIX]
+        gone = [run for run in newest.values() if run.fix_state not in (FixState.WATCHING, FixState.VERIFIED)]
+        rolled_back = [run for run in gone if run.state is RunState.ROLLED_BACK and run.kind is RunKind.FIX]
         return [run for run in newest.values() if run.state is RunState.FAILED or run in rolled_back]
 
     def list_latest_runs(self, most: int) -> list[Run]:

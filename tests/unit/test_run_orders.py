@@ -6,7 +6,21 @@ from pathlib import Path
 import pytest
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline.model import Approval, Diagnostic, Done, Impossible, Outcome, Patch, Run, RunKind, RunState, WholeFile
+from bot.cards import render_card
+from bot.records import fate
+from pipeline.model import (
+    Approval,
+    Diagnostic,
+    Done,
+    FixState,
+    Impossible,
+    Outcome,
+    Patch,
+    Run,
+    RunKind,
+    RunState,
+    WholeFile,
+)
 from pipeline.read_models import UpdatePlan
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
@@ -144,6 +158,28 @@ async def test_what_is_built_and_cancelled_is_reverted_on_the_branch(careful: Wo
     assert careful.source.commits[head].files["src/Map.cpp"] == "bad"
 
 
+# --- a revert of a revert --------------------------------------------------------------------------------------------
+
+
+async def test_what_was_taken_back_and_put_back_counts_as_fixed_everywhere(world: World) -> None:
+    fix = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.get(fix).commit or ""
+    for _ in range(2):  # the fix, then its revert
+        await world.orders.revert(world.runs("Map::Update")[-1].commit or "", OPERATOR)
+        await world.settle()
+        await world.pass_time(minutes=3)
+    assert world.source.commits[world.running or ""].files["src/Map.cpp"] == "good"
+    assert world.expect(fix, RunState.SUCCEEDED).fix_state is FixState.WATCHING
+    (line,) = (await world.orders.list_crashes(1)).lines
+    assert line.run and line.run.id == fix.id and fate(line) == f"fixed in [`{commit[:7]}`]({world.source.url(commit)})"
+    summary = await world.orders.summary(None)
+    assert ([each.commit for each in summary.fixed], summary.undone) == ([commit], ())
+    card = render_card(world.ledger.get_card_view(world.store.get_card_of_run(fix.id)))
+    assert card.embed and card.embed.title == "Put back: Map::Update"
+    assert [each.reverted for each in await world.orders.list_fixes()] == [False]
+
+
 # --- retry -----------------------------------------------------------------------------------------------------------
 
 
@@ -161,6 +197,17 @@ async def test_a_retry_asks_again_and_tells_the_analyst_what_became_of_it(world:
     await world.answer(again, GOOD)
     await world.pass_time(minutes=3)
     world.expect(again, RunState.SUCCEEDED)
+
+
+async def test_a_retry_while_paused_says_that_it_goes_through_and_does(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.reject(run.id, BOB, "wrong lock")
+    await world.orders.pause(BOB, "raid")
+    done = await world.orders.retry(run.id, OPERATOR)
+    assert isinstance(done, Done)
+    assert done.text == "The pipeline is paused; what a person orders goes through all the same."
+    await world.settle()
+    assert find(world, done).request_id in world.analyst.requests
 
 
 async def test_a_retry_of_a_proposal_closes_it(world: World) -> None:
