@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
 import discord
 from discord import app_commands
 
@@ -16,67 +19,46 @@ WHICH = "Choose from the list, or give its id"
 
 
 def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    _register_run(tree, desk, guild)
-    _register_approve(tree, desk, guild)
-    _register_reject(tree, desk, guild)
-    _register_cancel(tree, desk, guild)
-    _register_retry(tree, desk, guild)
-
-
-def _register_run(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await offer_runs(desk, RunState, typed)
-
     @tree.command(name="run", description="One run: what it does, each of its steps, what came of it", guild=guild)
     @app_commands.rename(which="id")
     @app_commands.describe(which=WHICH)
-    @app_commands.autocomplete(which=complete)
-    async def run(interaction: discord.Interaction, which: str) -> None:
+    @app_commands.autocomplete(which=_complete(desk, RunState))
+    async def _run(interaction: discord.Interaction, which: str) -> None:
         await serve(desk, interaction, show(desk, which))
-
-
-def _register_approve(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await offer_runs(desk, [RunState.AWAITING_APPROVAL], typed)
 
     @tree.command(name="approve", description="Say yes to what a run asks: patch, deployment or base", guild=guild)
     @app_commands.describe(run=WHICH)
-    @app_commands.autocomplete(run=complete)
-    async def command(interaction: discord.Interaction, run: str) -> None:
+    @app_commands.autocomplete(run=_complete(desk, [RunState.AWAITING_APPROVAL]))
+    async def _approve(interaction: discord.Interaction, run: str) -> None:
         await serve(desk, interaction, approve(desk, run))
-
-
-def _register_reject(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await offer_runs(desk, REJECTABLE, typed)
 
     @tree.command(name="reject", description="Say no to a change, and why; a new try is told the reason", guild=guild)
     @app_commands.describe(run=WHICH, reason="Why; it stands on the card, and the analyst reads it at /retry")
-    @app_commands.autocomplete(run=complete)
-    async def command(interaction: discord.Interaction, run: str, reason: str) -> None:
+    @app_commands.autocomplete(run=_complete(desk, REJECTABLE))
+    async def _reject(interaction: discord.Interaction, run: str, reason: str) -> None:
         await serve(desk, interaction, reject(desk, run, trim_reason(reason)))
-
-
-def _register_cancel(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await offer_runs(desk, CANCELLABLE, typed)
 
     @tree.command(name="cancel", description="End a run that is not live yet, whatever it does just now", guild=guild)
     @app_commands.describe(run=WHICH)
-    @app_commands.autocomplete(run=complete)
-    async def command(interaction: discord.Interaction, run: str) -> None:
+    @app_commands.autocomplete(run=_complete(desk, CANCELLABLE))
+    async def _cancel(interaction: discord.Interaction, run: str) -> None:
         await serve(desk, interaction, cancel(desk, run))
-
-
-def _register_retry(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
-    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
-        return await offer_runs(desk, RETRYABLE, typed)
 
     @tree.command(name="retry", description="Work anew on what failed, was refused or was rolled back", guild=guild)
     @app_commands.describe(run=WHICH)
-    @app_commands.autocomplete(run=complete)
-    async def command(interaction: discord.Interaction, run: str) -> None:
+    @app_commands.autocomplete(run=_complete(desk, RETRYABLE))
+    async def _retry(interaction: discord.Interaction, run: str) -> None:
         await serve(desk, interaction, retry(desk, run))
+
+
+Completion = Callable[[discord.Interaction, str], Coroutine[Any, Any, list[app_commands.Choice[str]]]]
+
+
+def _complete(desk: Desk, states: Iterable[RunState]) -> Completion:
+    async def complete(_interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offer_runs(desk, states, typed)
+
+    return complete
 
 
 # --- what each does --------------------------------------------------------------------------------------------------
