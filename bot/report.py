@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
+from bot.needs import count_needs, say_need
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
@@ -24,8 +25,9 @@ from pipeline.store.outage import DatabaseAway
 if TYPE_CHECKING:
     from pipeline.adapters.keeper_client import FileKeeper
     from pipeline.crash.replay import Comparison, Counts
+    from pipeline.needs import Links
     from pipeline.store import Store
-    from pipeline.summary import Links, NightSummary
+    from pipeline.summary import NightSummary
 
 T = TypeVar("T")
 
@@ -140,7 +142,9 @@ def _read_status(where: Where) -> StatusView:
     from pipeline import views
 
     keeper = _find_keeper(where)
-    return views.outside_status(where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir)
+    return views.outside_status(
+        where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, _link(where)
+    )
 
 
 def as_plain(view: StatusView | None) -> dict[str, Any] | None:
@@ -155,7 +159,8 @@ def as_text(view: StatusView | None) -> str:
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
-        f"Needs you: {view.halted}" if view.halted else "",
+        f"{count_needs(view.needs)}:" if view.needs else "",
+        *(f"  {bare(say_need(each))}" for each in view.needs),
         f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
         f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
         f"Next start at {_local(view.next_start)}" if view.next_start else "",
@@ -302,24 +307,27 @@ def read_summary(night: date | None) -> NightSummary:
 
     where, now = locate(), datetime.now(UTC)
     wanted = night or policy.night_of(now, where.zone)
+    if not policy.is_night(wanted):
+        raise DefiniteError(f"--night: nobody played in {wanted}: give the date of an evening, such as 2026-11-22")
     if not where.has_database:
         return NightSummary(where.realm_name, wanted.isoformat(), chart=frame(wanted, now, where.zone))
     return _ask(where, lambda: _summarize(where, wanted, now))
 
 
 def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
+    from pipeline import views
     from pipeline.summary import Scene, summarize
 
-    keeper = _find_keeper(where)
-    observed = keeper.observed() if keeper.alive() else None
-    return summarize(_open(where), night, Scene(where.realm_name, now, where.zone, observed, _link(where)))
+    store = _open(where)
+    seen = views.look(store, _find_keeper(where))
+    return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, _link(where)))
 
 
 def _link(where: Where) -> Links:
     """Pages of commits, as the remote of our clone has them."""
     from pipeline import policy
     from pipeline.adapters.git import CLONE, GitSource
-    from pipeline.summary import Links
+    from pipeline.needs import Links
 
     if not (where.state_dir / CLONE).is_dir():
         return Links(remote=where.source_remote)
@@ -327,7 +335,7 @@ def _link(where: Where) -> Links:
         where.state_dir, where.state_dir, review=policy, remote_name=where.source_remote,
         commit_url_template=where.source_commit_url,
     )  # fmt: skip
-    return Links(source.url, source.compare_url, remote=where.source_remote)
+    return Links(source.url, source.compare_url, where.source_remote)
 
 
 def summary_as_plain(summary: NightSummary) -> dict[str, Any]:

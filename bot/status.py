@@ -13,20 +13,13 @@ from typing import assert_never
 
 from bot import markup
 from bot.markup import ago, code, commit_link, count, join, plain, prose
+from bot.needs import QUESTIONS, YOU, count_needs, say_need
 from bot.payloads import Colour, Embed, Field, Message
-from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.keeper.protocol import ServerState
 from pipeline.model import OrderLine, Question, RunLine, RunState, StatusView
 
 SHOWN_RUNS = 8
 GIB = 1 << 30
-
-HOLD_WORDS = {
-    Hold.EXIT_ZERO: "it was shut down",
-    Hold.BREAKER: "it died too often",
-    Hold.FOREIGN: "somebody else looks after it",
-    Hold.SWAP: "its files fit no build",
-    Hold.STOPPED: "an operator stopped it",
-}
 
 
 @dataclass(frozen=True)
@@ -44,8 +37,8 @@ def find_instance(now: datetime) -> Instance:
     return Instance(os.getpid(), socket.gethostname(), now, versions)
 
 
-def render_status(view: StatusView, instance: Instance | None = None) -> Message:
-    """First whether a person is needed, then server, runs, branch, and what does not work."""
+def render_status(view: StatusView, instance: Instance | None = None, who: str = YOU) -> Message:
+    """For `who` reads it. First whether a person is needed, then server, runs, branch, and what does not work."""
     state, colour = _state(view)
     fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view))]
     if view.degraded:
@@ -54,7 +47,7 @@ def render_status(view: StatusView, instance: Instance | None = None) -> Message
         fields.append(Field("Bot", _bot(view, instance)))
     embed = Embed(
         title=markup.title("{}: ", view.realm, state),
-        description=_needs(view),
+        description=_needs(view, who),
         colour=colour,
         fields=tuple(fields),
         footer=_footer(view),
@@ -75,7 +68,7 @@ def _state(view: StatusView) -> tuple[str, Colour]:
         case ServerState.READY | ServerState.STARTING if view.halted:
             return "server stands still", Colour.RED
         case ServerState.READY:
-            return "server up", Colour.AMBER if _list_needs(view) or view.crashes_tonight is None else Colour.GREEN
+            return "server up", Colour.AMBER if view.needs or view.crashes_tonight is None else Colour.GREEN
         case ServerState.STARTING:
             return "server starting", Colour.BLUE
         case ServerState.STOPPING:
@@ -92,28 +85,12 @@ def _state(view: StatusView) -> tuple[str, Colour]:
             assert_never(view.server)
 
 
-def _needs(view: StatusView) -> str:
-    needs = _list_needs(view)
-    if not needs and view.crashes_tonight is None:
-        return "Whether something waits for you is not known: the database does not work."
-    if not needs:
-        return "Nothing waits for you."
-    return "\n".join([f"**{count(len(needs), 'thing')} {'needs' if len(needs) == 1 else 'need'} you**", *needs])
-
-
-def _list_needs(view: StatusView) -> list[str]:
-    needs = [f"- {prose(view.halted)}"] if view.halted else []
-    if view.hold is not None:
-        detail = f" ({prose(view.hold_detail)})" if view.hold_detail else ""
-        needs.append(f"- the server is held: {HOLD_WORDS[view.hold]}{detail} · `/start-server` starts it")
-    if view.trouble_detail:
-        needs.append(f"- the server does not start: {prose(view.trouble)}. {prose(view.trouble_detail)}")
-    if view.paused is not None:
-        needs.append("- the pipeline is paused: `/resume` lets it go on")
-    waiting = (RunState.AWAITING_APPROVAL, RunState.PROPOSED)
-    needs += [f"- {_run(line)}" for line in view.runs if line.state in waiting]
-    needs += [f"- {_run(line)}" for line in view.failed]
-    return needs
+def _needs(view: StatusView, who: str) -> str:
+    if not view.needs and view.crashes_tonight is None:
+        return f"Whether something waits for {who} is not known: the database does not work."
+    if not view.needs:
+        return f"Nothing waits for {who}."
+    return "\n".join([f"**{count_needs(view.needs, who)}**", *(f"- {say_need(each)}" for each in view.needs)])
 
 
 def _server(view: StatusView) -> str:
@@ -156,9 +133,10 @@ def _since(moment: datetime | None, word: str) -> str:
 def _pipeline(view: StatusView) -> str:
     if view.crashes_tonight is None:
         return "Not known while the database does not work."
-    lines = [_pause(view), _branch(view), _queue(view), *(f"- {_run(line)}" for line in view.runs[:SHOWN_RUNS])]
-    if len(view.runs) > SHOWN_RUNS:
-        lines.append(f"- and {len(view.runs) - SHOWN_RUNS} more")
+    going = [line for line in view.runs if line.state not in (RunState.AWAITING_APPROVAL, RunState.PROPOSED)]
+    lines = [_pause(view), _branch(view), _queue(view), *(f"- {_run(line)}" for line in going[:SHOWN_RUNS])]
+    if len(going) > SHOWN_RUNS:
+        lines.append(f"- and {len(going) - SHOWN_RUNS} more")
     return "\n".join(line for line in lines if line) or "Nothing in work."
 
 
@@ -199,7 +177,7 @@ def doing(line: RunLine) -> str:
         case RunState.READY:
             return "waits for its turn"
         case RunState.AWAITING_APPROVAL:
-            return f"**waits for an approval** of {_QUESTIONS[line.question or Question.PATCH]}"
+            return f"**waits for an approval** of {QUESTIONS[line.question or Question.PATCH]}"
         case RunState.PATCHING:
             return "being applied"
         case RunState.BUILDING:
@@ -242,12 +220,6 @@ _WAITS_FOR = {
     RunState.AWAITING_APPROVAL: "waiting for you",
     RunState.READY: "waiting for their turn",
     RunState.AWAITING_DEPLOYMENT: "waiting to go live",
-}
-
-_QUESTIONS = {
-    Question.PATCH: "its patch",
-    Question.DEPLOY: "its deployment",
-    Question.BASE: "the commit to begin at",
 }
 
 

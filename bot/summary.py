@@ -6,60 +6,70 @@ A pure function of what the pipeline gathered (pipeline/summary.py). A quiet nig
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
-from typing import assert_never
+from datetime import UTC, date, datetime, timedelta
 
 from bot import chart
 from bot.cards import Home
 from bot.limits import cut_middle
-from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose, web_link
+from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
+from bot.needs import YOU, count_needs, say_need
 from bot.payloads import Attachment, Colour, Embed, Message
-from pipeline.model import FixState, RunState, Verdict
-from pipeline.summary import BranchLine, CrashLine, FixedLine, Need, NightSummary, Topic, UndoneLine, UnfixedLine
+from pipeline.model import FixState, RunState, Topic, Verdict
+from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
 
+OLD = timedelta(days=180)  # a night of which the day alone could be another year's
 SHOWN = 8  # lines of one part; the rest is counted
 PICTURE = "night.png"
 
 
-def render_summary(summary: NightSummary, home: Home | None = None) -> Message:
-    """With the chart of the night, unless nothing happened in it."""
-    heading = f"Night of {_day(summary)}: {_state(summary)}"
+def render_summary(summary: NightSummary, home: Home | None = None, who: str = YOU) -> Message:
+    """For `who` reads it. With the chart of the night, unless nothing happened in it."""
+    heading = f"Night of {_day(summary)}: {_state(summary, who)}"
     if is_quiet(summary):
-        return Message(embed=Embed(heading, quiet_line(summary), Colour.GREEN))
+        return Message(embed=Embed(heading, quiet_line(summary, who), Colour.GREEN))
     parts = [part for part in (list_parts(summary, home)) if part]
     picture = Attachment(PICTURE, content=chart.draw(summary.chart))
     return Message(embed=Embed(heading, "\n\n".join(parts), _colour(summary), image=PICTURE), files=(picture,))
 
 
 def _day(summary: NightSummary) -> str:
+    """With its year once that is worth saying."""
     night = date.fromisoformat(summary.night or "1970-01-01")
-    return f"{night.day} {night:%b}"
+    old = summary.told is not None and _time(summary.told).date() - night > OLD
+    return f"{night.day} {night:%b}" + (f" {night.year}" if old else "")
 
 
-def _state(summary: NightSummary) -> str:
-    needs = len(summary.needs)
-    if needs:
-        return f"{count(needs, 'thing')} {'needs' if needs == 1 else 'need'} you"
+def _state(summary: NightSummary, who: str) -> str:
+    if summary.needs:
+        return count_needs(summary.needs, who)
     if is_quiet(summary):
         return "quiet" if _is_on_record(summary) else "nothing on record"
-    return "nothing needs you"
+    return "something does not work" if summary.degraded else f"nothing needs {who}"
 
 
 def _colour(summary: NightSummary) -> Colour:
     if any(each.topic is Topic.SERVER for each in summary.needs):
         return Colour.RED
-    return Colour.AMBER if summary.needs else Colour.GREEN
+    return Colour.AMBER if summary.needs or summary.degraded else Colour.GREEN
 
 
 def is_quiet(summary: NightSummary) -> bool:
-    happened = (summary.needs, summary.fixed, summary.unfixed, summary.undone, summary.crashes, summary.branches)
+    happened = (
+        summary.needs,
+        summary.degraded,
+        summary.fixed,
+        summary.unfixed,
+        summary.undone,
+        summary.crashes,
+        summary.branches,
+    )
     return not any(happened) and not summary.counts.starts
 
 
-def quiet_line(summary: NightSummary) -> str:
+def quiet_line(summary: NightSummary, who: str = YOU) -> str:
     if not _is_on_record(summary):
         return "Nobody looked at the server in that night."
-    waits = "0 crashes." if summary.over else "0 crashes, nothing waits for you."
+    waits = "0 crashes." if summary.over else f"0 crashes, nothing waits for {who}."
     return f"Up {_share(summary)}, {waits}"
 
 
@@ -69,12 +79,23 @@ def _is_on_record(summary: NightSummary) -> bool:
 
 def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     """In the order in which they are read."""
-    yield _part("", [f"{number}. {_need(each, summary, home)}" for number, each in enumerate(summary.needs, 1)])
+    yield _part("", [f"{number}. {say_need(each, home)}" for number, each in enumerate(summary.needs, 1)])
+    yield _part("Does not work", [f"- {prose(cut_middle(each, 300))}" for each in summary.degraded])
     yield _part(_title("Fixed", summary.fixed), [f"- {_fixed(each)}" for each in summary.fixed])
-    yield _part(_title("Not fixed yet", summary.unfixed), [f"- {_unfixed(each, home)}" for each in summary.unfixed])
+    for heading, lines in (("In work", list_in_work(summary)), ("Not fixed yet", list_left(summary))):
+        yield _part(_title(heading, lines), [f"- {_unfixed(each, home)}" for each in lines])
     yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
     yield "\n".join(line for line in (server_line(summary), crash_line(summary)) if line)
     yield merge_part(summary.branches)
+
+
+def list_in_work(summary: NightSummary) -> list[UnfixedLine]:
+    """What goes on by itself."""
+    return [line for line in summary.unfixed if line.state in _IN_WORK]
+
+
+def list_left(summary: NightSummary) -> list[UnfixedLine]:
+    return [line for line in summary.unfixed if line.state not in _IN_WORK]
 
 
 def _title(words: str, lines: Sequence[object]) -> str:
@@ -84,40 +105,6 @@ def _title(words: str, lines: Sequence[object]) -> str:
 def _part(heading: str, lines: Sequence[str]) -> str:
     shown = [*lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])]
     return "\n".join([*([f"**{heading}**"] if heading else []), *shown]) if lines else ""
-
-
-# --- what needs a person ---------------------------------------------------------------------------------------------
-
-
-def _need(need: Need, summary: NightSummary, home: Home | None) -> str:
-    detail = prose(cut_middle(need.detail, 200))
-    run = f"run {code(need.run)}" if need.run else ""
-    match need.topic:
-        case Topic.SERVER:
-            return join(f"**The server does not run** ({plain(need.subject)})", detail)
-        case Topic.PAUSE:
-            return join(f"The pipeline is paused by {plain(need.subject)}", detail, "`/resume` lets it go on")
-        case Topic.APPROVAL:
-            return join(f"{code(need.subject)} waits for an approval", detail, run, _see(need.message, home))
-        case Topic.LOOK:
-            return join(f"{code(need.subject)} needs a look", detail, run, _see(need.message, home))
-        case Topic.REVIEW:
-            return next((review(each) for each in summary.branches if each.name == need.subject), code(need.subject))
-        case Topic.PUSH:
-            return join(f"{code(need.subject)} is not on the remote yet", detail, "it is tried again by itself")
-        case Topic.DEGRADED:
-            return f"Does not work: {detail}"
-        case _:
-            assert_never(need.topic)
-
-
-def review(branch: BranchLine) -> str:
-    fixes = f"{code(branch.name)} has {count(branch.fixes, 'fix', 'fixes')} to review"
-    return join(f"{fixes}: {web_link('compare', branch.compare)}" if branch.compare else fixes, "commands below")
-
-
-def _see(message: str | None, home: Home | None) -> str:
-    return f"[see]({home.link(message)})" if message and home else ""
 
 
 # --- what became of the crashes --------------------------------------------------------------------------------------
@@ -135,14 +122,20 @@ def _fixed(line: FixedLine) -> str:
 def _unfixed(line: UnfixedLine, home: Home | None) -> str:
     times = f" ×{line.crashes}" if line.crashes > 1 else ""
     why = prose(cut_middle(line.why, 160))
-    return join(f"{code(line.subject)}{times}: {_doing(line.state)}", why, _see(line.message, home))
+    see = f"[see]({home.link(line.message)})" if line.message and home else ""
+    return join(f"{code(line.subject)}{times}: {_doing(line.state)}", why, see)
 
 
 def _doing(state: str) -> str:
     return _DOING.get(state, plain(state.lower().replace("_", " ")))
 
 
+_IN_WORK = (
+    RunState.ANALYZING, RunState.READY, RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING,
+    RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK,
+)  # fmt: skip
 _DOING = {
+    "paused": "waits for `/resume`",
     RunState.ANALYZING: "with the analyst",
     RunState.PROPOSED: "a proposal waits for a look",
     RunState.READY: "a fix waits for its turn",

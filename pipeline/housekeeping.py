@@ -12,11 +12,13 @@ from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, PostKind
+from pipeline.needs import list_branches
 from pipeline.points import point
 from pipeline.stages import finding, publishing
 from pipeline.store import Fact, NewPost
 from pipeline.tools import Tools
 
+REVIEWED = 14  # nights: how long a branch is looked for in the base branch
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
 
 
@@ -113,6 +115,22 @@ def prune_queue(tools: Tools) -> bool:
     return False
 
 
+def note_merged(tools: Tools) -> bool:
+    """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
+    nights = [tools.night() - timedelta(days=each) for each in range(REVIEWED)]
+    waiting = [branch for night in nights for branch in list_branches(tools.store, night)]
+    if not waiting or not tools.prepared.is_set():
+        return False
+    try:
+        base = tools.source.base_head()
+        merged = {each.name: each.head for each in waiting if tools.source.contains(base, each.head)}
+    except PipelineError:
+        return False  # then they are shown once more
+    if merged:
+        tools.store.set_fact(Fact.MERGED, {**(tools.store.get_fact(Fact.MERGED) or {}), **merged})
+    return bool(merged)
+
+
 def post_summary(tools: Tools) -> bool:
     """Once for each night, on the morning after it or as soon as the bot is back. Nights before our first start, and
     those for which nobody was there on two mornings, have none."""
@@ -138,5 +156,6 @@ CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
     (verify_quiet_fixes, 600),
     (prune, 60),
     (prune_queue, 3600),
+    (note_merged, 120),
     (post_summary, 5),
 )

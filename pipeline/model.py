@@ -503,6 +503,31 @@ class OrderLine:
     due: datetime
 
 
+class Topic(StrEnum):
+    """What needs a person."""
+
+    SERVER = "server"  # it does not run
+    PAUSE = "pause"
+    APPROVAL = "approval"
+    LOOK = "look"  # a proposal, or a run that was given up
+    REVIEW = "review"  # a night branch to merge
+    PUSH = "push"  # owed
+    DEGRADED = "degraded"  # in summaries of earlier versions
+
+
+@dataclass(frozen=True)
+class Need:
+    topic: Topic = Topic.LOOK
+    subject: str = ""
+    detail: str = ""
+    run: str | None = None
+    message: str | None = None  # id of its card in the channel
+    state: str = ""  # of the run, a RunState
+    question: str = ""  # of the run, a Question
+    fixes: int = 0  # to review
+    url: str | None = None  # of the page that compares them
+
+
 @dataclass(frozen=True)
 class StatusView:
     """The answer of /status and of `spirit-healer status --json`."""
@@ -536,6 +561,7 @@ class StatusView:
     halted: str = ""  # who is stopped and does nothing, keeper or server, and the cure
     running: FixLink | None = None  # the commit of the build that runs, where it is one of ours
     undelivered: int = 0  # messages and cards that Discord has not got yet
+    needs: tuple[Need, ...] = ()  # most urgent first
 
 
 @dataclass(frozen=True)

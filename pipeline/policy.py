@@ -162,6 +162,11 @@ def night_of(now: datetime, zone: tzinfo | None) -> date:
     return local.date() if local.time() >= _NOON else local.date() - timedelta(days=1)
 
 
+def is_night(night: date) -> bool:
+    """Whether anybody may have played it: what lies beyond, no clock or chart can tell."""
+    return 2000 <= night.year <= 2200
+
+
 def night_begins(night: date, zone: tzinfo | None) -> datetime:
     """The noon a night begins at, in UTC; the next night's is its end."""
     return _at(night, _NOON, zone)

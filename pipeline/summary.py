@@ -4,14 +4,14 @@ epoch, the night is ISO; each has a default, as a summary that waits in the outb
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from enum import StrEnum
 
 from pipeline import policy
-from pipeline.keeper.protocol import EventKind, Observed, ServerState
-from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.keeper.protocol import EventKind
+from pipeline.model import FixState, Need, Run, RunKind, RunState
+from pipeline.needs import Links, Seen, list_branches, list_needs
 from pipeline.store import Branch, Store
 from pipeline.store.nights import NightCard
 from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
@@ -23,27 +23,6 @@ TELLING = (
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 LIVE = (FixState.WATCHING, FixState.VERIFIED)
-
-
-class Topic(StrEnum):
-    """What needs a person."""
-
-    SERVER = "server"  # it does not run
-    PAUSE = "pause"
-    APPROVAL = "approval"
-    LOOK = "look"  # a proposal, or a run that was given up
-    REVIEW = "review"  # a night branch to merge
-    PUSH = "push"  # owed
-    DEGRADED = "degraded"
-
-
-@dataclass(frozen=True)
-class Need:
-    topic: Topic = Topic.LOOK
-    subject: str = ""
-    detail: str = ""
-    run: str | None = None
-    message: str | None = None  # id of its card in the channel
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    state: str = ""  # a RunState, "environment", "recurred", or what became of the crash where no run was begun
+    state: str = ""  # a RunState, "paused", "environment", "recurred", or what became of it without a run
     why: str = ""
     message: str | None = None
 
@@ -137,7 +116,9 @@ class NightSummary:
     realm: str = ""
     night: str = ""  # YYYY-MM-DD, its evening
     over: bool = True  # False: it goes on
+    told: float | None = None  # seconds since the epoch: when this was gathered
     needs: tuple[Need, ...] = ()
+    degraded: tuple[str, ...] = ()  # what does not work
     branches: tuple[BranchLine, ...] = ()
     fixed: tuple[FixedLine, ...] = ()
     unfixed: tuple[UnfixedLine, ...] = ()
@@ -148,24 +129,14 @@ class NightSummary:
 
 
 @dataclass(frozen=True)
-class Links:
-    """What the source tells: pages of commits and comparisons, and what the base branch has already."""
-
-    url: Callable[[str], str | None] = lambda commit: None
-    compare: Callable[[str, str], str | None] = lambda base, branch: None
-    is_merged: Callable[[str], bool] = lambda commit: False
-    remote: str = "origin"
-
-
-@dataclass(frozen=True)
 class Scene:
     """What a summary is made of beside the database."""
 
     realm: str
     now: datetime
     zone: tzinfo | None  # None = the machine's own
-    observed: Observed | None = None  # None = no keeper answers
-    links: Links = Links()
+    seen: Seen
+    links: Links
     degraded: Sequence[str] = ()
 
 
@@ -174,8 +145,6 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
     before = night - DAY
     end = policy.night_begins(night + DAY, scene.zone)
     cards = store.list_night_cards(night, before)
-    branches = [each for each in store.list_night_branches(night) if not is_done(store, scene, each)]
-    lines = tuple(_branch(store, scene, each) for each in branches)
     current = store.night_of(scene.now) == night or scene.now - end < DAY
     empty = frame(night, scene.now, scene.zone)
     happenings = read_happenings(store, empty.begin, empty.until)
@@ -184,10 +153,12 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         realm=scene.realm,
         night=night.isoformat(),
         over=scene.now >= end,
-        needs=tuple(list_needs(store, night, scene, lines)) if current else (),
-        branches=lines,
+        told=scene.now.timestamp(),
+        needs=tuple(list_needs(store, night, scene.seen, scene.links)) if current else (),
+        degraded=tuple(scene.degraded) if current else (),
+        branches=tuple(_branch(store, scene, each) for each in list_branches(store, night)),
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
-        unfixed=tuple(_unfixed(card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
+        unfixed=tuple(_unfixed(store, card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
         counts=_count(store, night, before, chart.server, count_starts(happenings, chart.begin)),
@@ -195,35 +166,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
     )
 
 
-# --- what needs a person ---------------------------------------------------------------------------------------------
-
-
-def list_needs(store: Store, night: date, scene: Scene, branches: Sequence[BranchLine]) -> Iterator[Need]:
-    """Most urgent first. What waits since an earlier night waits still."""
-    yield from _server_needs(scene.observed)
-    pause = store.get_pause()
-    if pause is not None:
-        yield Need(Topic.PAUSE, pause.by, pause.reason)
-    waiting = store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED)
-    for run in (*waiting, *store.list_given_up(night - DAY)):
-        topic = Topic.APPROVAL if run.state is RunState.AWAITING_APPROVAL else Topic.LOOK
-        yield Need(topic, run.subject, run.reason or "", run.id, store.get_message_of_run(run.id))
-    for branch in store.list_owed_branches():
-        yield Need(Topic.PUSH, branch.name, branch.owed_reason or "")
-    yield from (Need(Topic.REVIEW, each.name) for each in branches)
-    yield from (Need(Topic.DEGRADED, detail=each) for each in scene.degraded)
-
-
-def _server_needs(observed: Observed | None) -> Iterator[Need]:
-    if observed is None:
-        yield Need(Topic.SERVER, "unknown")
-    elif observed.state in (ServerState.HELD, ServerState.BACKOFF, ServerState.ABSENT):
-        yield Need(Topic.SERVER, observed.state, observed.hold_detail or (observed.hold or ""))
-
-
-def is_done(store: Store, scene: Scene, branch: Branch) -> bool:
-    """Nothing to review: no fix stands on it, or the base branch has it."""
-    return not store.count_fixes_of_branch(branch.name) or scene.links.is_merged(branch.head)
+# --- what became of the crashes --------------------------------------------------------------------------------------
 
 
 def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
@@ -231,9 +174,6 @@ def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
         branch.name, scene.links.remote, store.count_fixes_of_branch(branch.name),
         scene.links.compare(branch.base, branch.name), branch.pushed == branch.head,
     )  # fmt: skip
-
-
-# --- what became of the crashes --------------------------------------------------------------------------------------
 
 
 def is_fixed(run: Run) -> bool:
@@ -266,12 +206,14 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
     )
 
 
-def _unfixed(card: NightCard) -> UnfixedLine:
+def _unfixed(store: Store, card: NightCard) -> UnfixedLine:
     fixes = [run for run in card.runs if run.kind is RunKind.FIX]
     if not fixes:
         why = (card.report or {}).get("cure") if card.judged == "environment" else None
         return UnfixedLine(card.title, card.crashes, card.judged or "not read yet", why or "", card.message)
     last = fixes[-1]
+    if store.get_pause() is not None and policy.waits_for_resume(last, asked=store.was_asked(last)):
+        return UnfixedLine(card.title, card.crashes, "paused", last.reason or "", card.message)
     state = last.fix_state if last.state is RunState.SUCCEEDED else last.state  # recurred, or reverted
     return UnfixedLine(card.title, card.crashes, state or last.state, last.reason or "", card.message)
 

@@ -6,7 +6,6 @@ import dataclasses
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from sqlalchemy import func, select
 
 from pipeline import policy, startup
 from pipeline import tables as t
-from pipeline.errors import Obstructed, PipelineError
+from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import (
     OURS,
@@ -38,10 +37,11 @@ from pipeline.model import (
     StatusView,
     Verdict,
 )
+from pipeline.needs import Links, Seen, list_needs, list_server_needs
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.startup import Trouble
 from pipeline.store import Deployment, Store
-from pipeline.summary import Links, NightSummary, Scene, summarize
+from pipeline.summary import NightSummary, Scene, summarize
 from pipeline.tools import Tools
 
 DATABASE = "database"  # in `degraded`: it could not be opened yet
@@ -61,7 +61,9 @@ def status(tools: Tools) -> StatusView:
 def _status(tools: Tools) -> StatusView:
     observed = tools.keeper.observed()
     branch = tools.store.get_open_branch()
-    view = outside_status(tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir)
+    view = outside_status(
+        tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir, links_of(tools)
+    )
     return dataclasses.replace(
         view,
         players=count_players(tools, observed) if view.server else None,
@@ -77,11 +79,13 @@ def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
     return dataclasses.replace(view, players=players, degraded=degraded)
 
 
-def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path) -> StatusView:
+def outside_status(
+    realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path, links: Links
+) -> StatusView:
     """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
     branch = store.get_open_branch()
     night = store.night_of(now)
-    trouble = _trouble(store, _look(keeper)[0])
+    seen = look(store, keeper)
     return dataclasses.replace(
         _seen_status(realm, keeper, state_dir),
         restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
@@ -92,8 +96,9 @@ def outside_status(realm: str, store: Store, keeper: Keeper, now: datetime, stat
         runs=tuple(run_line(store, run) for run in store.list_unfinished_runs()),
         failed=tuple(run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
-        trouble=trouble.cause if trouble else "",
-        trouble_detail=trouble.detail if trouble else "",
+        trouble=seen.trouble,
+        trouble_detail=seen.cure,
+        needs=tuple(list_needs(store, night, seen, links)),
         push_owed=bool(store.list_owed_branches()),
         undelivered=store.count_undelivered(),
     )
@@ -124,10 +129,23 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
         push_owed=False,
         degraded=(),
         halted=halt.detail if halt else "",
+        needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else ""))),
         keeper_pid=observed.keeper_pid if observed else None,
         disk_free=_disk_free(state_dir),
         version=own_version(),
     )
+
+
+def look(store: Store, keeper: Keeper) -> Seen:
+    """With why the server is not up, where something was found out about it."""
+    observed, halt = _look(keeper)
+    trouble = _trouble(store, observed)
+    found = (trouble.cause, trouble.detail) if trouble else ("", "")
+    return Seen(observed, halt.detail if halt else "", *found)
+
+
+def links_of(tools: Tools) -> Links:
+    return Links(tools.source.url, tools.source.compare_url, tools.realm.remote)
 
 
 def _look(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
@@ -246,18 +264,10 @@ def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | No
 
 def night_summary(tools: Tools, night: date) -> NightSummary:
     """What a person reads in the morning, or so far."""
-    links = Links(tools.source.url, tools.source.compare_url, partial(_is_merged, tools), tools.realm.remote)
-    observed = tools.keeper.observed() if tools.keeper.alive() else None
-    degraded = tuple(tools.degraded.values())
-    scene = Scene(tools.realm.name, tools.now(), tools.realm.timezone, observed, links, degraded)
+    degraded = tuple(dict.fromkeys(tools.degraded.values()))
+    seen = look(tools.store, tools.keeper)
+    scene = Scene(tools.realm.name, tools.now(), tools.realm.timezone, seen, links_of(tools), degraded)
     return summarize(tools.store, night, scene)
-
-
-def _is_merged(tools: Tools, commit: str) -> bool:
-    try:
-        return tools.prepared.is_set() and tools.source.contains(tools.source.base_head(), commit)
-    except PipelineError:
-        return False  # then it is shown once more
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from bot.cards import Home
 from bot.channel import Channel, ChannelFault
 from bot.limits import cut_middle, sound
 from bot.messages import Phase
+from bot.needs import SOMEBODY, YOU
 from bot.payloads import Message
 from bot.permissions import Allowed, Denied, Operators, Visitor, decide
 from bot.redaction import Redact, cleaned
@@ -158,6 +159,11 @@ def get_visitor(interaction: discord.Interaction) -> Visitor:
     member = interaction.user
     roles = frozenset(role.id for role in member.roles) if isinstance(member, discord.Member) else frozenset()
     return Visitor(member.id, interaction.guild_id, roles)
+
+
+def name_reader(desk: Desk, interaction: discord.Interaction) -> str:
+    """Whom what needs a person waits for, as this reader is told."""
+    return YOU if isinstance(decide("pause", get_visitor(interaction), desk.operators), Allowed) else SOMEBODY
 
 
 def get_actor(interaction: discord.Interaction) -> Actor:

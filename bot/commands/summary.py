@@ -10,10 +10,11 @@ from discord import app_commands
 
 from bot import messages
 from bot.cards import Home
-from bot.commands import Desk, Order, Reply, asked, serve
+from bot.commands import Desk, Order, Reply, asked, name_reader, serve
 from bot.limits import CHOICES
 from bot.redaction import cleaned
 from bot.summary import render_summary
+from pipeline import policy
 from pipeline.model import Actor
 
 
@@ -25,7 +26,7 @@ def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snow
     @app_commands.describe(night="Its evening, YYYY-MM-DD; without it, this night so far")
     @app_commands.autocomplete(night=complete)
     async def summary(interaction: discord.Interaction, night: str = "") -> None:
-        await serve(desk, interaction, view(desk, night.strip()))
+        await serve(desk, interaction, view(desk, night.strip(), name_reader(desk, interaction)))
 
 
 def list_choices(nights: list[date], typed: str) -> list[app_commands.Choice[str]]:
@@ -42,10 +43,10 @@ def read_night(text: str) -> date | None:
         night = date.fromisoformat(text)
     except ValueError:
         return None
-    return night if 2000 <= night.year <= 2200 else None
+    return night if policy.is_night(night) else None
 
 
-def view(desk: Desk, night: str) -> Order:
+def view(desk: Desk, night: str, who: str) -> Order:
     async def work(_by: Actor) -> Reply:
         wanted = read_night(night) if night else None
         if night and wanted is None:
@@ -53,6 +54,6 @@ def view(desk: Desk, night: str) -> Order:
             return asked(messages.not_understood(fault))
         found = await desk.orders.summary(wanted)
         home = Home(desk.channel.guild, desk.channel.id)
-        return asked(await asyncio.to_thread(lambda: render_summary(cleaned(found, desk.redact), home)))
+        return asked(await asyncio.to_thread(lambda: render_summary(cleaned(found, desk.redact), home, who)))
 
     return Order("summary", night, work, changes=False)

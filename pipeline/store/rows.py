@@ -47,6 +47,7 @@ class Fact(StrEnum):
     RUNNING = "running"  # {"build", "revision", "commit"}: what was last seen ready
     WARM = "warm"  # commit of the warm build
     SUMMARY = "summary"  # {"night"}: the newest that was summarised
+    MERGED = "merged"  # {night branch: its head, as the base branch has it}
     IMPORTED = "imported"  # crash and response folders as they were at the first start
     RULES = "rules"  # {"version", "lists": [[name, text]]}: what the stored signatures were made by
 

@@ -115,7 +115,7 @@ def test_world_two_server_folders_and_the_bot_starts_no_keeper_beside_the_living
             assert refused.returncode in (1, 3)
             assert words in refused.stderr
         status = read_status(realm, **moved)
-        assert f"Needs you: {words}\n" in status
+        assert f"1 thing needs you:\n  {words}\n" in status
         assert "Neither bot nor keeper runs" not in status
         assert not (new / ".spirit-healer").exists()
         assert (realm.keeper().pid, realm.server_pid) == (keeper, server)

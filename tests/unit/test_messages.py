@@ -34,6 +34,7 @@ from pipeline.model import (
     FixLink,
     FixState,
     Impossible,
+    Need,
     PauseView,
     Post,
     PostKind,
@@ -45,6 +46,7 @@ from pipeline.model import (
     RunKind,
     RunLine,
     RunState,
+    Topic,
     Verdict,
 )
 from pipeline.read_models import OrderEnd, RollbackPlan
@@ -62,6 +64,7 @@ UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
 PROPOSAL = "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it"
 BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (NAME,), True, 20.0, 14, 0.0)
+WAITING = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)  # for a person, who reads it first
 OVER = OrderEnd(5, "restart", "done", "Ann", "new map", NOW, NOW, "", "1", "2")
 
 
@@ -953,6 +956,11 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
         runs=runs,
         push_owed=True,
         degraded=("the remote does not answer",),
+        needs=(
+            Need(Topic.SERVER, "breaker", "5 deaths in 3 min"),
+            Need(Topic.PAUSE, "Ann", "raid"),
+            Need(Topic.APPROVAL, NAME, "", "9f3c21aa", None, "AWAITING_APPROVAL", "patch"),
+        ),
     )
     embed = render_status(view).embed
     assert embed is not None
@@ -961,13 +969,13 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     assert embed.description == (
         "**3 things need you**\n"
         "- the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it\n"
-        f"- the pipeline is paused: `/resume` lets it go on\n- {approval}"
+        f"- the pipeline is paused by Ann · raid · `/resume` lets it go on\n- {approval}"
     )
     assert [each.value for each in embed.fields] == [
         "2 crashes and 3 restarts tonight",
         f"**Paused** by Ann <t:{THEN}:R>: raid\n"
         f"`overnight-20241122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
-        f"1 waiting for you · 1 in work\n- {approval}\n- `Map::Update` building, 25 % · run `77aa77aa`",
+        "1 waiting for you · 1 in work\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",
     ]
 
@@ -1008,10 +1016,18 @@ def test_a_status_says_what_waits_for_the_end_of_the_pause() -> None:
 
 @pytest.mark.parametrize("state", RunState)
 def test_every_state_of_a_run_has_words_in_a_status(state: RunState) -> None:
-    view = make_status(runs=(RunLine("1", NAME, state, "why", None, None),))
-    embed = render_status(view).embed
+    need = Need(Topic.LOOK, NAME, "why", "1", state=state)
+    embed = render_status(make_status(runs=(RunLine("1", NAME, state, "why", None, None),), needs=(need,))).embed
     assert embed is not None
-    assert "why" in embed.fields[1].value
+    assert "why" in embed.description and (state in WAITING or "why" in embed.fields[1].value)
+
+
+def test_a_guest_reads_that_an_operator_is_needed() -> None:
+    quiet, busy = make_status(), make_status(needs=(Need(Topic.PAUSE, "Ann"),))
+    shown = [render_status(view, who="an operator").embed for view in (quiet, busy)]
+    assert [each.description.splitlines()[0] for each in shown if each] == [
+        "Nothing waits for an operator.", "**1 thing needs an operator**",
+    ]  # fmt: skip
 
 
 def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:

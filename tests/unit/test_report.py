@@ -102,6 +102,12 @@ def test_a_state_folder_that_is_a_file_is_one_line(state: Path) -> None:
     assert ask("migrate") == (1, words)
 
 
+@pytest.mark.parametrize("night", ["0001-01-01", "9999-12-31"])
+def test_a_night_that_no_clock_can_tell_is_refused_in_words(state: Path, night: str) -> None:
+    words = f"--night: nobody played in {night}: give the date of an evening, such as 2026-11-22\n"
+    assert ask("summary", "--night", night) == (1, words)
+
+
 @pytest.mark.parametrize("command", ["status", "summary", "migrate"])
 def test_a_settings_file_of_another_code_page_is_one_line_for_every_command(state: Path, command: str) -> None:
     Path(".env").write_bytes("REALM_NAME=Mühle\n".encode("cp1252"))

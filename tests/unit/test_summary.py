@@ -13,22 +13,21 @@ import pytest
 from edge_fakes import COMMIT, NAME, NOW, URL
 from world import BASE, GOOD, OPERATOR, START, World
 
+from bot import report
 from bot.cards import Home
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.summary import PICTURE, render_summary
 from pipeline import policy, views
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, FixState, Patch, Post, PostKind, RunState, Verdict, WholeFile
+from pipeline.model import Approval, FixState, Need, Patch, Post, PostKind, RunState, Topic, Verdict, WholeFile
 from pipeline.store import Fact
 from pipeline.summary import (
     BranchLine,
     Counts,
     CrashLine,
     FixedLine,
-    Need,
     NightSummary,
-    Topic,
     UndoneLine,
     UnfixedLine,
 )
@@ -82,6 +81,7 @@ async def test_a_fix_that_went_live_is_to_be_reviewed_and_counts_its_crashes(wor
 async def test_a_branch_that_the_base_has_needs_nobody_any_more(world: World) -> None:
     await heal(world)
     world.source.base = world.source.branches["overnight-20261122"]
+    await world.pass_time(minutes=3)
     assert (look(world).needs, look(world).branches) == ((), ())
 
 
@@ -92,7 +92,7 @@ async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) ->
     found = look(world)
     assert found.fixed == ()
     assert [(each.subject, each.state) for each in found.unfixed] == [
-        ("Spell::Cast", RunState.ROLLED_BACK), ("Loot::Roll", RunState.ANALYZING),
+        ("Spell::Cast", RunState.ROLLED_BACK), ("Loot::Roll", "paused"),
     ]  # fmt: skip
     (undone,) = found.undone
     assert (undone.subject, undone.by) == ("Spell::Cast", None)
@@ -161,13 +161,33 @@ async def test_a_server_that_is_down_comes_first(world: World) -> None:
     assert (first.topic, first.detail) == (Topic.SERVER, "it was shut down")
 
 
-async def test_a_push_that_is_owed_and_what_does_not_work_are_needs(world: World) -> None:
+async def test_a_push_that_is_owed_is_a_need_and_what_does_not_work_is_told(world: World) -> None:
     world.source.remote_gone = True
     await heal(world)
     world.tools.degraded["console"] = "the console is deaf"
     topics = [each.topic for each in look(world).needs]
-    assert topics == [Topic.PUSH, Topic.REVIEW, Topic.DEGRADED]
+    assert topics == [Topic.PUSH, Topic.REVIEW]
+    assert "the console is deaf" in look(world).degraded
     assert look(world).branches[0].pushed is False
+
+
+async def test_status_summary_and_command_line_count_the_same_needs(world: World) -> None:
+    await heal(world)
+    await world.answer(await world.crash("Spell::Cast"), None, prose="try this")
+    await world.orders.pause(OPERATOR, "raid")
+    world.tools.degraded["console"] = "the console is deaf"
+    view = views.status(world.tools)
+    assert [each.topic for each in view.needs] == [Topic.PAUSE, Topic.LOOK, Topic.REVIEW]
+    assert look(world).needs == view.needs
+    assert "3 things need you:" in report.as_text(view).splitlines()
+
+
+async def test_what_waits_for_the_end_of_a_pause_says_so(world: World) -> None:
+    await world.orders.pause(OPERATOR, "raid")
+    await world.crash("Map::Update")
+    (line,) = look(world).unfixed
+    assert line.state == "paused"
+    assert "`Map::Update`: waits for `/resume`" in text_of(render_summary(look(world)))
 
 
 async def test_crashes_are_compared_with_the_night_before(world: World) -> None:
@@ -286,14 +306,14 @@ def test_the_summary_of_a_night_is_due_on_the_morning_after_it(
 FULL = NightSummary(
     realm="Testrealm", night="2024-11-22", over=False,
     needs=(
-        Need(Topic.SERVER, "held", "it died too often"),
+        Need(Topic.SERVER, "breaker", "5 deaths in 3 min"),
         Need(Topic.PAUSE, "Ann", "I look myself"),
-        Need(Topic.APPROVAL, "Map::Update", "", "9f3c21aa", "77"),
-        Need(Topic.LOOK, "Spell::Cast", "the change touches `sql/`", "9f3c21ab", "77"),
+        Need(Topic.APPROVAL, "Map::Update", "", "9f3c21aa", "77", "AWAITING_APPROVAL", "patch"),
+        Need(Topic.LOOK, "Spell::Cast", "the change touches `sql/`", "9f3c21ab", "77", "PROPOSED"),
         Need(Topic.PUSH, "overnight-20241122", "the remote does not answer"),
-        Need(Topic.REVIEW, "overnight-20241122"),
-        Need(Topic.DEGRADED, detail="the console is deaf"),
+        Need(Topic.REVIEW, "overnight-20241122", fixes=2, url="https://example.org/compare/b...overnight"),
     ),
+    degraded=("the console is deaf",),
     branches=(BranchLine("overnight-20241122", "origin", 2, "https://example.org/compare/b...overnight", False),),
     fixed=(
         FixedLine(NAME, COMMIT, URL, "Members die in reverse order.", 1, 12, 1, "healthy", NOW.timestamp(), 3, "77"),
@@ -302,6 +322,7 @@ FULL = NightSummary(
     unfixed=(
         UnfixedLine("BIH::subdivide", 2, "environment", "regenerate the maps", "77"),
         UnfixedLine("Spell::Cast", 1, "PROPOSED"),
+        UnfixedLine("Aura::Update", 1, "BUILDING"),
     ),
     undone=(UndoneLine("Aura::Update", COMMIT, URL, "Ann"), UndoneLine("Loot::Roll", COMMIT, None, None, "worse")),
     crashes=(CrashLine(NAME, 3, 7), CrashLine("BIH::subdivide", 2, 0)),
@@ -309,18 +330,23 @@ FULL = NightSummary(
 )  # fmt: skip
 THEN = int(NOW.timestamp())
 TEXT = f"""\
-1. **The server does not run** (held) · it died too often
-2. The pipeline is paused by Ann · I look myself · `/resume` lets it go on
-3. `Map::Update` waits for an approval · run `9f3c21aa` · {SEE}
-4. `Spell::Cast` needs a look · the change touches `sql/` · run `9f3c21ab` · {SEE}
+1. the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it
+2. the pipeline is paused by Ann · I look myself · `/resume` lets it go on
+3. `Map::Update` **waits for an approval** of its patch · run `9f3c21aa` · {SEE}
+4. `Spell::Cast` **needs a look** · run `9f3c21ab` · the change touches `sql/` · {SEE}
 5. `overnight-20241122` is not on the remote yet · the remote does not answer · it is tried again by itself
-6. `overnight-20241122` has 2 fixes to review: [compare](https://example.org/compare/b...overnight) · commands below
-7. Does not work: the console is deaf
+6. `overnight-20241122` has 2 fixes to review: [compare](https://example.org/compare/b...overnight)
+
+**Does not work**
+- the console is deaf
 
 **Fixed (2)**
 - `{NAME}` [`a1b2c3d`]({URL}) · live since <t:{THEN}:R> · crashed 3 times before · 1 file, +12 −1
   Members die in reverse order.
 - `Map::Load` `a1b2c3d` · verdict inconclusive
+
+**In work (1)**
+- `Aura::Update`: a fix is being built
 
 **Not fixed yet (2)**
 - `BIH::subdivide` ×2: environment, not a bug · regenerate the maps · {SEE}
@@ -344,7 +370,7 @@ git merge origin/overnight-20241122
 
 def test_a_full_night_is_read_in_the_order_in_which_it_matters() -> None:
     message = render_summary(FULL, HOME)
-    assert title_of(message) == "Night of 22 Nov: 7 things need you"
+    assert title_of(message) == "Night of 22 Nov: 6 things need you"
     assert text_of(message) == TEXT
     assert message.embed is not None and (message.embed.colour, message.embed.image) == (Colour.RED, PICTURE)
     assert [each.name for each in message.files] == [PICTURE]
@@ -371,7 +397,7 @@ def test_a_night_without_a_keeper_claims_nothing_of_the_server() -> None:
     ],
 )
 def test_the_title_says_whether_a_person_is_needed(needs: tuple[Need, ...], title: str, colour: Colour) -> None:
-    message = render_summary(replace(FULL, needs=needs))
+    message = render_summary(replace(FULL, needs=needs, degraded=()))
     assert message.embed is not None and (message.embed.title, message.embed.colour) == (title, colour)
 
 
@@ -382,6 +408,13 @@ def test_the_title_says_whether_a_person_is_needed(needs: tuple[Need, ...], titl
 def test_a_moment_of_downtime_is_never_rounded_away(up: float, down: float, share: str) -> None:
     message = render_summary(replace(FULL, counts=replace(FULL.counts, up=up, down=down)))
     assert f"**Server:** up {share} · " in text_of(message)
+
+
+def test_an_old_night_has_its_year_and_a_guest_reads_that_an_operator_is_needed() -> None:
+    told = datetime(2026, 11, 22, tzinfo=UTC).timestamp()
+    needs = (Need(Topic.PAUSE, "Ann"),)
+    message = render_summary(replace(FULL, told=told, needs=needs), HOME, "an operator")
+    assert title_of(message) == "Night of 22 Nov 2024: 1 thing needs an operator"
 
 
 def test_long_lists_are_counted_beyond_what_anybody_reads() -> None:

@@ -1,0 +1,80 @@
+"""What needs a person, in words: the same line wherever it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from bot.cards import Home
+from bot.limits import cut_middle
+from bot.markup import code, count, join, plain, prose, web_link
+from pipeline.keeper.protocol import Hold
+from pipeline.model import Need, Question, RunState, Topic
+
+YOU, SOMEBODY = "you", "an operator"  # who is needed, as a guest and as an operator reads it
+
+HOLD_WORDS = {
+    Hold.EXIT_ZERO: "it was shut down",
+    Hold.BREAKER: "it died too often",
+    Hold.FOREIGN: "somebody else looks after it",
+    Hold.SWAP: "its files fit no build",
+    Hold.STOPPED: "an operator stopped it",
+}
+LOOK_WORDS = {
+    RunState.PROPOSED: "**needs a look**",
+    RunState.FAILED: "**given up: needs a person**",
+    RunState.ROLLED_BACK: "**rolled back, so it still crashes: needs a person**",
+}
+QUESTIONS = {
+    Question.PATCH: "its patch",
+    Question.DEPLOY: "its deployment",
+    Question.BASE: "the commit to begin at",
+}
+
+
+def count_needs(needs: Sequence[Need], who: str = YOU) -> str:
+    """`3 things need you`."""
+    return f"{count(len(needs), 'thing')} {'needs' if len(needs) == 1 else 'need'} {who}"
+
+
+def say_need(need: Need, home: Home | None = None) -> str:
+    detail = prose(cut_middle(need.detail, 200))
+    match need.topic:
+        case Topic.SERVER:
+            return _server(need)
+        case Topic.PAUSE:
+            return join(f"the pipeline is paused by {plain(need.subject)}", detail, "`/resume` lets it go on")
+        case Topic.APPROVAL:
+            asks = f" of {QUESTIONS[Question(need.question)]}" if need.question in list(Question) else ""
+            return _of_run(need, f"**waits for an approval**{asks}", home)
+        case Topic.LOOK:
+            return _of_run(need, LOOK_WORDS.get(RunState(need.state or "PROPOSED"), "**needs a look**"), home)
+        case Topic.REVIEW:
+            fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
+            return f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes
+        case Topic.PUSH:
+            return join(f"{code(need.subject)} is not on the remote yet", detail, "it is tried again by itself")
+        case Topic.DEGRADED:
+            return f"does not work: {detail}"
+        case _:
+            assert_never(need.topic)
+
+
+def _server(need: Need) -> str:
+    detail = prose(need.detail)
+    match need.subject:
+        case "halted":
+            return detail
+        case "unknown":
+            return "the keeper does not answer: whether the server runs is not known"
+        case "down":
+            return f"the server does not start: {detail}"
+        case _:
+            why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
+            return f"the server is held: {why}{f' ({detail})' if detail else ''} · `/start-server` starts it"
+
+
+def _of_run(need: Need, words: str, home: Home | None) -> str:
+    run = f"run {code(need.run)}" if need.run else ""
+    see = f"[see]({home.link(need.message)})" if need.message and home else ""
+    return join(f"{code(need.subject)} {words}", run, prose(cut_middle(need.detail, 200)), see)
