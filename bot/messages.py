@@ -112,13 +112,15 @@ def bare(message: Message) -> Message:
 def ask_revert(plan: RevertPlan) -> Message:
     fix = f"{code(short(plan.commit))} *{plain(plan.subject)}*"
     watched = "It is still being verified: the revert waits for that. " if plan.verifying else ""
-    outage = _outage(plan.down_seconds, plan.players)
+    effect = f"; the server goes down{_outage(plan.down_seconds, plan.players)}."
+    if plan.down:
+        effect = f". {prose(plan.down)} It goes live with the next start."
     if plan.puts_back:
         why = f" It was taken out: {prose(plan.why)}." if plan.why else ""
-        again = f"{watched}Builds and deploys it again; the server goes down{outage}."
+        again = f"{watched}Builds and deploys it again{effect}"
         text = f"**Put back** what {fix} took out?{why} {again}"
     else:
-        text = f"Revert {fix}? {watched}Builds and deploys the branch without it; the server goes down{outage}."
+        text = f"Revert {fix}? {watched}Builds and deploys the branch without it{effect}"
     buttons = (
         Button("Revert", f"confirm-revert:{plan.commit}", Style.DANGER),
         Button("Keep", f"keep:{plan.commit}"),
@@ -186,8 +188,10 @@ def ask_update(plan: UpdatePlan) -> Message:
     onto = f"into {code(plan.branch)}" if plan.branch else f"onto {code(short(plan.here))}, on a new night branch"
     comes = "1 commit comes with it" if plan.commits == 1 else f"{plan.commits} commits come with it"
     lines = [
-        f"Move the base to {code(short(plan.head))}? {comes}, merged {onto}, built and deployed; it merges without a"
-        f" conflict. The server goes down{_outage(plan.down_seconds, plan.players)}.",
+        f"Move the base to {code(short(plan.head))}? It is the head of the checkout {code(plan.checkout)}, committed"
+        f" {ago(plan.committed_at)}; its remote was not asked, `git pull` there brings what is newer.",
+        f"{comes[:1].upper()}{comes[1:]}, merged {onto}, built and deployed; it merges without a"
+        f" conflict. {_say_outage(plan)}",
         *(f"- {code(short(commit))} {plain(cut_middle(subject, 90))}" for commit, subject in plan.subjects),
     ]
     if plan.commits > len(plan.subjects):
@@ -197,6 +201,12 @@ def ask_update(plan: UpdatePlan) -> Message:
         Button("Keep", f"keep:{short(plan.head)}"),
     )
     return Message(content="\n".join(lines), buttons=buttons)
+
+
+def _say_outage(plan: UpdatePlan) -> str:
+    if plan.down:
+        return f"{prose(plan.down)} It goes live with the next start."
+    return f"The server goes down{_outage(plan.down_seconds, plan.players)}."
 
 
 def _list_subjects(subjects: tuple[str, ...]) -> str:

@@ -10,6 +10,7 @@ from pipeline.points import point
 from pipeline.stages import branching, deploying, finding
 from pipeline.tools import Tools
 
+REMOTE = "Its remote was not asked: `git pull` there brings what is newer."
 WAITING = (RunState.AWAITING_APPROVAL, RunState.AWAITING_DEPLOYMENT)
 
 # --- reverts ---------------------------------------------------------------------------------------------------------
@@ -78,10 +79,15 @@ def find_obstacle(tools: Tools, head: str) -> Impossible | None:
     """Why there is nothing to update, or not now."""
     here = find_here(tools)
     if here is not None and tools.source.contains(here, head):
-        return Impossible(f"Nothing was changed: `{head[:12]}`, the head of the base branch, is in it already.")
+        return Impossible(f"Nothing was changed: {name_head(tools, head)}, is in it already. {REMOTE}")
     if any(run.kind is RunKind.UPDATE for run in tools.store.list_open_runs()):
         return Impossible("Nothing was changed: the base is being moved already; see its card.")
     return None
+
+
+def name_head(tools: Tools, head: str) -> str:
+    at = f"{tools.source.commit(head).committed_at.astimezone(tools.realm.timezone):%Y-%m-%d %H:%M}"
+    return f"`{head[:12]}` (committed {at}), the head of the base branch in the checkout `{tools.realm.source_dir}`"
 
 
 def find_here(tools: Tools) -> str | None:

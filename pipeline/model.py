@@ -682,3 +682,4 @@ class RevertPlan:
     verifying: bool  # the fix is still being verified: accepted and queued
     puts_back: bool = False  # it is a revert itself: what it took out comes back
     why: str = ""  # that was taken out, where it is known
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known

@@ -32,7 +32,7 @@ def look_at_server(tools: Tools) -> RestartPlan:
         players=views.count_players(tools, observed),
         running=(observed.revision or observed.build) if observed else None,
         brings=tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else (),
-        down=server_orders.say_down(tools),
+        down=views.say_down(tools),
     )
 
 
@@ -61,6 +61,9 @@ def plan_update(tools: Tools) -> UpdatePlan | Impossible:
         subjects=tuple((each.hash, each.subject) for each in commits[:SHOWN_COMMITS]),
         down_seconds=views.expected_down_seconds(tools, observed),
         players=views.count_players(tools, observed),
+        checkout=str(tools.realm.source_dir),
+        committed_at=tools.source.commit(head).committed_at,
+        down=views.say_down(tools),
     )
 
 
@@ -79,5 +82,5 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         down_seconds=views.expected_down_seconds(tools, observed),
         players=views.count_players(tools, observed),
         notice=server_orders.give_notice(tools).total_seconds(),
-        down=server_orders.say_down(tools),
+        down=views.say_down(tools),
     )

@@ -36,6 +36,9 @@ class UpdatePlan:
     subjects: tuple[tuple[str, str], ...]  # (commit, subject) of the newest
     down_seconds: float | None  # expected, None = not known
     players: int | None
+    checkout: str  # whose base branch was looked at: SOURCE_DIR
+    committed_at: datetime  # of `head`
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
 
 
 @dataclass(frozen=True)

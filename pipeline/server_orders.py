@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pipeline.keeper.protocol import Hold, ServerState, Want
+from pipeline import views
+from pipeline.keeper.protocol import Hold, Want
 from pipeline.model import Actor, Done, Impossible, Outcome, PostKind
 from pipeline.points import point
 from pipeline.stages import deploying, rolling_back
@@ -52,7 +53,7 @@ def restart(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
 
 def find_hindrance(tools: Tools) -> Impossible | None:
     """Why there is nothing to restart, and how it is started."""
-    stopped, down = find_stop(tools), say_down(tools)
+    stopped, down = find_stop(tools), views.say_down(tools)
     return stopped or (Impossible(f"{down} `/start-server` starts it.") if down else None)
 
 
@@ -61,7 +62,7 @@ def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
     stopped = find_stop(tools)
     if stopped is not None:
         return stopped
-    if not say_down(tools):
+    if not views.say_down(tools):
         return order(tools, STOP, by, delay, reason)
     restarts = count_restarts(tools)
     with tools.store.together():
@@ -80,20 +81,6 @@ def find_stop(tools: Tools) -> Impossible | None:
     return Impossible(f"{server.get('by')} has stopped the server{words}. `/start-server` starts it.")
 
 
-def say_down(tools: Tools) -> str:
-    """That no server runs, and why; "" = one runs, or nobody can tell."""
-    observed = tools.keeper.observed() if tools.keeper.alive() else None
-    if observed is None or observed.pid is not None:
-        return ""
-    match observed.state:
-        case ServerState.HELD:
-            return f"The server does not run: it is held ({observed.hold_detail or observed.hold})."
-        case ServerState.BACKOFF:
-            return "The server does not run: it died, and its next start waits."
-        case _:
-            return "The server does not run at this moment: it is between two lives."
-
-
 def roll_back(tools: Tools, by: Actor, running: str, reason: str) -> Outcome:
     """`running` begins the build that the person was asked about."""
     way = rolling_back.find_way_back(tools)
@@ -108,7 +95,7 @@ def give_notice(tools: Tools) -> timedelta:
     """SERVER_STOP_NOTICE where there is anybody to read it."""
     observed = tools.keeper.observed()
     players = None if observed is None else deploying.count_players(tools, observed)
-    listened = deploying.has_listeners(tools, players) and not say_down(tools)
+    listened = deploying.has_listeners(tools, players) and not views.say_down(tools)
     return tools.realm.stop_notice if listened else timedelta()
 
 

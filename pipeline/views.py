@@ -249,7 +249,22 @@ def plan_revert(tools: Tools, run: Run) -> RevertPlan:
     down = expected_down_seconds(tools, observed)
     back = run.kind is RunKind.REVERT
     why = (run.reason or "") if back else ""
-    return RevertPlan(run.commit or "", run.subject, down, count_players(tools, observed), verifying, back, why)
+    players = count_players(tools, observed)
+    return RevertPlan(run.commit or "", run.subject, down, players, verifying, back, why, say_down(tools))
+
+
+def say_down(tools: Tools) -> str:
+    """That no server runs, and why; "" = one runs, or nobody can tell."""
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    if observed is None or observed.pid is not None:
+        return ""
+    match observed.state:
+        case ServerState.HELD:
+            return f"The server does not run: it is held ({observed.hold_detail or observed.hold})."
+        case ServerState.BACKOFF:
+            return "The server does not run: it died, and its next start waits."
+        case _:
+            return "The server does not run at this moment: it is between two lives."
 
 
 def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | None:

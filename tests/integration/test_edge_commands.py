@@ -772,7 +772,7 @@ async def test_the_summary_of_a_night_comes_with_its_chart_for_everyone(world: E
     world.desk.night = NightSummary(realm="Testrealm", crashes=(CrashLine(NAME, 3, 7),), counts=Counts(crashes=3))
     message = await world.slash("summary", user="guest", night="2024-11-21")
     (embed,) = message["embeds"]
-    assert embed["title"] == "Night of 21 Nov: nothing needs you"
+    assert embed["title"] == "Night of 21 Nov: nothing needs an operator"
     (picture,) = message["attachments"]
     assert picture["filename"] == "night.png"
     assert embed["image"]["url"] == "attachment://night.png"

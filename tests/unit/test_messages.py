@@ -814,11 +814,22 @@ def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
 def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
     message = messages.ask_update(make_update_plan(commits=12, branch=None))
     assert message.content == (
-        "Move the base to `e4f5a6b`? 12 commits come with it, merged onto `a1b2c3d`, on a new night branch, built and"
+        f"Move the base to `e4f5a6b`? It is the head of the checkout `/srv/core`, committed <t:{THEN}:R>; its remote"
+        " was not asked, `git pull` there brings what is newer.\n"
+        "12 commits come with it, merged onto `a1b2c3d`, on a new night branch, built and"
         " deployed; it merges without a conflict. The server goes down for about 20 s (14 players).\n"
         "- `e4f5a6b` Core/Maps: check bounds\nand 11 more"
     )
     assert [each.custom_id for each in message.buttons] == [f"confirm-update:{REVERT}", "keep:e4f5a6b"]
+
+
+def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:
+    down = "The server does not run: it is held (always `Map::Update`)."
+    revert = messages.ask_revert(RevertPlan(COMMIT, "Map: bounds", 20.0, None, False, down=down))
+    live = f"{down} It goes live with the next start."
+    assert revert.content == f"Revert `a1b2c3d` *Map: bounds*? Builds and deploys the branch without it. {live}"
+    update = messages.ask_update(make_update_plan(down=down))
+    assert update.content.splitlines()[1].endswith(f"it merges without a conflict. {live}")
 
 
 @pytest.mark.parametrize(

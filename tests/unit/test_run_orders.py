@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from world import BOB, GOOD, OPERATOR, OTHER, World
+from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
 from bot.records import fate
@@ -282,6 +282,15 @@ async def test_an_update_shows_what_comes_with_it_and_takes_what_was_shown(world
     await world.settle()
     await world.pass_time(minutes=3)
     assert world.source.commits[world.running or ""].files["src/Chat.cpp"] == "theirs"
+
+
+async def test_an_update_without_anything_new_names_the_checkout_that_it_looked_at(world: World) -> None:
+    said = await world.orders.plan_update()
+    assert said == Impossible(
+        f"Nothing was changed: `{BASE[:12]}` (committed 2026-11-22 22:00), the head of the base branch in the checkout "
+        f"`{world.realm.source_dir}`, is in it already. "
+        "Its remote was not asked: `git pull` there brings what is newer."
+    )
 
 
 async def test_an_update_that_conflicts_is_refused_before_anything_is_ordered(world: World) -> None:
