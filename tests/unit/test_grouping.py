@@ -1,4 +1,4 @@
-"""Grouping over recorded crashes of known bugs: GCC, Clang, -O0, -O2, with and without AddressSanitizer, moved, renamed.
+"""Grouping over recorded crashes of known bugs: GCC, Clang, -O0, -O2, with and without ASan, moved, renamed.
 
 `python tests/bench/grouping.py` prints the figures beside those of simpler ways.
 """
