@@ -19,6 +19,7 @@ from bot.commands.delays import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
 from bot.permissions import TABLE, Need
+from bot.sandbox.permission import Permission
 from pipeline.errors import Obstructed
 from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunLine, RunState
 from pipeline.read_models import AuditLine, LogView, OrderEnd
@@ -668,6 +669,27 @@ async def test_an_order_whose_answer_comes_too_late_is_told_in_the_channel(world
     assert state["messages"][0]["content"] == (
         "Discord gave us no time to answer, but `pause` **was** done (operator asked for it); see the card."
     )
+
+
+async def test_orders_are_answered_where_the_bot_may_not_post_any_more(world: EdgeWorld) -> None:
+    world.sandbox.forbid(Permission.SEND_MESSAGES | Permission.VIEW_CHANNEL)
+    question = await world.slash("restart-server", delay="2m")
+    answer = await world.click(question, "Restart")
+    assert answer["content"] == "The server restarts, asked for by operator."
+    assert world.desk.orders == [("restart", "operator", "120.0", "")]
+
+
+async def test_an_order_in_a_channel_that_was_removed_meanwhile_is_done_and_written_down(world: EdgeWorld) -> None:
+    slow = SlowDesk()
+    world.edge.desk.orders = slow
+    world.sandbox.rules.patience = 0.5
+    asking = asyncio.create_task(world.sandbox.slash("pause"))
+    await asyncio.wait_for(slow.asked.wait(), 10)
+    world.sandbox.delete_channel(world.sandbox.channel_id)
+    slow.go.set()
+    await asking
+    await until(lambda: world.ledger.audit)
+    assert world.ledger.audit == [("operator", "pause", "", "done")]
 
 
 async def test_an_error_is_told_in_plain_words_and_its_details_go_to_the_log(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from browser import DESKTOP, PHONE, Browser, Screen, open_browser
 from edge_fakes import COMMIT, NAME, NOW, URL, make_card, make_run, make_status
 from page_world import PageWorld, ask, open_loop, open_page_world
@@ -222,6 +223,40 @@ def test_a_connection_that_is_lost_comes_back_by_itself(browser: Browser, tmp_pa
         finally:
             loop.do(sandbox.stop())
     assert all("ERR_" in each for each in browser.complaints()), "nothing but that nobody was there"
+
+
+def test_a_stream_that_is_cut_in_the_midst_of_500_messages_shows_each_of_them_once(
+    browser: Browser, world: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sandbox.rules.message_limit = 1000
+    for number in range(500):
+        world.post(content=f"message {number}")
+    whole, torn = web.StreamResponse.write, list[int]()
+
+    async def tear(response: web.StreamResponse, line: bytes) -> None:
+        """The first long line comes half, and then nothing more of that connection."""
+        if torn or len(line) < 10_000:
+            return await whole(response, line)
+        torn.append(len(line))
+        await whole(response, line[: len(line) // 2])
+        raise ConnectionResetError
+
+    monkeypatch.setattr(web.StreamResponse, "write", tear)
+    browser.open(world.address)
+    browser.wait_for(".message", "message 499")
+    world.post(content="message 500")
+    browser.wait_for(".message", "message 500")
+    while browser.texts(".content")[0] != "message 0":
+        see_earlier(browser)
+    assert torn and browser.texts(".content") == [f"message {number}" for number in range(501)]
+    assert all("ERR_" in each for each in browser.complaints()), "nothing but that the connection was cut"
+
+
+def see_earlier(browser: Browser) -> None:
+    first = browser.texts(".content")[0]
+    browser.ask("document.querySelector('#channel').scrollTop = 0")
+    browser.click("button", "Show earlier messages")
+    browser.until(lambda: browser.texts(".content")[0] != first, "earlier messages")
 
 
 def test_more_than_fits_is_shown_when_it_is_wished_for(browser: Browser, world: PageWorld) -> None:

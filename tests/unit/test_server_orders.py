@@ -323,6 +323,22 @@ async def test_players_are_told_of_a_distant_restart_at_once_and_again_shortly_b
     assert len(world.console.said) == 2
 
 
+async def test_a_restart_that_waits_is_carried_out_once_whichever_bot_lives_then(world: World) -> None:
+    world.players.online = 2
+    await world.orders.restart_server(OPERATOR, timedelta(minutes=2), "")
+    await world.settle()
+    world.restart()
+    await world.pass_time(seconds=60)
+    assert world.console.said == ["announce Server restart in 2 minutes."], "players are not told anew by each bot"
+    await world.pass_time(seconds=30)
+    world.restart()
+    await world.pass_time(seconds=31)
+    assert world.console.said[1:] == ["announce Server restart in 30 seconds.", "saveall"]
+    world.restart()
+    await world.pass_time(minutes=2)
+    assert world.keeper.starts == 2 and orders_told(world) == ["restarting"]
+
+
 async def test_the_answer_that_can_cancel_an_order_is_outdated_once_it_is_carried_out(world: World) -> None:
     order = number(await world.orders.restart_server(OPERATOR, SOON, "new maps"))
     await world.orders.note_order_shown(order, "waiting", "7", "70")
