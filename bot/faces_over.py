@@ -39,6 +39,12 @@ def succeeded(view: CardView, run: Run) -> Face:
 
 
 def fixed(view: CardView, run: Run) -> Face:
+    """Of a crash that nothing else ever had, no fix can be shown to have cured it."""
+    if view.only_taken_back:
+        known = f"**It was {facts.ONLY_TAKEN_BACK}:** nothing that stayed ever crashed so"
+        live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
+        lines = (known, live, facts.cause(run))
+        return make_face(view, "New try live: {}", Colour.GREEN, *lines, buttons=revert_button(run))
     doubt = f"*Verification was inconclusive:* {facts.reason(run)}" if run.verdict is Verdict.INCONCLUSIVE else ""
     live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
     return make_face(

@@ -122,6 +122,9 @@ def live_since(view: CardView) -> str:
     return f"live since {ago(deployment.ready_at)}" if deployment and deployment.ready_at else ""
 
 
+ONLY_TAKEN_BACK = "seen only in a build that was taken back"
+
+
 def history(view: CardView) -> str:
     """How often it crashed; `0 since` only where a fix is watched and nothing of the kind was seen."""
     times = view.before + view.occurrences

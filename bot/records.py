@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from bot import markup
 from bot.cards import Home
+from bot.facts import ONLY_TAKEN_BACK
 from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision
 from bot.payloads import Attachment, Colour, Embed, Field, Message
@@ -131,6 +132,10 @@ def fate(line: CrashLine) -> str:
         return "**came back with its fix in place**"
     if run.fix_state is FixState.REVERTED or (run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED):
         return "its fix was taken back"
+    if run.state is RunState.SUCCEEDED and line.only_taken_back:
+        return join(
+            f"new try live in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "", ONLY_TAKEN_BACK
+        )
     if run.state is RunState.SUCCEEDED:
         return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
     return doing(RunLine(run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before))

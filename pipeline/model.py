@@ -469,6 +469,7 @@ class CardView:
     previous_card: str | None  # message id of the card of the night before, where the signature had one
     max_returns: int = 2
     paused_by_it: bool = False  # the pause that holds is the one that its rollback made
+    only_taken_back: bool = False  # it was seen only in a build that was taken back
     puts_back: bool = False  # the run reverts a revert: what that one took out comes back
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 

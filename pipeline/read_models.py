@@ -96,6 +96,7 @@ class CrashLine:
     judged: str | None  # what became of the last one
     run: Run | None  # the newest about it
     fix: FixLink | None  # of that run
+    only_taken_back: bool = False  # it was seen only in a build that was taken back
 
 
 @dataclass(frozen=True)

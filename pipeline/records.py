@@ -132,6 +132,7 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
         judged=last.judged,
         run=run,
         fix=views.link(tools, run.commit, run.branch) if run is not None and run.commit else None,
+        only_taken_back=tools.store.was_only_taken_back(signature),
     )
 
 

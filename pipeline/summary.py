@@ -49,6 +49,7 @@ class FixedLine:
     live_since: float | None = None
     crashes: int = 0  # of this signature, this night
     message: str | None = None
+    only_taken_back: bool = False  # it was seen only in a build that was taken back
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,7 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
         live_since=ready.timestamp() if ready else None,
         crashes=card.crashes,
         message=card.message,
+        only_taken_back=store.was_only_taken_back(run.signature),
     )
 
 

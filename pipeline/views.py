@@ -370,6 +370,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, pause),
         puts_back=run is not None and _puts_back(tools.store, run),
+        only_taken_back=run is not None and tools.store.was_only_taken_back(run.signature),
     )
 
 

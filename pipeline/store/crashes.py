@@ -88,6 +88,10 @@ class Crashes(Base):
             plain = c.execute(select(t.crashes.c.report).where(t.crashes.c.id == crash)).scalar_one_or_none()
         return None if plain is None else self._codec.from_plain(plain)
 
+    def was_only_taken_back(self, signature: Signature | None) -> bool:
+        """Whether it was seen in builds alone that were taken back: nothing that stays has ever crashed so."""
+        return signature is not None and not self.signature_is_known(signature, "")
+
     def signature_is_known(self, signature: Signature, build: str) -> bool:
         """Whether this crash was seen with another build (imported history included). What made another build worse
         is no excuse for this one."""

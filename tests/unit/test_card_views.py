@@ -4,13 +4,14 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from world import OPERATOR, World
+from world import OPERATOR, OTHER, World
 
 from bot.cards import render_card
 from bot.payloads import Message
+from bot.records import fate
 from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
-from pipeline.model import Patch, WholeFile
+from pipeline.model import Patch, RunState, WholeFile
 
 
 @pytest.fixture
@@ -42,6 +43,30 @@ async def test_a_card_says_that_it_waits_for_resume_only_where_it_does(world: Wo
     assert "*pipeline paused, goes on after* `/resume`" in text(world)
     lines = {run.subject: run.paused for run in views.status(world.tools).runs}
     assert lines == {"Map::Update": False, "Spell::Cast": True}
+
+
+async def test_a_new_try_after_a_crash_of_what_was_taken_back_is_not_called_its_cure(world: World) -> None:
+    first = await world.crash("Spell::Cast")
+    await world.answer(first, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
+    second = await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    world.expect(first, RunState.ROLLED_BACK)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    await world.answer(second, OTHER)
+    await world.pass_time(minutes=3)
+    fix = world.expect(second, RunState.SUCCEEDED)
+    shown = render_card(world.ledger.get_card_view(world.store.get_card_of_run(fix.id))).embed
+    assert shown is not None and shown.title == "New try live: Loot::Roll"
+    assert shown.description.splitlines()[0] == (
+        "**It was seen only in a build that was taken back:** nothing that stayed ever crashed so"
+    )
+    lines = {each.title: fate(each) for each in (await world.orders.list_crashes(1)).lines}
+    link = f"[`{(fix.commit or '')[:7]}`]({world.source.url(fix.commit or '')})"
+    assert lines["Loot::Roll"] == f"new try live in {link} · seen only in a build that was taken back"
+    assert lines["Spell::Cast"] == "its fix was taken back"
+    (fixed,) = (await world.orders.summary(None)).fixed
+    assert (fixed.subject, fixed.only_taken_back) == ("Loot::Roll", True)
 
 
 def end_unseen(world: World, lived: float) -> None:
