@@ -436,7 +436,7 @@ def use(tools: Tools, answer: Answer, run: Run) -> bool:
     to = RunState.READY if response.patch is not None else RunState.PROPOSED
     prose = response.prose and tools.redact(response.prose)
     analysis = without_secrets(tools, response.analysis)
-    reason = None if response.patch is not None else "the answer is in words, with nothing to apply: a person has to look"
+    reason = None if response.patch is not None else "the answer is in words, with no change: a person has to look"
     data = {"analysis": asdict(analysis), "prose": prose, "attempt": run.returns + 1}
     tools.store.take_answer(
         run, to, answer.digest, tools.now(), note=f"answer of shape {response.shape}",
