@@ -46,6 +46,7 @@ TOLD_AGAIN = timedelta(days=1)  # a fault of a swap that comes back
 STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  # until a crash is tried again
 UNREAD = ("reading it failed time and again; the log has why",)
 SHOWN_ERRORS = 3  # of the log, above the stack
+IMPORTED_AT_ONCE = 50  # old reports in one transaction
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -350,10 +351,23 @@ def import_old_reports(tools: Tools) -> None:
     if imported is None or imported["reports"]:
         return
     began = datetime.fromisoformat(imported["at"]).timestamp()
-    for path, written in list_reports(tools, (".txt",)):
-        if written < began:
-            import_report(tools, path, written)
+    old = [each for each in list_old_reports(tools) if each[1] < began]
+    for at in range(0, len(old), IMPORTED_AT_ONCE):
+        read = [read_old_report(tools, *each) for each in old[at : at + IMPORTED_AT_ONCE]]
+        with tools.store.together():
+            for each in read:
+                tools.store.import_history(*each)
     tools.store.set_fact(Fact.IMPORTED, {**imported, "reports": True})
+
+
+def list_old_reports(tools: Tools) -> list[tuple[tuple[Path, ...], float]]:
+    """Text and dump of one crash together, and when the first of them was written; what people's debuggers wrote
+    beside them is no report."""
+    crashes: dict[Path, list[tuple[Path, float]]] = {}
+    for path, written in list_reports(tools, (".txt", ".dmp")):
+        if not path.name.endswith("analysis.txt"):
+            crashes.setdefault(path.with_suffix(""), []).append((path, written))
+    return [(tuple(path for path, _ in each), each[0][1]) for each in crashes.values()]
 
 
 def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
@@ -363,11 +377,13 @@ def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
     tools.analyst.file_away(answer, used=False)
 
 
-def import_report(tools: Tools, path: Path, written: float) -> None:
-    nobody = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written)
-    report = tools.reader.read(ExitEvidence(None, None, None, None, None, written, written, reports=(path,)))
-    number = int(hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).hexdigest()[:7], 16)
-    tools.store.import_history(number, datetime.fromtimestamp(written, UTC), nobody, report)
+def read_old_report(tools: Tools, paths: tuple[Path, ...], written: float) -> tuple[int, datetime, Exit, CrashReport]:
+    """What `import_history` takes."""
+    name = next((path.name for path in paths if path.suffix == ".txt"), paths[0].name)
+    end = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written, output=readable(name))
+    report = tools.reader.read(ExitEvidence(None, None, None, None, None, written, written, reports=paths))
+    number = int(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:7], 16)
+    return number, datetime.fromtimestamp(written, UTC), end, report
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------

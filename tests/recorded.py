@@ -67,13 +67,17 @@ def read_samples() -> list[Sample]:
 
 def _read(crash: dict[str, Any]) -> Iterable[Sample]:
     way = f"{crash['compiler']} -{crash['level']}{' asan' if crash['sanitized'] else ''}"
-    output = crash["output"]
-    whole = [read_sanitizer(output), read_text(output), crash["core"] and read_gdb_json(crash["core"])]
-    report = combine([each for each in whole if each], status=crash["status"], lines=output.splitlines())
-    yield Sample(crash["bug"], way, crash["moved"], report, output)
+    yield Sample(crash["bug"], way, crash["moved"], read_whole(crash), crash["output"])
     if crash["printed"]:
         printed = conclude(read_gdb(crash["printed"]))
         yield Sample(crash["bug"], f"{way} gdb log", crash["moved"], printed, crash["printed"], log=True)
+
+
+def read_whole(crash: dict[str, Any]) -> CrashReport:
+    """Output, status and core together."""
+    output = crash["output"]
+    pieces = [read_sanitizer(output), read_text(output), crash["core"] and read_gdb_json(crash["core"])]
+    return combine([each for each in pieces if each], status=crash["status"], lines=output.splitlines())
 
 
 def measure(samples: list[Sample], key: Callable[[Sample], str]) -> Figures:

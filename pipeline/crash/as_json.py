@@ -34,12 +34,15 @@ def _plain(value: Any) -> dict[str, Any] | None:
 
 def report_to_plain(report: CrashReport) -> dict[str, Any]:
     """All fields as JSON values; `report_from_plain` gives the same report back."""
-    plain = dataclasses.asdict(report)
-    plain["kind"] = report.kind.value
-    plain["crashed_at"] = report.crashed_at.isoformat() if report.crashed_at else None
-    plain["frames"] = list(plain["frames"])
-    plain["notes"] = list(plain["notes"])
-    return plain
+    parts = {name: _plain(getattr(report, name)) for name in ("exception", "assertion", "revision", "signature")}
+    return {
+        **vars(report),
+        **parts,
+        "kind": report.kind.value,
+        "crashed_at": report.crashed_at.isoformat() if report.crashed_at else None,
+        "frames": [{**vars(frame)} for frame in report.frames],
+        "notes": list(report.notes),
+    }
 
 
 def report_from_plain(plain: dict[str, Any]) -> CrashReport:

@@ -77,7 +77,7 @@ _OPENING, _CLOSING = "(<{[", ")>}]"
 _NAMELESS = frozenset({"", "??", "operator()", "_FUN", "__invoke", "~", "<unknown>", "(null)"})
 
 
-@functools.lru_cache(maxsize=2048)
+@functools.lru_cache(maxsize=4096)
 def normalise(name: str | None) -> str | None:
     """The name as it stands in a signature, None where there is none (`??`, a nameless lambda)."""
     if name is None:

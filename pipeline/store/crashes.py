@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
 
 from pipeline import tables as t
 from pipeline.keeper.protocol import Exit, from_plain
@@ -101,18 +101,20 @@ class Crashes(Base):
         return any(row.exit.get("build") not in (build, *bad) for row in rows)
 
     def import_history(self, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
-        """A report that lay there before the first start: counted as known, never analysed. Idempotent."""
+        """A report that lay there before the first start: counted as known, never analysed. Idempotent by the name that
+        `end.output` holds; two names may share a number, then the second takes the next one that is free."""
         signature = report.signature
         values = {
-            "keeper": "file", "number": number, "at": at, "night": self.night_of(at), "exit": dataclasses.asdict(end),
+            "keeper": "file", "at": at, "night": self.night_of(at), "exit": dataclasses.asdict(end),
             "report": self._codec.to_plain(report), "judged": "history", "back_after": 0.0,
             "family": signature and signature.family, "exact": signature and signature.exact,
             "version": signature and signature.version,
         }  # fmt: skip
-        same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
         with self.begin() as c:
-            if c.execute(select(t.crashes.c.id).where(same)).first() is None:
-                c.execute(insert(t.crashes).values(**values))
+            while (row := _find_imported(c, number)) is not None and row.exit.get("output") not in (None, end.output):
+                number += 1
+            if row is None:
+                c.execute(insert(t.crashes).values(**values, number=number))
 
     def find_last_title(self) -> str | None:
         """What the server crashed of last, as its card has it; None where nobody has read that crash yet."""
@@ -166,6 +168,11 @@ class Crashes(Base):
             row.id, row.at, row.night, from_plain(Exit, row.exit), report, signature, row.judged, row.card, row.run,
             row.back_after,
         )  # fmt: skip
+
+
+def _find_imported(c: Connection, number: int) -> Row[Any] | None:
+    same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
+    return c.execute(select(t.crashes.c.exit).where(same)).first()
 
 
 def _crash_row(row: Row[Any]) -> CrashRow:

@@ -25,7 +25,7 @@ class Signatures(Base):
         """Of each stored crash that has a signature; `sign` gives its report the new one."""
         after = 0
         while True:
-            with self.engine.begin() as c:
+            with self.begin() as c:
                 rows = _list_batch(c, after)
             for row in rows:
                 yield _signature(row), _sign(self._codec, row, sign)[1]
@@ -36,7 +36,7 @@ class Signatures(Base):
     def sign_all_again(self, sign: Callable[[CrashReport], CrashReport], in_force: Any) -> int:
         """Gives every crash its new signature; runs and cards follow theirs; `in_force` becomes the fact of the rules.
         How many crashes changed. Messages that were sent stay as they are, and so do crashes on their cards."""
-        with self.engine.begin() as c:
+        with self.begin() as c:
             changed, moves = _sign_crashes(c, self._codec, sign)
             _move_runs(c, moves)
             _move_cards(c, moves)

@@ -1,0 +1,121 @@
+"""A night of many crashes of few bugs, as recorded of different builds: one card and one request for each bug."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from recorded import load, read_whole
+from world import World
+
+from pipeline import intake, views
+from pipeline import tables as t
+from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.model import CrashReport
+from pipeline.ports import ExitEvidence
+
+CRASHES = 200
+BUGS = ("dispatcher", "aura", "assert", "bih", "freeze", "recursion", "doublefree", "late", "lambda", "exception",
+        "divide", "assert-totem")  # fmt: skip
+
+
+class RecordedReader:
+    """A crash is the recorded one whose number its `output` is."""
+
+    def __init__(self) -> None:
+        self.crashes = load()
+
+    def read(self, evidence: ExitEvidence) -> CrashReport:
+        return read_whole(self.crashes[int(str(evidence.output))])
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_night_of_200_crashes_of_12_bugs_has_12_cards_and_12_requests(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    reader = RecordedReader()
+    world = await World(tmp_path, real_reader=reader).start()
+    mine = [number for number, each in enumerate(reader.crashes) if each["bug"] in BUGS and not each["moved"]]
+    played = chance.choices(mine, k=CRASHES)
+    assert {reader.crashes[number]["bug"] for number in played} == set(BUGS)
+    for number in played:
+        world.keeper.crash(str(number))
+        world.clock.time += timedelta(minutes=3)
+        await world.settle()
+    with world.engine.begin() as c:
+        ids = list(c.execute(sa.select(t.cards.c.id)).scalars())
+    cards = [views.card_view(world.tools, card) for card in ids]
+    assert len(cards) == len(world.analyst.requests) == len(world.runs()) == len(BUGS)
+    assert world.store.count_tonight(world.tools.night()) == sum(card.occurrences for card in cards) == CRASHES
+    expected = Counter(reader.crashes[number]["bug"] for number in played)
+    assert sorted(card.occurrences for card in cards) == sorted(expected.values())
+
+
+# --- reports that lay there before the first start -------------------------------------------------------------------
+
+REPORT = """\
+Exception code: C0000005 ACCESS_VIOLATION
+Fault address:  00007FF6AA000000 01:0000000000101000 C:\\Srv\\worldserver.exe
+
+Call stack:
+Address   Frame     Function      SourceFile
+00007FF6AA000000  0000004A1C213310  Bot{number}::Update+1F  C:\\src\\Bot.cpp line 12
+
+========================
+"""
+
+
+def drop(folder: Path, name: str, number: int = 0) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(REPORT.format(number=number), encoding="utf-8")
+
+
+def import_from(folder: Path, tmp_path: Path) -> World:
+    world = World(tmp_path, {"crash_dirs": (folder,)}, real_reader=CrashFileReader())
+    world.clock.time += timedelta(days=3650)  # later than the files of the test
+    intake.import_history(world.tools)
+    intake.import_old_reports(world.tools)
+    return world
+
+
+def read_rows(world: World) -> list[str | None]:
+    with world.engine.begin() as c:
+        return list(c.execute(sa.select(t.crashes.c.exact).order_by(t.crashes.c.exact)).scalars())
+
+
+def test_reports_whose_names_share_a_number_are_both_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten thousand names two share 28 bits of a hash more often than not at all."""
+
+    class OneNumber:
+        def __init__(self, _: bytes) -> None: ...
+
+        def hexdigest(self) -> str:
+            return "0" * 64
+
+    for number in range(130):
+        drop(tmp_path / "Crashes", f"{number}.txt", number)
+    monkeypatch.setattr(intake.hashlib, "sha256", OneNumber)
+    world = import_from(tmp_path / "Crashes", tmp_path)
+    assert len(set(read_rows(world))) == 130
+
+
+def test_a_kill_in_the_midst_of_the_import_leaves_each_report_in_once(tmp_path: Path) -> None:
+    for number in range(120):
+        drop(tmp_path / "Crashes", f"{number}.txt", number)
+    world = World(tmp_path, {"crash_dirs": (tmp_path / "Crashes",)}, real_reader=CrashFileReader())
+    world.clock.time += timedelta(days=3650)
+    intake.import_history(world.tools)
+    for paths, written in intake.list_old_reports(world.tools)[:70]:
+        world.store.import_history(*intake.read_old_report(world.tools, paths, written))
+    intake.import_old_reports(world.tools)
+    assert len(read_rows(world)) == len(set(read_rows(world))) == 120
+
+
+def test_text_and_dump_of_one_crash_are_one_and_what_a_debugger_wrote_beside_them_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "Crashes"
+    name = "0123456789ab_worldserver.exe_[2025_10_31_11_3_20]"
+    drop(folder, f"{name}.txt")
+    drop(folder, f"{name}.cdb_analysis.txt", 7)
+    (folder / f"{name}.dmp").write_bytes(b"MDMP")
+    assert read_rows(import_from(folder, tmp_path)) == ["access violation | Bot0::Update"]
