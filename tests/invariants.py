@@ -32,7 +32,8 @@ _OURS = ("state", "server", "remote.git")
 _BOT = r"(-m bot|channel_apart\.py \d+) run"  # in its command line
 _OUTPUT = re.compile(r"bot-\d+\.txt")
 _SERVER_WRITES = re.compile(
-    r"\.spirit-healer(/.*)?|(Server|Playerbot)\.log|core.*|characters\.db\.txt|deferred_login\.txt|worldserver(\.exe)?"
+    # Logs are moved to the state folder, and aside where that lies on another disk.
+    r"\.spirit-healer(/.*)?|(log-\d{8}T\d{6}\.\d{3}Z-)?(Server|Playerbot)\.log|core.*|characters\.db\.txt|deferred_login\.txt|worldserver(\.exe)?"
 )
 
 

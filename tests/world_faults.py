@@ -103,7 +103,7 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
         "build_hangs": ("A build that hangs", "It is ended with its tree in time"),
         "build_forks_away": ("A build that leaves its session", "It is found by its mark and ended"),
         "build_prints": ("A build that prints 1 GB", "It is ended, its log stays small"),
-        "build_fills_disk": ("A build that fills the disk", "It fails with the cure and leaves nothing"),
+        "build_fills_disk": ("A build that fills the disk", "The change waits with the cure; nothing is left"),
         "build_no_artifact": ("A build that succeeds without an artifact", "It has failed, and says which is missing"),
         "build_dead_artifact": ("An artifact that does not start", "The last good build is put back"),
     },

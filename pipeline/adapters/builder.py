@@ -21,18 +21,15 @@ from pipeline.adapters.builder_configure import Plan, Wish
 from pipeline.adapters.builder_products import ArtifactRule, NoProduct
 from pipeline.adapters.builder_run import OnProgress, Order
 from pipeline.adapters.children import TimedOut, end_marked, end_recorded
-from pipeline.adapters.diagnostics import find_machine_fault, find_machine_words, parse_diagnostics
-from pipeline.errors import DefiniteError, ToolMissing, Unconfigured
+from pipeline.adapters.diagnostics import DISK_FULL, find_machine_fault, find_machine_words, parse_diagnostics
+from pipeline.errors import DefiniteError, Obstructed, ToolMissing, TransientError, Unconfigured
 from pipeline.keeper.protocol import Manifest, ReadyRule
 from pipeline.model import BuildResult
+from pipeline.obstacles import find_obstacle
 from pipeline.ports import OnStarted
 
 _NO_SUCH_SOURCE = "Cannot find source file"  # cmake's words; they stand in no translation
 CONFIGURE_LOG = "configure.log"  # among the logs: of the last time that it failed
-
-
-class _NoDisk(Exception):
-    """The message is the reason."""
 
 
 class _ProgramFailed(Exception):
@@ -75,6 +72,8 @@ class CMakeBuilder:
         kept = self._archive.verified(commit)
         if kept is not None:
             return BuildResult(commit, 0.0, find_log(self.state_dir, commit) or self._nominal_log(commit), kept)
+        if lack := builder_machine.find_lack_of_disk((self._build_dir, self.state_dir), self.min_free_disk):
+            raise Obstructed(lack)
         order = Order(
             state_dir=self.state_dir,
             build_dir=self._build_dir,
@@ -130,9 +129,11 @@ class CMakeBuilder:
             reason = f"the build took longer than {order.limit:g} s and was ended (BUILD_TIMEOUT)"
         except OSError as fault:
             reason = f"a file of the build could not be written, read or removed: {fault}"
+            if (words := find_obstacle(fault, "the state folder or BUILD_DIR")) is not None:
+                raise Obstructed(f"the build waits: {words}") from fault
         except ToolMissing:
             raise
-        except (_NoDisk, NoProduct, TooMuchOutput, DefiniteError) as fault:
+        except (NoProduct, TooMuchOutput, DefiniteError) as fault:
             reason = str(fault)
         else:
             return BuildResult(order.commit, order.elapsed, order.log, manifest)
@@ -142,6 +143,8 @@ class CMakeBuilder:
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
         errors = tuple(each for each in found if each.severity != "warning")
         fault = find_machine_fault(errors) if errors else find_machine_words(read_lines(order.log))
+        if fault == DISK_FULL:
+            raise TransientError(f"{reason}: {fault}")  # before the next try it is looked whether there is room
         if fault is not None:
             return BuildResult(order.commit, order.elapsed, order.log, reason=f"{reason}: {fault}")
         if not errors:
@@ -149,9 +152,6 @@ class CMakeBuilder:
         return BuildResult(order.commit, order.elapsed, order.log, None, errors, reason)
 
     def _make(self, order: Order) -> Manifest:
-        lack = builder_machine.find_lack_of_disk((order.build_dir, self.state_dir), self.min_free_disk)
-        if lack is not None:
-            raise _NoDisk(lack)
         plan = self._configure(order)
         self._compile(order, plan)
         target = builder_products.find_target(order.build_dir, self.target, plan.config)

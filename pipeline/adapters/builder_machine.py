@@ -65,7 +65,7 @@ def find_lack_of_disk(folders: Iterable[Path], needed: int) -> str | None:
 
 
 def _size(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB"
+    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 30 else f"{count >> 20} MiB"
 
 
 def _count_cores() -> int:

@@ -58,10 +58,11 @@ _SAYS_NOTHING = re.compile(  # lines that only tell that there was an error else
     r"|: [Ii]n function [`'‘]|MSB3073|MSB8066|skipping incompatible|: (?:note|NOTE): "
 )
 
+DISK_FULL = "the disk is full: make room"
 _MACHINE = (
     (
         re.compile(r"No space left on device|File too large|There is not enough space on the disk|LNK1180|C1085"),
-        "the disk is full: make room",
+        DISK_FULL,
     ),
     (
         re.compile(r"Killed signal terminated|terminated by signal 9|virtual memory exhausted|Cannot allocate memory"

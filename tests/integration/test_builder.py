@@ -314,24 +314,33 @@ import json, pathlib, sys, tiny_project
 project = tiny_project.TinyProject(pathlib.Path(sys.argv[1]))
 grow = 'add_custom_command(TARGET worldserver POST_BUILD COMMAND head -c 64M /dev/zero > huge)'
 project.write("CMakeLists.txt", tiny_project.CMAKE_LISTS + grow)
-result = project.build()
-print(json.dumps([result.reason, result.manifest, project.builds, len(project.living)]))
+said = []
+for _ in range(2):
+    try:
+        project.build(min_free_disk=8 << 20)
+    except Exception as fault:
+        said.append([type(fault).__name__, str(fault).partition(" in ")[0]])
+print(json.dumps([said, project.builds, len(project.living)]))
 """
 
 
-def test_world_build_fills_disk_and_fails_with_the_cure(project: TinyProject) -> None:
+def test_world_build_fills_disk_and_waits_with_the_cure(project: TinyProject) -> None:
     done = subprocess.run(
         put_on_small("16m", project.state / "build", [sys.executable, "-c", FILL, str(project.folder)]),
         env={**os.environ, "PYTHONPATH": os.pathsep.join(str(each) for each in (TESTS, TESTS.parent))},
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
-    assert json.loads(done.stdout) == ["the compile failed (exit code 1): the disk is full: make room", None, [], 0]
+    said, builds, living = json.loads(done.stdout)
+    assert said[0] == ["TransientError", "the compile failed (exit code 1): the disk is full: make room"]
+    assert said[1] == ["Obstructed", "only 0 MiB are free"], "it is not filled again"
+    assert (builds, living) == ([], 0)
 
 
 def test_world_disk_full_build_folder_is_said_before_anything_is_started(project: TinyProject) -> None:
-    result = project.build(min_free_disk=1 << 60)
-    assert "lower MIN_FREE_DISK" in str(result.reason)
+    with pytest.raises(Obstructed, match="lower MIN_FREE_DISK"):
+        project.build(min_free_disk=1 << 60)
     assert project.started == []
+    assert list(project.state.rglob("*.log")) == []
 
 
 def test_a_missing_cmake_is_said_with_its_cure(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
