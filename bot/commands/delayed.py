@@ -33,15 +33,23 @@ class Kind:
 
 
 RESTART = Kind(
-    "restart-server", "Restart the server; players are told first", "restart",
-    lambda desk: desk.orders.plan_restart(), messages.ask_restart,
-    lambda desk, by, delay, reason: desk.orders.restart_server(by, delay, reason), messages.restarting,
-)  # fmt: skip
+    command="restart-server",
+    description="Restart the server; players are told first",
+    button="restart",
+    plan=lambda desk: desk.orders.plan_restart(),
+    ask=messages.ask_restart,
+    carry_out=lambda desk, by, delay, reason: desk.orders.restart_server(by, delay, reason),
+    confirm=messages.restarting,
+)
 STOP = Kind(
-    "stop-server", "Stop the server until /start-server; players are told", "stop",
-    lambda desk: desk.orders.plan_stop(), messages.ask_stop,
-    lambda desk, by, delay, reason: desk.orders.stop_server(by, delay, reason), messages.stopping,
-)  # fmt: skip
+    command="stop-server",
+    description="Stop the server until /start-server; players are told",
+    button="stop",
+    plan=lambda desk: desk.orders.plan_stop(),
+    ask=messages.ask_stop,
+    carry_out=lambda desk, by, delay, reason: desk.orders.stop_server(by, delay, reason),
+    confirm=messages.stopping,
+)
 
 
 def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:

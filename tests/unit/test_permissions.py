@@ -73,7 +73,9 @@ def test_every_button_has_its_row_in_the_table() -> None:
 def test_every_command_has_its_row_in_the_table() -> None:
     sources = Path(commands.__file__).parent.glob("*.py")
     named = {
-        name for each in sources for name in re.findall(r'tree\.command\(name="([a-z-]+)"', each.read_text("utf-8"))
+        name
+        for each in sources
+        for name in re.findall(r'(?:tree\.command\(name|Kind\(\s*command)="([a-z-]+)"', each.read_text("utf-8"))
     }
     client = discord.Client(intents=discord.Intents.none())
     tree, guild = app_commands.CommandTree(client), discord.Object(1)
