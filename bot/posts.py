@@ -163,7 +163,8 @@ def _backtrace(data: Data) -> Message:
     errors = "".join(f"before it: {code(each)}\n" for each in _lines(data, "errors")).rstrip()
     text = "\n".join(part for part in (guess, facts, block(cut_text(stack, SHOWN)), errors, notes) if part)
     log = "\n".join(_lines(data, "log"))
-    full = f"{stack}\n\n--- the log before the crash ---\n{log}\n" if log else stack
+    head = f"class: {_text(data, 'category')}\n" if data.get("category") and frames else ""  # `inspect` reads it again
+    full = f"{head}{stack}\n\n--- the log before the crash ---\n{log}\n" if log else f"{head}{stack}"
     return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))
 
 

@@ -19,6 +19,7 @@ from pipeline.crash.environment import KILLED_FROM_OUTSIDE, cause_of_exit, find_
 from pipeline.crash.gdb_text import read_gdb
 from pipeline.crash.lines import decode, open_regular, read_head, read_tail
 from pipeline.crash.minidump import read_minidump
+from pipeline.crash.own_text import read_own
 from pipeline.crash.reading import Cause, Reading
 from pipeline.crash.revision import find_revision
 from pipeline.crash.rules import Rules
@@ -86,7 +87,7 @@ def _read_said(text: str) -> Reading | None:
     found = read_sanitizer(text)
     if found is not None:
         return merge([found, *filter(None, [read_text(text)])])
-    return _read_gdb(text) or read_text(text)
+    return read_own(text) or _read_gdb(text) or read_text(text)
 
 
 def _read_gdb(text: str) -> Reading | None:

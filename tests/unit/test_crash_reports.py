@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.posts import render_post
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.crash.as_json import inspect_object, render_frames, report_from_plain, report_to_plain
 from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_lines, pick_errors, pick_warnings
@@ -19,6 +20,8 @@ from pipeline.model import (
     CrashReport,
     ExceptionInfo,
     Frame,
+    Post,
+    PostKind,
     ReportKind,
     Revision,
     Signature,
@@ -290,3 +293,23 @@ def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_tex
     assert (report.kind, report.exception) == (ReportKind.WHEATY, ExceptionInfo("C0000005", "ACCESS_VIOLATION"))
     assert report.signature is not None
     assert report.signature.exact == "access violation | Map::Update"
+
+
+def test_our_own_backtrace_is_read_again(tmp_path: Path) -> None:
+    """As the thread of a crash has it."""
+    frames = [
+        {"function": "Trinity::Assert", "file": "src/Errors.cpp", "line": 64},
+        {"function": "Aura<int>::Apply", "file": "src/a b/Aura.cpp", "line": 12},
+        {"function": None, "module": "worldserver.exe"},
+    ]
+    post = Post(1, PostKind.BACKTRACE, 1, {"frames": frames, "crashing_frame": 1, "category": "access violation",
+                                           "log": ["a line"]}, datetime(2026, 1, 1, tzinfo=UTC))  # fmt: skip
+    attached = next(each for each in render_post(post, "realm").files if each.name == "backtrace.txt")
+    (tmp_path / "backtrace.txt").write_text(attached.text or "", encoding="utf-8")
+    report = read_file(tmp_path / "backtrace.txt")
+    assert [(frame.function, frame.file, frame.line) for frame in report.frames[:2]] == [
+        ("Trinity::Assert", "src/Errors.cpp", 64), ("Aura<int>::Apply", "src/a b/Aura.cpp", 12),
+    ]  # fmt: skip
+    assert report.crashing_frame == 1
+    assert report.signature is not None
+    assert report.notes == ("our own backtrace.txt",)

@@ -95,7 +95,7 @@ def test_reports_whose_names_share_a_number_are_both_in(tmp_path: Path, monkeypa
 
     for number in range(130):
         drop(tmp_path / "Crashes", f"{number}.txt", number)
-    monkeypatch.setattr(intake.hashlib, "sha256", OneNumber)
+    monkeypatch.setattr("pipeline.intake.hashlib.sha256", OneNumber)
     world = import_from(tmp_path / "Crashes", tmp_path)
     assert len(set(read_rows(world))) == 130
 
