@@ -785,7 +785,9 @@ async def test_the_base_moves_only_by_an_operators_order(world: World) -> None:
 async def test_a_base_that_has_not_moved_is_no_update(world: World) -> None:
     outcome = await world.orders.update(OPERATOR)
     assert isinstance(outcome, Impossible)
-    assert outcome.reason.startswith("Nothing was changed: `bbbbbbbbbbbb`, the head of the base branch")
+    assert outcome.reason.startswith(
+        "Nothing was changed: `bbbbbbbbbbbb` (committed 2026-11-22 22:00), the head of the base"
+    )
 
 
 async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed(tmp_path: Path) -> None:
