@@ -18,6 +18,7 @@ class Words:
     building: str
     publishing: str
     waiting: str
+    hindered: str
     deploying: str
     live: str
     done: str
@@ -26,22 +27,26 @@ class Words:
 WORDS = {
     RunKind.FIX: Words(
         "Fix proposed: {}", "Applying fix: {}", "Building fix for {}", "Pushing fix: {}",
-        "Fix built, waiting for a quiet moment", "Deploying fix: {}", "Fix live, watching: {}", "Fixed: {}",
+        "Fix built, waiting for a quiet moment", "Fix may not go live yet: {}",
+        "Deploying fix: {}", "Fix live, watching: {}", "Fixed: {}",
     ),
     RunKind.REVERT: Words(
         "Revert ordered: {}", "Reverting: {}", "Building revert: {}", "Pushing revert: {}",
-        "Revert built, waiting for a quiet moment", "Deploying revert: {}", "Revert live, watching: {}", "Reverted: {}",
+        "Revert built, waiting for a quiet moment", "Revert may not go live yet: {}",
+        "Deploying revert: {}", "Revert live, watching: {}", "Reverted: {}",
     ),
     RunKind.UPDATE: Words(
         "Update ordered: {}", "Merging the base: {}", "Building update: {}", "Pushing update: {}",
-        "Update built, waiting for a quiet moment", "Deploying update: {}", "Update live, watching: {}", "Updated: {}",
+        "Update built, waiting for a quiet moment", "Update may not go live yet: {}",
+        "Deploying update: {}", "Update live, watching: {}", "Updated: {}",
     ),
 }  # fmt: skip
 
 
 PUT_BACK = Words(
     "Putting back ordered: {}", "Putting back: {}", "Building with it put back: {}", "Pushing what puts it back: {}",
-    "Put back and built, waiting for a quiet moment", "Deploying with it put back: {}", "Live again, watching: {}",
+    "Put back and built, waiting for a quiet moment", "Put back, may not go live yet: {}",
+    "Deploying with it put back: {}", "Live again, watching: {}",
     "Put back: {}",
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from bot.markup import ago, clock_time, code, count, join
 from bot.payloads import Button, Colour, Style
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import CardView, Question, Run, Verdict
+from pipeline.policy import is_hindered
 
 BAR = 10  # cells of the progress bar
 
@@ -65,6 +66,17 @@ def building(view: CardView, run: Run) -> Face:
 
 
 def awaiting_deployment(view: CardView, run: Run) -> Face:
+    return hindered(view, run) if is_hindered(run) else waiting(view, run)
+
+
+def hindered(view: CardView, run: Run) -> Face:
+    """No hour and no order helps before what stands in its way is gone."""
+    lines = (f"**{facts.reason(run)}**", join(code(view.title), facts.fix_link(view), facts.owed(run)))
+    reject = (Button("Reject", f"reject:{run.id}"),)
+    return make_face(view, words_for(view, run).hindered, Colour.GREY, *lines, buttons=reject)
+
+
+def waiting(view: CardView, run: Run) -> Face:
     if view.players is not None:
         limit = "" if view.player_limit is None else f", limit {view.player_limit}"
         players = f"{count(view.players, 'player')} online{limit}"
@@ -96,16 +108,20 @@ def deploying(view: CardView, run: Run) -> Face:
 
 
 def verifying(view: CardView, run: Run) -> Face:
+    """A build holds every change before it on its branch: what runs may be a later one's."""
     deployment = view.deployment
-    commit = run.commit or (deployment.commit if deployment else None)
-    runs = f"Server up, runs {code(markup.short(commit))}" if commit else "Server up"
+    build = view.build or (deployment.commit if deployment else None)
+    runs = facts.server_now(view)
+    if build and view.server is ServerState.READY:
+        runs = f"{runs}, runs {code(markup.short(build))}"
+    held = "part of that build" if deployment and build == deployment.commit != run.commit else ""
     healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
     return make_face(
         view,
         words_for(view, run).live,
         Colour.GREEN,
         join(runs, facts.down(deployment), healthy),
-        facts.fix_link(view),
+        join(facts.fix_link(view), held),
         facts.cause(run),
     )
 

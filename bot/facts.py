@@ -16,6 +16,10 @@ def server_line(view: CardView) -> str:
     if view.back_after is not None:
         took = f"**{duration(view.back_after)}**"
         return f"Server back after {took}" if view.end_seen else f"Server back after at most {took}: nobody saw it die"
+    return server_now(view)
+
+
+def server_now(view: CardView) -> str:
     match view.server:
         case None:
             return "**The keeper does not answer; whether the server runs is not known**"

@@ -315,7 +315,7 @@ def updating(done: Done, commit: str, by: Actor) -> Message:
 
 
 def deploying(done: Done, run: str, by: Actor) -> Message:
-    when = "may go live" if done.text else "goes live now"
+    when = "goes live as soon as it can" if done.text else "goes live now"
     return _done(f"Run {code(run)} {when}, asked for by {plain(by.name)}.", done)
 
 

@@ -204,6 +204,8 @@ def doing(line: RunLine) -> str:
 
 def _waiting(line: RunLine) -> str:
     """A quiet moment is what it waits for only while nothing else stands before it."""
+    if line.hindered:
+        return "built, may not go live yet"
     if line.in_line:
         return "built, next after the deployment under way"
     return f"built, tried again {ago(line.not_before)}" if line.not_before else "built, waits for a quiet moment"

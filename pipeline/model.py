@@ -471,6 +471,7 @@ class CardView:
     paused_by_it: bool = False  # the pause that holds is the one that its rollback made
     only_taken_back: bool = False  # it was seen only in a build that was taken back
     puts_back: bool = False  # the run reverts a revert: what that one took out comes back
+    build: str | None = None  # that the server was last started with, as the keeper observes
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 
@@ -492,6 +493,7 @@ class RunLine:
     in_line: bool = False  # built, and another deployment has the lane
     not_before: datetime | None = None  # it is tried again then
     paused: bool = False  # it goes on after /resume
+    hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
 
 
 @dataclass(frozen=True)

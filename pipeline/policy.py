@@ -133,6 +133,15 @@ def passes_pause(run: Run) -> bool:
     return run.asked_by is not None or run.kind is RunKind.REVERT
 
 
+HINDRANCES = ("its build still holds", "its build holds", "the server runs")  # as stages/carrying.py words them
+
+
+def is_hindered(run: Run) -> bool:
+    """Built, and not wanted live as it is: neither an hour nor an order to go changes that."""
+    waits = run.state is RunState.AWAITING_DEPLOYMENT
+    return waits and run.reason is not None and run.reason.startswith(HINDRANCES)
+
+
 def waits_for_resume(run: Run, *, asked: bool) -> bool:
     """Whether a pause holds it where it is; `asked` = its request is with the analyst."""
     match run.state:

@@ -210,7 +210,7 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
 def run_line(store: Store, run: Run) -> RunLine:
     return RunLine(
         run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
-        run.not_before, waits_for_resume(store, run),
+        run.not_before, waits_for_resume(store, run), policy.is_hindered(run),
     )  # fmt: skip
 
 
@@ -356,6 +356,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         end_seen=last is None or not from_plain(Exit, last.exit).unseen,
         running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
         server=observed.state if observed else None,
+        build=observed.build if observed else None,
         fix=fix or None,
         changes=run.changes if run else (),
         progress=_progress(tools.store, run),

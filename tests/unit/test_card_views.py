@@ -4,14 +4,15 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from world import OPERATOR, OTHER, World
+from world import BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
 from bot.payloads import Message
 from bot.records import fate
+from bot.status import doing
 from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
-from pipeline.model import Patch, RunState, WholeFile
+from pipeline.model import Patch, Run, RunState, WholeFile
 
 
 @pytest.fixture
@@ -136,3 +137,40 @@ async def test_a_rolled_back_card_offers_to_resume_only_the_pause_that_it_made(w
     await world.orders.pause(OPERATOR, "I look myself")
     await world.settle()
     assert world.store.get_pause() is not None and not world.ledger.get_card_view(number).paused_by_it
+
+
+async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build_that_runs(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    below, run = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(below, GOOD)
+    await world.answer(run, OTHER)
+    world.builder.fault = "the disk is full"
+    await world.orders.reject(below.id, BOB, "wrong lock")
+    await world.settle()
+    waiting = show(world, run)
+    commits = [(world.get(each).commit or "")[:7] for each in (below, run)]
+    url = world.source.url(world.get(run).commit or "")
+    link = f"[`{commits[1]}`]({url}) on `overnight-20261122`"
+    assert waiting.embed is not None and waiting.embed.title == "Fix may not go live yet: Spell::Cast"
+    assert waiting.embed.description == (
+        f"**its build still holds `Map::Update` (`{commits[0]}`), which was taken back: waits for its revert;"
+        f" `/revert {commits[0]}` orders one**\n`Spell::Cast` · {link}"
+    )
+    assert [button.custom_id for button in waiting.buttons] == [f"reject:{run.id}"]
+    (line,) = [each for each in views.status(world.tools).runs if each.id == run.id]
+    assert doing(line) == "built, may not go live yet"
+    world.builder.fault, world.players.online = None, 0
+    await world.orders.revert(commits[0], BOB)
+    await world.pass_time(seconds=1)
+    world.expect(run, RunState.VERIFYING)
+    live = show(world, run).embed
+    assert live is not None and world.running is not None and not world.running.startswith(commits[1])
+    first, second, _ = live.description.splitlines()
+    assert first.startswith(f"Server up, runs `{world.running[:7]}` · down for ")
+    assert second == f"{link} · part of that build"
+
+
+def show(world: World, run: Run) -> Message:
+    """Its card, as people see it."""
+    return render_card(world.ledger.get_card_view(world.store.get_card_of_run(run.id)))

@@ -252,6 +252,20 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"`{NAME}` · {LINK}\n14 players online, limit 5 · deploys at <t:{THEN + 21600}:t> at the latest",
         ["deploy:9f3c21aa", "reject:9f3c21aa"],
     ),
+    "awaiting deployment, with what nobody wants in its build": (
+        card(
+            RunState.AWAITING_DEPLOYMENT,
+            of_run={"reason": "its build still holds `Map::Update` (`c0ffee1`), which was taken back", "pushed": True},
+            fix=FIX,
+            players=14,
+            player_limit=5,
+            deploy_at_latest=NOW + timedelta(hours=6),
+        ),
+        f"Fix may not go live yet: {NAME}",
+        Colour.GREY,
+        f"**its build still holds `Map::Update` (`c0ffee1`), which was taken back**\n`{NAME}` · {LINK}",
+        ["reject:9f3c21aa"],
+    ),
     "deploying": (
         card(RunState.DEPLOYING, fix=FIX, deployment=replace(LIVE, state="stopping")),
         f"Deploying fix: {NAME}",
@@ -264,6 +278,35 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Fix live, watching: {NAME}",
         Colour.GREEN,
         f"Server up, runs `a1b2c3d` · down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
+        [],
+    ),
+    "verifying, live in a later build": (
+        card(
+            RunState.VERIFYING,
+            of_run={"commit": COMMIT},
+            fix=FIX,
+            deployment=replace(LIVE, commit=REVERT),
+            build=REVERT,
+        ),
+        f"Fix live, watching: {NAME}",
+        Colour.GREEN,
+        f"Server up, runs `e4f5a6b` · down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n"
+        f"{LINK} · part of that build\n{CAUSE}",
+        [],
+    ),
+    "verifying, another runs": (
+        card(
+            RunState.VERIFYING,
+            of_run={"commit": COMMIT},
+            fix=FIX,
+            deployment=LIVE,
+            build="7d14957a32df0000",
+            server=ServerState.BACKOFF,
+        ),
+        f"Fix live, watching: {NAME}",
+        Colour.GREEN,
+        "**Server down**, the next start waits · down for 21 s · "
+        f"healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
         [],
     ),
     "rolling back": (
@@ -871,7 +914,7 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
         (messages.cancelled(Done(), BY), "Cancelled by Ann: nothing of it happens."),
         (
             messages.deploying(Done("The server is stopped."), "9f3c21aa", BY),
-            "Run `9f3c21aa` may go live, asked for by Ann. The server is stopped.",
+            "Run `9f3c21aa` goes live as soon as it can, asked for by Ann. The server is stopped.",
         ),
         (messages.approved(Done(), "9f3c21aa", BY), "Run `9f3c21aa` approved by Ann."),
         (messages.rejected(Done(), "9f3c21aa", BY), "Run `9f3c21aa` rejected by Ann."),
