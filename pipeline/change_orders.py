@@ -78,7 +78,7 @@ def update(tools: Tools, by: str, commit: str | None = None) -> Outcome:
 def find_obstacle(tools: Tools, head: str) -> Impossible | None:
     """Why there is nothing to update, or not now."""
     here = find_here(tools)
-    if here is not None and tools.source.contains(here, head):
+    if here is not None and tools.source.contains(here, head) and not tools.source.list_unmerged(here, head):
         return Impossible(f"Nothing was changed: {name_head(tools, head)}, is in it already. {REMOTE}")
     if any(run.kind is RunKind.UPDATE for run in tools.store.list_open_runs()):
         return Impossible("Nothing was changed: the base is being moved already; see its card.")

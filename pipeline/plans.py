@@ -50,7 +50,7 @@ def plan_update(tools: Tools) -> UpdatePlan | Impossible:
     conflict = change_orders.find_conflict(tools, here, head)
     if conflict is not None:
         return Impossible(f"{conflict}. Merge it by hand, or revert those fixes first.")
-    commits = tools.source.log(here, head)
+    commits = tools.source.list_unmerged(here, head)
     observed = tools.keeper.observed()
     branch = tools.store.get_open_branch()
     return UpdatePlan(

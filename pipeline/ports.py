@@ -85,6 +85,10 @@ class Source(Protocol):
     def log(self, since: str, until: str) -> list[Commit]:
         """Commits after `since` up to `until`, newest first."""
 
+    def list_unmerged(self, head: str, other: str) -> list[Commit]:
+        """Commits of `other` that the files at `head` lack, newest first: they are not in its history, or the merge
+        that brought them was undone."""
+
     def url(self, commit: str) -> str | None:
         """The commit's page, None where the remote has none."""
 

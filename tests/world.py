@@ -219,6 +219,9 @@ class FakeSource:
     def log(self, since: str, until: str) -> list[Commit]:
         return [self.commit(each.hash) for each in self._history(until) if not self.contains(since, each.hash)]
 
+    def list_unmerged(self, head: str, other: str) -> list[Commit]:
+        return self.log(head, other)
+
     def url(self, commit: str) -> str | None:
         return f"https://example.org/commit/{commit}"
 

@@ -15,7 +15,9 @@ from pathlib import PurePosixPath
 _SUBJECT = 72  # characters
 _WIDTH = 76
 _LONGEST_BODY = 4000
-_TRAILER = re.compile(r"\s*[\w-]+\s*:(?!:)|\(cherry picked from|\s*This reverts commit|#|---|diff |>", re.I)
+_TRAILER = re.compile(
+    r"\s*[\w-]+\s*:(?!:)|\(cherry picked from|\s*This (?:reverts|brings back) commit|#|---|diff |>", re.I
+)
 _DIRECTIVE = re.compile(r"\[\s*(skip ci|ci skip|no ci|skip actions|actions skip|skip-checks)\s*\]", re.I)
 _KINDS = {"fix": "fix", "revert": "revert", "merge": "chore"}
 
@@ -44,9 +46,11 @@ def commit_message(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def name_reverts(message: str, commits: Sequence[str]) -> str:
-    """The message with git's own words for what it undoes, before the trailers; what was named already is not again."""
-    lines = [words for commit in commits if (words := f"This reverts commit {commit}.") not in message]
+def name_reverts(message: str, commits: Sequence[str], back: Sequence[str] = ()) -> str:
+    """The message with git's own words for what it undoes, and ours for the merges that it makes anew, before the
+    trailers; what was named already is not again."""
+    undone = [words for commit in commits if (words := f"This reverts commit {commit}.") not in message]
+    lines = [*undone, *(f"This brings back commit {commit}." for commit in back)]
     if not lines:
         return message
     *head, trailers = message.rstrip("\n").split("\n\n")

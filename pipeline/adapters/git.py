@@ -183,6 +183,11 @@ class GitSource:
         ends = [self._repository.get_commit(each) for each in (since, until)]
         return self._repository.list_commits(f"{ends[0]}..{ends[1]}")
 
+    def list_unmerged(self, head: str, other: str) -> list[Commit]:
+        ends = [self._repository.get_commit(each) for each in (head, other)]
+        whole = git_history.find_whole(self._repository, ends[0], ends[1])
+        return self._repository.list_commits(f"{whole}..{ends[1]}")
+
     def diff(self, commit: str) -> str:
         full = self._repository.get_commit(commit)
         parent = self._repository.find_commit(f"{full}^")
@@ -240,7 +245,9 @@ class GitSource:
             self._check_ours(branch or "HEAD")
             head = self._repository.get_commit("HEAD")
             computed = self._take_out(patch, head, since, limits)
-            commit = self._make_commit(computed, head, name_reverts(message, self._name_all(patch.reverts)))
+            back = git_history.list_lost_merges(self._repository, head, computed.merged) if computed.merged else []
+            message = name_reverts(message, self._name_all(patch.reverts), back)
+            commit = self._make_commit(computed, head, message)
             point("patch.made")
             with self._undone_on_failure(head):
                 self._exact = None

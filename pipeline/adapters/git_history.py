@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from pipeline.adapters.git_repository import Repository
 from pipeline.model import Commit
 
-_REVERTS = re.compile(r"This reverts commit ([0-9a-f]{7,64})")
+_REVERTS = "This reverts commit"  # git's own words, before a hash
+_BRINGS_BACK = "This brings back commit"  # ours, of a merge: what an undone one had brought is in the files again
 
 
 def find_run(repository: Repository, branch: str, above: str, run: str) -> Commit | None:
@@ -26,7 +27,7 @@ def holds_fix(repository: Repository, revision: str, fix: str, run: str) -> bool
         return False
     span = f"{base}..{at}"
     copies = {fixed} if base == fixed else _find_copies(repository, span, fixed, run)
-    undone = _read_reverts(repository, span)
+    undone = _read_named(repository, span, _REVERTS)
     return any(not _is_undone({copy, fixed}, undone) for copy in copies)
 
 
@@ -35,9 +36,36 @@ def find_revert(repository: Repository, head: str, commit: str) -> str | None:
     at, target = repository.find_commit(head), repository.find_commit(commit)
     if at is None or target is None or not repository.contains(at, target):
         return None
-    undone = _read_reverts(repository, f"{target}..{at}")
+    undone = _read_named(repository, f"{target}..{at}", _REVERTS)
     standing = [revert for revert, targets in undone.items() if _names({target}, targets)]
     return next((revert for revert in standing if not _is_undone({revert}, undone)), None)
+
+
+def find_whole(repository: Repository, head: str, other: str) -> str:
+    """`head`, or the commit below it from which on what it lacks of `other` is to be counted: a merge above that was
+    undone left its commits in the history and not in the files, and git would never bring them again."""
+    lost = list_lost_merges(repository, head, other)
+    return f"{lost[0]}^1" if lost else head
+
+
+def list_lost_merges(repository: Repository, head: str, other: str) -> list[str]:
+    """Merges of our branches below `head`, oldest first, that brought commits of `other`, were undone, and were not
+    made anew since."""
+    span = f"{other}..{head}"
+    merges = repository.run("rev-list", "--merges", "--first-parent", "--reverse", span, "--").lines
+    if not merges:
+        return []
+    undone = _read_named(repository, span, _REVERTS)
+    anew = _read_named(repository, span, _BRINGS_BACK)
+    back = [target for merge, targets in anew.items() if not _is_undone({merge}, undone) for target in targets]
+    gone = [merge for merge in merges if _is_undone({merge}, undone) and not _names({merge}, back)]
+    return [merge for merge in gone if _brought(repository, merge, other)]
+
+
+def _brought(repository: Repository, merge: str, other: str) -> bool:
+    """Whether a merge brought anything that is in the history of `other`."""
+    shared = repository.merge_base(f"{merge}^2", other)
+    return shared is not None and not repository.contains(f"{merge}^1", shared)
 
 
 def _find_copies(repository: Repository, span: str, fix: str, run: str) -> set[str]:
@@ -62,11 +90,12 @@ def _patch_ids(repository: Repository, patches: bytes) -> list[tuple[str, str]]:
     return [(id_, commit) for id_, _, commit in (line.partition(" ") for line in lines)]
 
 
-def _read_reverts(repository: Repository, span: str) -> dict[str, list[str]]:
-    """Commit -> the (perhaps short) hashes it says it reverts."""
-    out = repository.run("log", "-z", "--format=%H %B", "--fixed-strings", "--grep=This reverts commit", span, "--").out
+def _read_named(repository: Repository, span: str, words: str) -> dict[str, list[str]]:
+    """Commit -> the (perhaps short) hashes that its message names after these words."""
+    out = repository.run("log", "-z", "--format=%H %B", "--fixed-strings", f"--grep={words}", span, "--").out
     records = (record.partition(" ") for record in out.decode(errors="replace").split("\0") if record)
-    return {commit: _REVERTS.findall(message) for commit, _, message in records}
+    named = re.compile(rf"{words} ([0-9a-f]{{7,64}})")
+    return {commit: named.findall(message) for commit, _, message in records}
 
 
 def _is_undone(names: set[str], undone: dict[str, list[str]]) -> bool:

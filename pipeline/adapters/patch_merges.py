@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.adapters.git_history import find_revert
+from pipeline.adapters.git_history import find_revert, find_whole
 from pipeline.adapters.patch_bench import FILE, Entry, Overlay, PatchBench, Tree
 from pipeline.errors import Refused
 
@@ -31,7 +31,7 @@ def compute_reverts(bench: PatchBench, tree: Tree, head: str, commits: Sequence[
 def compute_merge(bench: PatchBench, tree: Tree, head: str, other: str) -> tuple[Overlay, str]:
     """What merging a commit makes of the files at `head`, and that commit's full hash. Raises Refused."""
     commit = _get_commit(bench, other)
-    base = bench.repository.merge_base(head, commit)
+    base = bench.repository.merge_base(find_whole(bench.repository, head, commit), commit)
     if base is None:
         raise Refused(f"{commit[:12]} has no history in common with the night branch")
     if base == commit:

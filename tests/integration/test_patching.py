@@ -378,6 +378,67 @@ def test_an_update_that_brings_nothing_is_refused(bed: Bed) -> None:
     assert why_refused(bed, Patch(merges=bed.base)) == f"the night branch has {bed.base[:12]} already"
 
 
+def undo(bed: Bed, *commits: str) -> str:
+    return bed.apply(Patch(reverts=commits), run="undo").hash
+
+
+def update(bed: Bed, base: str) -> str:
+    bed.source.base_head()
+    return bed.apply(Patch(merges=base), run="r2").hash
+
+
+def test_an_update_that_was_undone_brings_its_content_when_it_is_ordered_again(tmp_path: Path) -> None:
+    bed = make_bed(tmp_path)
+    base = bed.checkout.commit({"src/Theirs.h": "// theirs\n"}, "theirs")
+    first = update(bed, base)
+    undone = undo(bed, first)
+    assert [each.subject for each in bed.source.list_unmerged(undone, base)] == ["theirs"]
+    again = update(bed, base)
+    assert bed.read("src/Theirs.h") == b"// theirs\n"
+    assert bed.in_clone("log", "-1", "--format=%P") == f"{undone} {base}"
+    assert f"This brings back commit {first}." in bed.in_clone("log", "-1", "--format=%B")
+    assert bed.source.list_unmerged(again, base) == []
+    assert why_refused(bed, Patch(merges=base)) == f"the night branch has {base[:12]} already"
+
+
+def test_a_newer_base_brings_what_was_undone_of_the_one_before(tmp_path: Path) -> None:
+    bed = make_bed(tmp_path)
+    first = update(bed, bed.checkout.commit({"src/Theirs.h": "// theirs\n", "src/Both.h": "1\n"}, "theirs"))
+    fix = bed.apply(SHAPES["diff"]).hash
+    undo(bed, fix, first)  # as a rollback of both does
+    newer = bed.checkout.commit({"src/Both.h": "2\n"}, "newer")
+    head = bed.source.head(NIGHT) or ""
+    assert update(bed, newer) != head
+    assert [bed.read(path) for path in ("src/Theirs.h", "src/Both.h")] == [b"// theirs\n", b"2\n"]
+    assert bed.read(MAP) == MAP_CPP.encode(), "the fix that was undone with it stays undone"
+    assert not bed.source.holds_fix(bed.source.head(NIGHT) or "", fix, "r1")
+    assert [each.subject for each in bed.source.list_unmerged(head, newer)] == ["newer", "theirs"]
+
+
+def test_an_update_can_be_undone_and_made_again_as_often_as_people_like(tmp_path: Path) -> None:
+    bed = make_bed(tmp_path)
+    base = bed.checkout.commit({"src/Theirs.h": "// theirs\n"}, "theirs")
+    for _ in range(3):
+        made = update(bed, base)
+        assert bed.read("src/Theirs.h") == b"// theirs\n"
+        gone = undo(bed, made)
+        assert "src/Theirs.h" not in bed.in_clone("ls-tree", "-r", "--name-only", gone)
+    undo(bed, gone)  # the last revert is reverted: the last merge stands again
+    assert bed.read("src/Theirs.h") == b"// theirs\n"
+    assert bed.source.list_unmerged(bed.source.head(NIGHT) or "", base) == []
+
+
+def test_a_base_that_was_set_back_behind_the_undone_update_brings_only_what_it_has(tmp_path: Path) -> None:
+    bed = make_bed(tmp_path)
+    good = bed.checkout.commit({"src/Good.h": "// good\n"}, "good")
+    undo(bed, update(bed, bed.checkout.commit({"src/Bad.h": "// bad\n"}, "bad")))
+    git(bed.checkout.folder, "reset", "--quiet", "--hard", good)
+    better = bed.checkout.commit({"src/Better.h": "// better\n"}, "better")
+    update(bed, better)
+    there = bed.in_clone("ls-tree", "-r", "--name-only", "HEAD")
+    assert ("src/Good.h" in there, "src/Bad.h" in there, "src/Better.h" in there) == (True, False, True)
+
+
 # --- faults that must not come back ----------------------------------------------------------------------------------
 
 

@@ -20,10 +20,11 @@ from checkouts import MAP_CPP, Bed, git, make_bed, make_source, snapshot
 from git_world import GitWorld, make_git_world, start_git_world
 from hostile_patches import make_hostile_bed
 from small_disks import mounted
-from world import edit
+from world import BOB, OPERATOR, edit
 
 from pipeline.housekeeping import push_owed
-from pipeline.model import Patch, RunState
+from pipeline.model import Done, Impossible, Patch, RunKind, RunState
+from pipeline.read_models import UpdatePlan
 from pipeline.views import status
 
 MAP = "src/game/Map.cpp"
@@ -309,6 +310,33 @@ async def test_world_git_branch_deleted_on_the_remote_goes_on_under_another_name
         f"`{branch}` is gone from origin, where it was pushed before: the night goes on as `{branch}-2`"
     ]
     expect_well(world)
+
+
+# --- what people order ----------------------------------------------------------------------------------------------
+
+
+async def test_an_update_that_was_rolled_back_is_shown_and_brought_in_when_it_is_ordered_again(tmp_path: Path) -> None:
+    """Its merge was reverted on the branch: the base is in its history, and not in its files."""
+    world = await make_git_world(tmp_path)
+    await world.heal("Map::Update")  # the night's branch
+    theirs = world.checkout.commit({"src/Theirs.h": "// theirs\n"}, "theirs")
+    await world.orders.update(OPERATOR)
+    await world.settle()
+    update = next(each for each in world.runs() if each.kind is RunKind.UPDATE)
+    world.expect(update, RunState.VERIFYING)
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=5)
+    world.expect(update, RunState.ROLLED_BACK)
+    await world.orders.resume(OPERATOR)
+    await world.heal("Spell::Cast")  # the revert of the merge goes live with it
+    plan = await world.orders.plan_update()
+    assert isinstance(plan, UpdatePlan)
+    assert (plan.commits, plan.subjects) == (1, ((theirs, "theirs"),))
+    assert isinstance(await world.orders.retry(update.id, BOB), Done)
+    await world.settle()
+    await world.pass_time(minutes=5)
+    assert git(world.bed.clone, "show", f"{world.running}:src/Theirs.h") == "// theirs"
+    assert isinstance(await world.orders.plan_update(), Impossible)
 
 
 # --- the checkout and its files --------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ def test_kinds_without_a_scope_have_none() -> None:
         ("  Crash-Signature : x", ">   Crash-Signature : x"),
         ("Co-authored-by: A <a@b.c>", "> Co-authored-by: A <a@ b.c>"),
         ("This reverts commit 1234567.", "> This reverts commit 1234567."),
+        ("This brings back commit 1234567.", "> This brings back commit 1234567."),
         ("(cherry picked from commit 1)", "> (cherry picked from commit 1)"),
         ("hello @everyone", "hello @ everyone"),
         ("fixes #12", "fixes # 12"),
