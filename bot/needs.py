@@ -7,10 +7,11 @@ from typing import assert_never
 
 from bot.cards import Home
 from bot.limits import cut_middle
-from bot.markup import code, count, join, plain, prose, web_link
+from bot.markup import code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
-from pipeline.model import Need, Question, RunState, Topic
+from pipeline.model import Need, Question, Rider, RunKind, RunState, Topic
 
+SHOWN_RIDERS = 3
 YOU, SOMEBODY = "you", "an operator"  # who is needed, as a guest and as an operator reads it
 
 HOLD_WORDS = {
@@ -51,7 +52,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return _of_run(need, LOOK_WORDS.get(RunState(need.state or "PROPOSED"), "**needs a look**"), home)
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
-            return f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes
+            return join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, say_riders(need.riders))
         case Topic.PUSH:
             return join(f"{code(need.subject)} is not on the remote yet", detail, "it is tried again by itself")
         case Topic.DEGRADED:
@@ -78,3 +79,40 @@ def _of_run(need: Need, words: str, home: Home | None) -> str:
     run = f"run {code(need.run)}" if need.run else ""
     see = f"[see]({home.link(need.message)})" if need.message and home else ""
     return join(f"{code(need.subject)} {words}", run, prose(cut_middle(need.detail, 200)), see)
+
+
+# --- what a merge would bring beside the fixes -----------------------------------------------------------------------
+
+
+def say_riders(riders: Sequence[Rider]) -> str:
+    """How many, and which; "" = none."""
+    if not riders:
+        return ""
+    shown = [f"{name_rider(each)} {_FATES.get(each.state, 'is not wanted')}" for each in riders[:SHOWN_RIDERS]]
+    more = [f"and {len(riders) - SHOWN_RIDERS} more"] if len(riders) > SHOWN_RIDERS else []
+    return f"**a merge brings {count(len(riders), 'other commit')} too:** {', '.join([*shown, *more])}"
+
+
+def say_rider(rider: Rider) -> str:
+    """With what comes before a merge."""
+    return f"{name_rider(rider)} {_FATES.get(rider.state, 'is not wanted')}: {_cure(rider)}"
+
+
+def name_rider(rider: Rider) -> str:
+    subject = code(rider.subject) if rider.kind == RunKind.FIX else f"the {plain(rider.kind)} of {code(rider.subject)}"
+    return f"{subject} ({code(short(rider.commit))})"
+
+
+def _cure(rider: Rider) -> str:
+    if rider.state == RunState.AWAITING_APPROVAL:
+        return f"wait until run {code(rider.run)} is approved or rejected"
+    if rider.reverting:
+        return "wait until its revert, which is under way, is on the branch"
+    return f"`/revert` {code(short(rider.commit))} first"
+
+
+_FATES: dict[str, str] = {
+    RunState.AWAITING_APPROVAL: "waits for an approval",
+    RunState.CANCELLED: "was rejected",
+    RunState.ROLLED_BACK: "was rolled back",
+}

@@ -13,7 +13,7 @@ from bot.cards import Home
 from bot.facts import ONLY_TAKEN_BACK
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
-from bot.needs import YOU, count_needs, say_need
+from bot.needs import YOU, count_needs, say_need, say_rider
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import FixState, RunState, Topic, Verdict
 from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
@@ -216,7 +216,11 @@ def merge_part(branches: Sequence[BranchLine]) -> str:
     commands = [f"git fetch {_word(branches[0].remote)}"]
     commands += [f"git merge {_word(each.remote)}/{_word(each.name)}" for each in branches]
     owed = [f"{code(each.name)} is not all on the remote yet" for each in branches if not each.pushed]
-    return "\n".join(["**To merge**", block("\n".join(commands)), *owed])
+    riders = [rider for each in branches for rider in each.riders]
+    brings = [f"**It brings {count(len(riders), 'commit')} that nobody wants live, or not yet:**"] if riders else []
+    lines = [f"- {say_rider(each)}" for each in riders[:SHOWN]]
+    more = [f"and {len(riders) - SHOWN} more"] if len(riders) > SHOWN else []
+    return "\n".join(["**To merge**", block("\n".join(commands)), *owed, *brings, *lines, *more])
 
 
 def _word(text: str) -> str:

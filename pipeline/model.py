@@ -519,6 +519,18 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True)
+class Rider:
+    """A change that stands on a night branch and that nobody wants live, or not yet: a merge would bring it too."""
+
+    subject: str = ""
+    commit: str = ""
+    run: str = ""
+    state: str = ""  # of the run: AWAITING_APPROVAL, CANCELLED or ROLLED_BACK
+    kind: str = "fix"  # of the run
+    reverting: bool = False  # its revert is under way, and not on the branch yet
+
+
+@dataclass(frozen=True)
 class Need:
     topic: Topic = Topic.LOOK
     subject: str = ""
@@ -529,6 +541,7 @@ class Need:
     question: str = ""  # of the run, a Question
     fixes: int = 0  # to review
     url: str | None = None  # of the page that compares them
+    riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import Need, Run, RunState, Topic
+from pipeline.model import CHANGE_LANE, FixState, Need, Question, Rider, Run, RunState, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
@@ -45,7 +45,8 @@ def list_needs(store: Store, night: date, seen: Seen, links: Links) -> Iterator[
         yield Need(Topic.PUSH, owed.name, owed.owed_reason or "")
     for branch in list_branches(store, night):
         compare = links.compare(branch.base, branch.name)
-        yield Need(Topic.REVIEW, branch.name, fixes=store.count_fixes_of_branch(branch.name), url=compare)
+        fixes, riders = store.count_fixes_of_branch(branch.name), list_riders(store, branch.name)
+        yield Need(Topic.REVIEW, branch.name, fixes=fixes, url=compare, riders=tuple(riders))
 
 
 def list_server_needs(seen: Seen) -> Iterator[Need]:
@@ -75,3 +76,37 @@ def list_branches(store: Store, night: date) -> list[Branch]:
         for branch in store.list_night_branches(night)
         if store.count_fixes_of_branch(branch.name) and merged.get(branch.name) != branch.head
     ]
+
+
+# --- what a merge would bring beside the fixes -----------------------------------------------------------------------
+
+TAKEN_BACK = (RunState.CANCELLED, RunState.ROLLED_BACK)
+
+
+def list_riders(store: Store, branch: str) -> Iterator[Rider]:
+    """Oldest first. What was taken back rides until its revert stands on the branch."""
+    for run in store.list_runs_on(branch):
+        if not _stands(store, run) or not (_asks_to_go(run) or run.state in TAKEN_BACK):
+            continue
+        revert = store.find_revert(run.commit or "")
+        if (revert is not None and _stands(store, revert)) or _is_put_back(store, run):
+            continue
+        yield Rider(run.subject, run.commit or "", run.id, run.state, run.kind, revert is not None)
+
+
+def _stands(store: Store, run: Run) -> bool:
+    """On its branch: only what has built stays there."""
+    build = store.get_build(run.commit) if run.commit and run.state not in CHANGE_LANE else None
+    return build is not None and build.state == "built"
+
+
+def _asks_to_go(run: Run) -> bool:
+    return run.state is RunState.AWAITING_APPROVAL and run.question is Question.DEPLOY
+
+
+def _is_put_back(store: Store, run: Run) -> bool:
+    """Live again, or on its way there because a person reverted the revert."""
+    reverts = store.list_reverts()
+    gone = {each.commit for each in reverts if run.commit in each.undoes}
+    ordered = any(each.asked_by is not None and not gone.isdisjoint(each.undoes) for each in reverts)
+    return ordered or run.fix_state in (FixState.WATCHING, FixState.VERIFIED)

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import FixState, Need, Run, RunKind, RunState
-from pipeline.needs import Links, Seen, list_branches, list_needs
+from pipeline.model import FixState, Need, Rider, Run, RunKind, RunState
+from pipeline.needs import Links, Seen, list_branches, list_needs, list_riders
 from pipeline.store import Branch, Store
 from pipeline.store.nights import NightCard
 from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
@@ -34,6 +34,7 @@ class BranchLine:
     fixes: int = 0
     compare: str | None = None  # the page that shows them all
     pushed: bool = True
+    riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,7 @@ def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
     return BranchLine(
         branch.name, scene.links.remote, store.count_fixes_of_branch(branch.name),
         scene.links.compare(branch.base, branch.name), branch.pushed == branch.head,
+        tuple(list_riders(store, branch.name)),
     )  # fmt: skip
 
 

@@ -103,6 +103,10 @@ class Runs(Base):
         """Runs whose commit is one of these, oldest first."""
         return [run for run in self._list_runs(t.runs.c.commit.is_not(None)) if run.commit in commits]
 
+    def list_runs_on(self, branch: str) -> list[Run]:
+        """Runs that made a commit on this branch, oldest first."""
+        return self._list_runs(and_(t.runs.c.branch == branch, t.runs.c.commit.is_not(None)))
+
     def list_reverts(self) -> list[Run]:
         """Runs that undo a commit, whatever became of them, oldest first."""
         return self._list_runs(t.runs.c.kind == RunKind.REVERT)

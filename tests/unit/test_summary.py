@@ -11,16 +11,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from edge_fakes import COMMIT, NAME, NOW, URL
-from world import BASE, GOOD, OPERATOR, START, World
+from world import BASE, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
 from bot.cards import Home
+from bot.needs import say_need
 from bot.payloads import Colour, Message
 from bot.posts import render_post
-from bot.summary import PICTURE, render_summary
+from bot.summary import PICTURE, merge_part, render_summary
 from pipeline import policy, views
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, FixState, Need, Patch, Post, PostKind, RunState, Topic, Verdict, WholeFile
+from pipeline.model import Approval, FixState, Need, Patch, Post, PostKind, Rider, RunState, Topic, Verdict, WholeFile
 from pipeline.store import Fact
 from pipeline.summary import (
     BranchLine,
@@ -76,6 +77,47 @@ async def test_a_fix_that_went_live_is_to_be_reviewed_and_counts_its_crashes(wor
     assert [each.topic for each in found.needs] == [Topic.REVIEW]
     assert (found.unfixed, found.undone) == ((), ())
     assert (found.counts.crashes, found.counts.kinds, found.counts.starts) == (1, 1, 2)
+
+
+async def test_what_a_merge_would_bring_beside_the_fixes_is_named_until_its_revert_stands(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    first = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.orders.approve(first.id, OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    second = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    commit = (world.expect(second, RunState.AWAITING_APPROVAL).commit or "")[:7]
+    name = f"`Spell::Cast` (`{commit}`)"
+    assert merging(world) == (
+        f"**a merge brings 1 other commit too:** {name} waits for an approval",
+        "**It brings 1 commit that nobody wants live, or not yet:**\n"
+        f"- {name} waits for an approval: wait until run `{second.id}` is approved or rejected",
+    )
+    world.builder.fault = "the compiler is gone"
+    await world.orders.reject(second.id, OPERATOR, "wrong lock")
+    assert merging(world) == (
+        f"**a merge brings 1 other commit too:** {name} was rejected",
+        "**It brings 1 commit that nobody wants live, or not yet:**\n"
+        f"- {name} was rejected: wait until its revert, which is under way, is on the branch",
+    )
+    await world.settle()
+    assert merging(world)[1].endswith(f"- {name} was rejected: `/revert` `{commit}` first"), "the revert did not build"
+    world.builder.fault = None
+    await world.orders.revert(commit, OPERATOR)
+    await world.settle()
+    assert merging(world) == ("", "")
+
+
+def merging(world: World) -> tuple[str, str]:
+    """What is said of it beside the needs, and below the command."""
+    found = look(world)
+    need = next(say_need(each) for each in found.needs if each.topic is Topic.REVIEW)
+    compare = f"https://example.org/compare/{BASE}...overnight-20261122"
+    start = f"`overnight-20261122` has 1 fix to review: [compare]({compare})"
+    command = "**To merge**\n```\ngit fetch origin\ngit merge origin/overnight-20261122\n```"
+    merge = merge_part(found.branches)
+    assert need.startswith(start) and merge.startswith(command)
+    return need.removeprefix(start).removeprefix(" · "), merge.removeprefix(command).lstrip()
 
 
 async def test_a_branch_that_the_base_has_needs_nobody_any_more(world: World) -> None:
@@ -421,6 +463,26 @@ def test_long_lists_are_counted_beyond_what_anybody_reads() -> None:
     many = tuple(UnfixedLine(f"Map::f{number}", 1, "FAILED") for number in range(20))
     text = text_of(render_summary(replace(FULL, unfixed=many)))
     assert "`Map::f7`: given up\nand 12 more" in text
+
+
+def test_many_that_ride_along_are_counted() -> None:
+    gone = Rider("Map::Load", COMMIT, "9f3c21aa", "ROLLED_BACK")
+    riders = (gone, replace(gone, kind="revert", state="AWAITING_APPROVAL"), gone, gone, gone)
+    (branch,) = FULL.branches
+    text = text_of(render_summary(replace(FULL, branches=(replace(branch, riders=riders * 2),)), HOME))
+    back = "- `Map::Load` (`a1b2c3d`) was rolled back: `/revert` `a1b2c3d` first"
+    asks = "- the revert of `Map::Load` (`a1b2c3d`) waits for an approval: wait until run `9f3c21aa` is approved"
+    asks += " or rejected"
+    assert text.partition("**It brings ")[2].splitlines() == [
+        "10 commits that nobody wants live, or not yet:**",
+        *(back, asks, back, back, back, back, asks, back),
+        "and 2 more",
+    ]
+    assert say_need(Need(Topic.REVIEW, "overnight-20241122", fixes=1, riders=riders)) == (
+        "`overnight-20241122` has 1 fix to review · **a merge brings 5 other commits too:** `Map::Load` (`a1b2c3d`) was"
+        " rolled back, the revert of `Map::Load` (`a1b2c3d`) waits for an approval, `Map::Load` (`a1b2c3d`) was rolled"
+        " back, and 2 more"
+    )
 
 
 def test_what_others_wrote_is_plain_text_in_it() -> None:
