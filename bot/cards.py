@@ -36,7 +36,7 @@ def render_card(view: CardView, home: Home | None = None) -> Message:
     """The message of a card in its present state."""
     face = _choose(view)
     earlier = f"[The card before this one]({home.link(view.previous_card)})" if home and view.previous_card else ""
-    text = "\n".join(line for line in (*face.lines, _again(view), earlier) if line)
+    text = "\n".join(line for line in (*face.lines, facts.withdrawn(view), _again(view), earlier) if line)
     return Message(embed=Embed(face.title, text, face.colour, footer=footer(view)), buttons=face.buttons)
 
 

@@ -52,7 +52,24 @@ PUT_BACK = Words(
 
 
 def words_for(view: CardView, run: Run) -> Words:
+    if view.withdrawn is not None:
+        return withdrawn_words(withdrawal(view.withdrawn.reason))
     return PUT_BACK if view.puts_back else WORDS[run.kind]
+
+
+def withdrawal(reason: str) -> str:
+    """What people did to a change that was never live; the reason begins with it."""
+    return {"rejected": "Rejected", "reverted": "Taken back"}.get(reason.partition(" ")[0], "Cancelled")
+
+
+def withdrawn_words(word: str) -> Words:
+    """Of the revert of such a change: nothing that was live changes."""
+    return Words(
+        f"{word}, to be reverted: {{}}", f"{word}, being reverted: {{}}", f"{word}, revert building: {{}}",
+        f"{word}, pushing revert: {{}}", f"{word}, revert waiting for a quiet moment",
+        f"{word}, revert may not go live yet: {{}}", f"{word}, deploying without it: {{}}",
+        f"{word}, live without it, watching: {{}}", f"{word}: {{}}",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import assert_never
 
 from bot import facts, markup
-from bot.faces import Face, make_face, words_for
+from bot.faces import Face, make_face, withdrawal, words_for
 from bot.markup import code, commit_link, join
 from bot.payloads import Button, Colour, Style
 from pipeline.model import CardView, FixState, Run, RunKind, Verdict
 
 
 def succeeded(view: CardView, run: Run) -> Face:
+    if view.withdrawn is not None:
+        return make_face(view, words_for(view, run).done, Colour.GREY, facts.crash_line(view), facts.server_line(view))
     if run.kind is not RunKind.FIX:
         return make_face(
             view,
@@ -65,14 +67,21 @@ def revert_button(run: Run) -> tuple[Button, ...]:
 
 def rolled_back(view: CardView, run: Run) -> Face:
     previous = view.deployment.previous if view.deployment else None
-    back = f"previous build {code(markup.short(previous))} runs again" if previous else "the previous build runs again"
+    build = f"previous build {code(markup.short(previous))}" if previous else "the previous build"
     taken = f"fix reverted in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
-    needed = "**pipeline paused: someone should look**" if view.paused_by_it else ""
+    paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
+    needed = join(paused, facts.LOOK_WORDS[run.state] if view.given_up else "")
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
     worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY
     title = "Rolled back: the fix made it worse" if worse else "Rolled back: {}"
     return make_face(
-        view, title, Colour.RED, needed, join(code(view.title), facts.reason(run)), join(back, taken), buttons=buttons
+        view,
+        title,
+        Colour.RED,
+        needed,
+        join(code(view.title), facts.reason(run)),
+        join(f"{build} was put back then", taken),
+        buttons=buttons,
     )
 
 
@@ -106,9 +115,9 @@ def failed(view: CardView, run: Run) -> Face:
 def cancelled(view: CardView, run: Run) -> Face:
     return make_face(
         view,
-        "Cancelled: {}",
+        f"{withdrawal(run.reason or '')}: {{}}",
         Colour.GREY,
-        facts.reason(run) or "Taken back",
+        join(facts.reason(run) or "taken back", facts.unmended(view) if run.kind is RunKind.FIX else ""),
         facts.crash_line(view),
         facts.server_line(view),
     )

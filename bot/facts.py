@@ -8,7 +8,7 @@ from bot import markup
 from bot.limits import cut_middle
 from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CardView, DeploymentView, FixState, Run
+from pipeline.model import CardView, DeploymentView, FixState, Run, RunState
 
 
 def server_line(view: CardView) -> str:
@@ -111,6 +111,13 @@ def roughly(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds >= 90 else duration(seconds)
 
 
+LOOK_WORDS = {
+    RunState.PROPOSED: "**needs a look**",
+    RunState.FAILED: "**given up: needs a person**",
+    RunState.ROLLED_BACK: "**rolled back, so it still crashes: needs a person**",
+}
+
+
 def owed(run: Run) -> str:
     return "" if run.pushed else "not on the remote yet"
 
@@ -119,6 +126,20 @@ def down(deployment: DeploymentView | None) -> str:
     if deployment is None or deployment.down_seconds is None:
         return ""
     return f"down for {duration(deployment.down_seconds)}"
+
+
+def withdrawn(view: CardView) -> str:
+    """What became of a change that was taken back before it was live, and of its commit."""
+    if view.withdrawn is None or view.run is None:
+        return ""
+    word = "was" if view.run.state is RunState.SUCCEEDED else "is being"
+    fix = commit_link(view.withdrawn.fix.commit, view.withdrawn.fix.url)
+    taken = f"{fix} {word} reverted" + (f" in {fix_link(view)}" if view.fix else "")
+    return f"{join(f'**{prose(view.withdrawn.reason)}**', 'it was never live', unmended(view))}\n{taken}"
+
+
+def unmended(view: CardView) -> str:
+    return "" if view.mended else "the crash is not mended"
 
 
 def live_since(view: CardView) -> str:

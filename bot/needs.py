@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.cards import Home
+from bot.facts import LOOK_WORDS
 from bot.limits import cut_middle
 from bot.markup import code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
@@ -20,11 +21,6 @@ HOLD_WORDS = {
     Hold.FOREIGN: "somebody else looks after it",
     Hold.SWAP: "its files fit no build",
     Hold.STOPPED: "an operator stopped it",
-}
-LOOK_WORDS = {
-    RunState.PROPOSED: "**needs a look**",
-    RunState.FAILED: "**given up: needs a person**",
-    RunState.ROLLED_BACK: "**rolled back, so it still crashes: needs a person**",
 }
 QUESTIONS = {
     Question.PATCH: "its patch",

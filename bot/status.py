@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import assert_never
 
 from bot import markup
+from bot.facts import LOOK_WORDS
 from bot.markup import ago, code, commit_link, count, join, plain, prose
 from bot.needs import QUESTIONS, YOU, count_needs, say_need
 from bot.payloads import Colour, Embed, Field, Message
@@ -172,8 +173,8 @@ def doing(line: RunLine) -> str:
     match line.state:
         case RunState.ANALYZING:
             return "with the analyst"
-        case RunState.PROPOSED:
-            return "**needs a look**"
+        case RunState.PROPOSED | RunState.FAILED | RunState.ROLLED_BACK:
+            return LOOK_WORDS[line.state]
         case RunState.READY:
             return "waits for its turn"
         case RunState.AWAITING_APPROVAL:
@@ -192,10 +193,6 @@ def doing(line: RunLine) -> str:
             return "live, being watched"
         case RunState.ROLLING_BACK:
             return "being rolled back"
-        case RunState.FAILED:
-            return "**given up: needs a person**"
-        case RunState.ROLLED_BACK:
-            return "**rolled back, so it still crashes: needs a person**"
         case RunState.SUCCEEDED | RunState.CANCELLED:
             return line.state.lower().replace("_", " ")
         case _:

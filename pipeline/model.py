@@ -439,6 +439,14 @@ class DeploymentView:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """A change that people took back before it ever was live."""
+
+    reason: str  # by whom, and why
+    fix: FixLink
+
+
+@dataclass(frozen=True)
 class CardView:
     """Everything a card shows: the present state of one signature on one night."""
 
@@ -472,6 +480,9 @@ class CardView:
     only_taken_back: bool = False  # it was seen only in a build that was taken back
     puts_back: bool = False  # the run reverts a revert: what that one took out comes back
     build: str | None = None  # that the server was last started with, as the keeper observes
+    withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live
+    mended: bool = True  # False: it is known that no fix of this crash is live
+    given_up: bool = False  # nobody works on its crash any more: a person's turn
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

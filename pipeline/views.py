@@ -36,6 +36,7 @@ from pipeline.model import (
     RunState,
     StatusView,
     Verdict,
+    Withdrawn,
 )
 from pipeline.needs import Links, Seen, list_needs, list_server_needs
 from pipeline.ports import Halt, Halted, Keeper
@@ -371,6 +372,9 @@ def card_view(tools: Tools, card: int) -> CardView:
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, pause),
         puts_back=run is not None and _puts_back(tools.store, run),
+        withdrawn=_withdrawn(tools, run) if run else None,
+        mended=run is None or run.signature is None or tools.store.is_mended(run.signature),
+        given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=run is not None and tools.store.was_only_taken_back(run.signature),
     )
 
@@ -378,6 +382,20 @@ def card_view(tools: Tools, card: int) -> CardView:
 def _puts_back(store: Store, run: Run) -> bool:
     undone = [store.get_run_by_commit(commit) for commit in run.undoes]
     return any(each is not None and each.kind is RunKind.REVERT for each in undone)
+
+
+def _withdrawn(tools: Tools, run: Run) -> Withdrawn | None:
+    undone = tools.store.get_run_by_commit(run.reverts) if run.reverts else None
+    if undone is None or undone.commit is None or undone.kind is RunKind.REVERT:
+        return None
+    never_live = undone.state is RunState.CANCELLED
+    return Withdrawn(undone.reason or "", link(tools, undone.commit, undone.branch)) if never_live else None
+
+
+def _is_given_up(tools: Tools, run: Run) -> bool:
+    if run.state is not RunState.ROLLED_BACK:
+        return False
+    return any(each.id == run.id for each in tools.store.list_given_up(tools.night() - timedelta(days=1)))
 
 
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:

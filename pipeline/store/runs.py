@@ -121,6 +121,11 @@ class Runs(Base):
             and_(t.runs.c.night >= since, t.runs.c.commit.is_not(None), t.runs.c.state.not_in(CHANGE_LANE[:2]))
         )
 
+    def is_mended(self, signature: Signature) -> bool:
+        """Whether a fix of it is live and holds."""
+        live = t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED])
+        return bool(self._list_runs(and_(is_same(t.runs, signature), live, t.runs.c.kind == RunKind.FIX)))
+
     def list_watched_fixes(self) -> list[Run]:
         return self._list_runs(t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED]))
 

@@ -187,7 +187,7 @@ def test_with_approval_of_patches_nothing_is_applied_before_somebody_says_so(gro
         realm.answer(AURA, realm.crash(AURA))
         card = realm.wait_card("Waits for approval: ", of=AURA)
         realm.channel.press(card, "Reject")
-        realm.wait_card("Cancelled: ", saying="rejected by operator")
+        realm.wait_card("Rejected: ", saying="rejected by operator")
         assert len(realm.log()) == 1
 
 

@@ -7,12 +7,13 @@ import pytest
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
-from bot.payloads import Message
+from bot.needs import say_need
+from bot.payloads import Colour, Message
 from bot.records import fate
 from bot.status import doing
 from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
-from pipeline.model import Patch, Run, RunState, WholeFile
+from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
 
 
 @pytest.fixture
@@ -174,3 +175,46 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
 def show(world: World, run: Run) -> Message:
     """Its card, as people see it."""
     return render_card(world.ledger.get_card_view(world.store.get_card_of_run(run.id)))
+
+
+async def test_a_fix_that_was_rejected_was_never_live_and_its_card_says_who_why_and_what_became_of_it(
+    tmp_path: Path,
+) -> None:
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    commit = world.expect(run, RunState.AWAITING_APPROVAL).commit or ""
+    link = f"[`{commit[:7]}`]({world.source.url(commit)})"
+    await world.orders.reject(run.id, BOB, "wrong lock")
+    ordered = show(world, run).embed
+    assert ordered is not None and ordered.title == "Rejected, to be reverted: Map::Update"
+    assert ordered.description.splitlines()[-2:] == [
+        "**rejected by Bob: wrong lock** · it was never live · the crash is not mended",
+        f"{link} is being reverted",
+    ]
+    await world.settle()
+    (revert,) = [each for each in world.runs() if each.kind is RunKind.REVERT]
+    undone = world.expect(revert, RunState.SUCCEEDED).commit or ""
+    over = show(world, run).embed
+    assert over is not None and (over.title, over.colour) == ("Rejected: Map::Update", Colour.GREY)
+    assert over.description.splitlines()[-2:] == [
+        "**rejected by Bob: wrong lock** · it was never live · the crash is not mended",
+        f"{link} was reverted in [`{undone[:7]}`]({world.source.url(undone)}) on `overnight-20261122`",
+    ]
+    assert len(over.description.splitlines()) == 4, "beside them the crash, and how the server is"
+
+
+async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is_needed(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    world.expect(run, RunState.SUCCEEDED)
+    await world.orders.roll_back(OPERATOR, world.running or "", "it lags")
+    await world.pass_time(minutes=1)
+    await world.pass_time(minutes=3)
+    gone = world.expect(run, RunState.ROLLED_BACK)
+    shown = show(world, run).embed
+    assert shown is not None and shown.description.splitlines()[0].endswith(
+        "**rolled back, so it still crashes: needs a person**"
+    )
+    (need,) = [each for each in views.status(world.tools).needs if each.run == gone.id]
+    assert "**rolled back, so it still crashes: needs a person**" in say_need(need)
+    assert "was put back then · fix reverted in " in shown.description.splitlines()[-1]

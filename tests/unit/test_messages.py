@@ -48,6 +48,7 @@ from pipeline.model import (
     RunState,
     Topic,
     Verdict,
+    Withdrawn,
 )
 from pipeline.read_models import OrderEnd, RollbackPlan
 
@@ -385,7 +386,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,
-        f"`{NAME}` · It died.\nprevious build `7d14957` runs again",
+        f"`{NAME}` · It died.\nprevious build `7d14957` was put back then",
         [],
     ),
     "proposed, and it goes on crashing": (
@@ -409,8 +410,38 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.RED,
         "**pipeline paused: someone should look**\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
-        "previous build `7d14957` runs again · fix reverted in `e4f5a6b`",
+        "previous build `7d14957` was put back then · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
+    ),
+    "rolled back, and nobody works on its crash": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "ordered by Ann: it lags", "verdict": Verdict.HEALTHY},
+            deployment=LIVE,
+            revert=FixLink(REVERT, None, None),
+            paused_by_it=True,
+            given_up=True,
+        ),
+        f"Rolled back: {NAME}",
+        Colour.RED,
+        "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**\n"
+        f"`{NAME}` · ordered by Ann: it lags\n"
+        "previous build `7d14957` was put back then · fix reverted in `e4f5a6b`",
+        ["resume:pipeline"],
+    ),
+    "the revert of what was never live": (
+        make_card(
+            run=make_run(RunState.PUBLISHING, kind=RunKind.REVERT, asked_by="Ann", commit=REVERT),
+            fix=FixLink(REVERT, None, "overnight-20241122"),
+            withdrawn=Withdrawn("reverted by Ann", FixLink(COMMIT, URL, None)),
+            mended=True,
+        ),
+        f"Taken back, pushing revert: {NAME}",
+        Colour.BLUE,
+        "Built · `e4f5a6b` on `overnight-20241122`\n"
+        "**reverted by Ann** · it was never live\n"
+        f"[`a1b2c3d`]({URL}) is being reverted in `e4f5a6b` on `overnight-20241122`",
+        [],
     ),
     "rolling back by order": (
         card(RunState.ROLLING_BACK, of_run={"reason": "ordered by Ann: it lags"}, deployment=LIVE),
@@ -428,7 +459,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        f"`{NAME}` · ordered by Ann: it lags\nprevious build `7d14957` runs again · fix reverted in `e4f5a6b`",
+        f"`{NAME}` · ordered by Ann: it lags\nprevious build `7d14957` was put back then · fix reverted in `e4f5a6b`",
         [],
     ),
     "deploying while the server is stopped": (
@@ -461,10 +492,10 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "cancelled": (
-        card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, previous_card="77"),
-        f"Cancelled: {NAME}",
+        card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, mended=False, previous_card="77"),
+        f"Rejected: {NAME}",
         Colour.GREY,
-        f"rejected by Ann\n{CRASH}\n{BACK}\n[The card before this one](https://discord.com/channels/1/2/77)",
+        f"rejected by Ann · the crash is not mended\n{CRASH}\n{BACK}\n[The card before this one](https://discord.com/channels/1/2/77)",
         [],
     ),
 }
