@@ -281,7 +281,7 @@ posts = Table(
     Column("why", Text),
     Column("message", Text),  # None = not delivered
     Column("delivered_at", Utc),
-    Column("offers", Boolean),  # it has buttons, which go once what it tells is over; then false
+    Column("offers", Boolean),  # what it tells holds for a time; once that is over and said, false
     Index("ix_posts_message", "message"),
 )
 

@@ -313,13 +313,15 @@ class Ledger:
         return card_view(self._tools, card)
 
     def list_outlived_posts(self) -> list[Post]:
-        """News whose buttons no longer do what they say: what they tell is over."""
+        """News that no longer hold, and whose buttons no longer do what they say."""
         offers = self._tools.store.list_offers()
         return [post for post in offers if is_outlived(self._tools, post, offers)]
 
 
 def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
-    """A pause that was resumed; a hold that ended, or that another came after."""
+    """A pause that was resumed; a push that was made up; a hold that ended, or that another came after."""
+    if post.data.get("what") == "push owed":
+        return all(branch.owed_since != post.created_at for branch in tools.store.list_owed_branches())
     if post.kind is PostKind.PIPELINE:
         pause = tools.store.get_pause()
         return pause is None or pause.at > post.created_at

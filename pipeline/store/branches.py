@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 
 from sqlalchemy import and_, insert, select, update
@@ -71,13 +72,13 @@ class Branches(Base):
                 touch(c, card_of_run(c, run), at)
 
     def note_push_owed(self, branch: str, reason: str, at: datetime, posts: Sequence[NewPost] = ()) -> None:
-        """The push did not go through. Told once for each time it begins to be owed."""
+        """The push did not go through. Told once for each time it begins to be owed, until it is made up."""
         with self.begin() as c:
             since = c.execute(select(t.branches.c.owed_since).where(t.branches.c.name == branch)).scalar_one()
             values = {"owed_since": since or at, "owed_reason": reason}
             c.execute(update(t.branches).where(t.branches.c.name == branch).values(**values))
             if since is None:
-                insert_posts(c, None, posts, at)
+                insert_posts(c, None, [replace(post, offers=True) for post in posts], at)
 
     def list_owed_branches(self) -> list[Branch]:
         with self.begin() as c:

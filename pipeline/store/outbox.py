@@ -108,13 +108,13 @@ class Outbox(Base):
             c.execute(update(t.posts).where(t.posts.c.id == post).values(**values))
 
     def list_offers(self) -> list[Post]:
-        """What was delivered with buttons that are still there, oldest first."""
+        """What was delivered and is not known to be over, oldest first."""
         with self.begin() as c:
             query = select(t.posts).where(t.posts.c.offers.is_(True), t.posts.c.message.is_not(None))
             return [read_post(row) for row in c.execute(query.order_by(t.posts.c.id))]
 
     def post_settled(self, post: int) -> None:
-        """Its buttons are gone."""
+        """It says that it is over, and its buttons are gone."""
         with self.begin() as c:
             c.execute(update(t.posts).where(t.posts.c.id == post).values(offers=False))
 

@@ -146,7 +146,7 @@ class NewPost:
     kind: PostKind
     data: Mapping[str, Any]
     to_channel: bool = False
-    offers: bool = False  # it has buttons, for as long as what it tells holds
+    offers: bool = False  # what it tells holds for a time: once it is over, that is said and its buttons go
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
+from bot.payloads import Colour
+from bot.posts import close_news, render_post
 from pipeline import server_orders, views
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, RestartPlan, Run, RunKind, RunState, Verdict
@@ -547,6 +549,32 @@ async def test_the_buttons_of_a_hold_go_once_the_server_is_started_or_held_anew(
     await world.orders.start_server(OPERATOR)
     await world.settle()
     assert outlived(world) == ["held: exit_zero", "held: breaker"]
+
+
+async def test_a_push_that_was_owed_is_told_to_be_over_once_it_went_through_and_anew_where_another_is(
+    world: World,
+) -> None:
+    world.source.remote_gone = True
+    await heal(world, "Map::Update")
+    assert outlived(world) == []
+    await world.pass_time(minutes=10)
+    assert outlived(world) == [], "it is owed still"
+    world.source.remote_gone = False
+    await world.pass_time(minutes=10)
+    assert outlived(world) == ["push owed"]
+    owed = world.ledger.list_outlived_posts()[0]
+    over = close_news(render_post(owed, "Test realm")).embed
+    assert over is not None and (over.title, over.colour) == ("A push is owed", Colour.GREY)
+    assert over.description == (
+        "**This is over.** `/status` tells what is now.\n"
+        "`overnight-20261122` is not on the remote: the remote does not answer"
+    )
+    world.ledger.post_settled(owed.id)
+    world.source.remote_gone = True
+    await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(minutes=3)
+    assert outlived(world) == [], "another one is owed"
+    assert [post.data["what"] for post in world.store.list_offers()] == ["push owed"]
 
 
 async def test_status_names_the_order_that_waits(world: World) -> None:
