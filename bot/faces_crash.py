@@ -74,8 +74,15 @@ def analyzing(view: CardView, run: Run) -> Face:
         known = join(f"What we know: {facts.crash_line(view)}", request)
         since = f"*since {ago(run.created_at)}:* {prose(run.reason)}"
         return crash_face(view, join(facts.server_line(view), since), known)
-    asked = "*pipeline paused, goes on after* `/resume`" if view.paused else "*asking the analyst*"
-    return crash_face(view, join(facts.server_line(view), asked), facts.crash_line(view))
+    return crash_face(view, join(facts.server_line(view), _asked(view, run)), facts.crash_line(view))
+
+
+def _asked(view: CardView, run: Run) -> str:
+    if view.paused:
+        return "*pipeline paused, goes on after* `/resume`"
+    if view.in_queue:
+        return f"*its request waits in the queue for an answer, since* {ago(run.updated_at)}"
+    return "*asking the analyst*"
 
 
 def given_back(view: CardView, run: Run) -> Face:

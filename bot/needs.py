@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.cards import Home
 from bot.facts import LOOK_WORDS
 from bot.limits import cut_middle
-from bot.markup import code, count, join, plain, prose, short, web_link
+from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Need, Question, Rider, RunKind, RunState, Topic
 
@@ -46,6 +47,9 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return _of_run(need, f"**waits for an approval**{asks}", home)
         case Topic.LOOK:
             return _of_run(need, LOOK_WORDS.get(RunState(need.state or "PROPOSED"), "**needs a look**"), home)
+        case Topic.ANSWER:
+            since = f", since {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
+            return _of_run(need, f"**nobody answers its request**, which waits in the queue{since}", home)
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
             return join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, say_riders(need.riders))

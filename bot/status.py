@@ -172,7 +172,7 @@ def doing(line: RunLine) -> str:
         return _PAUSED.get(line.state, "waits for `/resume`")
     match line.state:
         case RunState.ANALYZING:
-            return "with the analyst"
+            return "its request waits in the queue for an answer" if line.in_queue else "with the analyst"
         case RunState.PROPOSED | RunState.FAILED | RunState.ROLLED_BACK:
             return LOOK_WORDS[line.state]
         case RunState.READY:

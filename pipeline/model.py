@@ -482,6 +482,7 @@ class CardView:
     build: str | None = None  # that the server was last started with, as the keeper observes
     withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live
     mended: bool = True  # False: it is known that no fix of this crash is live
+    in_queue: bool = False  # who answers its request takes it from the queue: there is no command to ask
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
@@ -504,6 +505,7 @@ class RunLine:
     in_line: bool = False  # built, and another deployment has the lane
     not_before: datetime | None = None  # it is tried again then
     paused: bool = False  # it goes on after /resume
+    in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
 
 
@@ -524,6 +526,7 @@ class Topic(StrEnum):
     PAUSE = "pause"
     APPROVAL = "approval"
     LOOK = "look"  # a proposal, or a run that was given up
+    ANSWER = "answer"  # a request that nobody has answered for long
     REVIEW = "review"  # a night branch to merge
     PUSH = "push"  # owed
     DEGRADED = "degraded"  # in summaries of earlier versions
@@ -553,6 +556,7 @@ class Need:
     fixes: int = 0  # to review
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
+    since: float | None = None  # seconds since the epoch: since when it is unanswered
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ keeper alone, so that it is the same beside the bot and without one."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, FixState, Need, Question, Rider, Run, RunState, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
+UNANSWERED = timedelta(minutes=30)  # after which somebody should see who reads the queue
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Links:
     remote: str = "origin"
 
 
-def list_needs(store: Store, night: date, seen: Seen, links: Links) -> Iterator[Need]:
+def list_needs(store: Store, now: datetime, night: date, seen: Seen, links: Links) -> Iterator[Need]:
     """Most urgent first. What waits since an earlier night waits still."""
     yield from list_server_needs(seen)
     pause = store.get_pause()
@@ -41,6 +42,10 @@ def list_needs(store: Store, night: date, seen: Seen, links: Links) -> Iterator[
         yield Need(Topic.PAUSE, pause.by, pause.reason)
     for run in (*store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED), *store.list_given_up(night - DAY)):
         yield _of_run(store, run)
+    for run in store.list_unanswered():
+        if now - run.updated_at >= UNANSWERED:
+            since = run.updated_at.timestamp()
+            yield replace(_of_run(store, run), topic=Topic.ANSWER, since=since)
     for owed in store.list_owed_branches():
         yield Need(Topic.PUSH, owed.name, owed.owed_reason or "")
     for branch in list_branches(store, night):

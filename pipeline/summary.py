@@ -156,7 +156,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         night=night.isoformat(),
         over=scene.now >= end,
         told=scene.now.timestamp(),
-        needs=tuple(list_needs(store, night, scene.seen, scene.links)) if current else (),
+        needs=tuple(list_needs(store, scene.now, night, scene.seen, scene.links)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
         branches=tuple(_branch(store, scene, each) for each in list_branches(store, night)),
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),

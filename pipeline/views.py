@@ -99,7 +99,7 @@ def outside_status(
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
         trouble=seen.trouble,
         trouble_detail=seen.cure,
-        needs=tuple(list_needs(store, night, seen, links)),
+        needs=tuple(list_needs(store, now, night, seen, links)),
         push_owed=bool(store.list_owed_branches()),
         undelivered=store.count_undelivered(),
     )
@@ -211,8 +211,13 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
 def run_line(store: Store, run: Run) -> RunLine:
     return RunLine(
         run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
-        run.not_before, waits_for_resume(store, run), policy.is_hindered(run),
+        run.not_before, waits_for_resume(store, run), in_queue=_is_in_queue(store, run),
+        hindered=policy.is_hindered(run),
     )  # fmt: skip
+
+
+def _is_in_queue(store: Store, run: Run) -> bool:
+    return run.state is RunState.ANALYZING and any(each.id == run.id for each in store.list_unanswered())
 
 
 def waits_for_resume(store: Store, run: Run) -> bool:
@@ -375,6 +380,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         paused_by_it=_paused_itself(tools, run, pause),
         puts_back=run is not None and _puts_back(tools.store, run),
         withdrawn=_withdrawn(tools, run) if run else None,
+        in_queue=not tools.analyst.has_command,
         mended=run is None or run.signature is None or tools.store.is_mended(run.signature),
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=run is not None and tools.store.was_only_taken_back(run.signature),

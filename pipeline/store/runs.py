@@ -189,6 +189,12 @@ class Runs(Base):
             asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()
         return asked >= run.returns
 
+    def list_unanswered(self) -> list[Run]:
+        """In ANALYZING, with a request in the queue and no command that works on it, oldest first."""
+        left = or_(t.runs.c.attempts == 0, t.runs.c.commanded >= t.runs.c.returns)
+        asked = and_(t.runs.c.state == RunState.ANALYZING, t.runs.c.asked >= t.runs.c.returns)
+        return self._list_runs(and_(asked, left))
+
     def list_runs_to_ask(self, by_command: bool) -> list[Run]:
         """In ANALYZING, without a request for the present round, or with a command that has not ended."""
         undone = t.runs.c.asked < t.runs.c.returns

@@ -51,7 +51,7 @@ def expect_rollback(realm: LivingRealm) -> None:
 def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:
     realm.channel.slash("resume")
     again = realm.wait_request({first})
-    realm.wait_card("Crash in ", saying="asking the analyst")
+    realm.wait_card("Crash in ", saying="its request waits in the queue for an answer")
     (attempt,) = realm.read_request(again)["previous_attempts"]
     assert attempt["commit"] and attempt["patch"]
     realm.answer(DISPATCHER, again)

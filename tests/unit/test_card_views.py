@@ -1,6 +1,8 @@
 """What a card shows of the world, from the keeper's events to its text."""
 
+import asyncio
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -33,14 +35,17 @@ def text(world: World) -> str:
     return embed.description
 
 
+WAITS = "*its request waits in the queue for an answer, since* <t:"
+
+
 async def test_a_card_says_that_it_waits_for_resume_only_where_it_does(world: World) -> None:
     asked = await world.crash("Map::Update")
     await world.orders.pause(OPERATOR, "raid")
-    assert "*asking the analyst*" in text(world)
+    assert WAITS in text(world)
     await world.orders.cancel_run(asked.id, OPERATOR)
     await world.orders.retry(asked.id, OPERATOR)
     await world.settle()
-    assert "*asking the analyst*" in text(world), "what a person orders goes through"
+    assert WAITS in text(world), "what a person orders goes through"
     await world.crash("Spell::Cast")
     assert "*pipeline paused, goes on after* `/resume`" in text(world)
     lines = {run.subject: run.paused for run in views.status(world.tools).runs}
@@ -218,3 +223,40 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     (need,) = [each for each in views.status(world.tools).needs if each.run == gone.id]
     assert "**rolled back, so it still crashes: needs a person**" in say_need(need)
     assert "was put back then · fix reverted in " in shown.description.splitlines()[-1]
+
+
+async def test_a_request_that_nobody_answers_lies_in_the_queue_and_after_half_an_hour_needs_somebody(
+    world: World,
+) -> None:
+    run = await world.crash("Map::Update")
+    asked = f"<t:{int(run.updated_at.timestamp())}:R>"
+    assert text(world).startswith(
+        "Server back after **0.1 s** · *its request waits in the queue for an answer, since* "
+    )
+    assert asked in text(world)
+    await world.pass_time(minutes=29)
+    before = views.status(world.tools)
+    assert (before.needs, [doing(line) for line in before.runs]) == (
+        (), ["its request waits in the queue for an answer"],
+    )  # fmt: skip
+    await world.pass_time(minutes=2)
+    (need,) = views.status(world.tools).needs
+    assert say_need(need) == (
+        f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
+    )
+    await world.answer(run, GOOD)
+    assert views.status(world.tools).needs == ()
+
+
+async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(world: World) -> None:
+    world.analyst.has_command = world.analyst.thinks = True
+    world.keeper.crash("Map::Update")
+    settling = asyncio.ensure_future(world.settle())
+    await asyncio.to_thread(world.analyst.thinking.wait, 30)
+    world.clock.time += timedelta(hours=1)
+    assert "*asking the analyst*" in text(world)
+    status = views.status(world.tools)
+    assert (status.needs, [doing(line) for line in status.runs]) == ((), ["with the analyst"])
+    world.analyst.thinks = False
+    await world.orders.cancel_run(world.runs("Map::Update")[-1].id, OPERATOR)
+    await settling
