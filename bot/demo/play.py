@@ -149,12 +149,11 @@ def get_address(app: bot_app.App) -> str:
 
 
 def instructions(world: DemoWorld, address: str) -> str:
-    """Where to look, and the line for each planted bug and each prepared fix."""
+    """Where to look, the line that sets off each planted bug, and the one that answers with a prepared fix."""
     own = f"{sys.executable} -m bot.demo"
     where = f"--world {world.folder}"
-    kinds = "|".join(kind.value for kind in bugs.FixKind)
     crash = "\n".join(f"  {own} crash {bug.name:<10} {where}    # {bug.title}" for bug in bugs.BUGS)
-    fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
+    names, kinds = (", ".join(each) for each in ((bug.name for bug in bugs.BUGS), bugs.FixKind))
     turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
     return f"""
 The realm is up, and the bot watches it. Crash it on the page, {address}
@@ -163,8 +162,10 @@ or with these lines, each in another terminal; the example analyst answers, and 
 Crash it:
 {crash}
 
-Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
-{fixes}
+Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly:
+  {own} fix <bug> <kind> {where}
+  <bug>   {names}
+  <kind>  {kinds}
 
 Have it wait for you alone, or answer again:
 {turns}

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from bot.demo import acts, bugs
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import BUGS, FixKind
 from bot.demo.panel import FIXES, Hand, describe
+from bot.demo.play import instructions
 from bot.demo.turn import Turn, give_turn, read_turn, wait
 from bot.demo.world import DemoWorld
 from bot.sandbox import VisitorError
@@ -154,3 +157,26 @@ async def test_a_button_sends_its_fix_once(world: DemoWorld) -> None:
 async def test_a_realm_that_does_not_answer_is_said_in_words(world: DemoWorld) -> None:
     with pytest.raises(VisitorError, match=r"The server starts just now, or it is held: the channel says which\.$"):
         await Hand(world).press("crash aura")
+
+
+def test_the_page_about_the_sandbox_names_buttons_that_there_are(world: DemoWorld) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:crash|fix|turn) [^`]+)`", page)) | set(re.findall(r'"button": "([^"]+)"', page))
+    asked = OpenRequest("9f3c21aa", bugs.get_bug("freeze"), readable=True)
+    there = {button.id for turn in Turn for button in describe([asked], turn=turn).list_buttons()}
+    assert len(named) == 4 and named <= there
+
+
+def test_the_demo_prints_a_line_for_each_bug_and_one_for_all_prepared_fixes(world: DemoWorld) -> None:
+    said = instructions(world, "http://127.0.0.1:1/").splitlines()
+    own = f"  {sys.executable} -m bot.demo"
+    assert [line.split("#")[0].rstrip() for line in said if line.startswith(f"{own} crash")] == [
+        f"{own} crash {bug.name:<10} --world {world.folder}" for bug in BUGS
+    ]
+    at = said.index(f"{own} fix <bug> <kind> --world {world.folder}")
+    assert said[at - 1 : at + 3] == [
+        "Answer in its place, while it thinks (20 s), well or badly:",
+        f"{own} fix <bug> <kind> --world {world.folder}",
+        "  <bug>   dispatcher, aura, assert, bih, freeze, recursion, doublefree, late",
+        "  <kind>  good, no_compile, crash_at_start, crash_after_ready, not_cured, outside",
+    ]
