@@ -135,10 +135,11 @@ def _doing(state: str) -> str:
 
 _IN_WORK = (
     RunState.ANALYZING, RunState.READY, RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING,
-    RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK,
+    RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK, "hindered",
 )  # fmt: skip
 _DOING = {
     "paused": "waits for `/resume`",
+    "hindered": "a fix is built and may not go live yet",
     RunState.ANALYZING: "with the analyst",
     RunState.PROPOSED: "a proposal waits for a look",
     RunState.READY: "a fix waits for its turn",

@@ -13,6 +13,7 @@ from bot.needs import say_need
 from bot.payloads import Colour, Message
 from bot.records import fate
 from bot.status import doing
+from bot.summary import render_summary
 from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
@@ -166,6 +167,12 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     assert [button.custom_id for button in waiting.buttons] == [f"reject:{run.id}"]
     (line,) = [each for each in views.status(world.tools).runs if each.id == run.id]
     assert doing(line) == "built, may not go live yet"
+    summary = render_summary(views.night_summary(world.tools, world.tools.night())).embed
+    assert summary is not None
+    assert (
+        "**In work (1)**\n- `Spell::Cast`: a fix is built and may not go live yet · its build still holds `Map::Update`"
+        f" (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` orders one"
+    ) in summary.description
     world.builder.fault, world.players.online = None, 0
     await world.orders.revert(commits[0], BOB)
     await world.pass_time(seconds=1)
