@@ -38,7 +38,7 @@ class Unknown:
 def choose(tools: Tools, run: Run) -> Chosen | Unknown:
     """The branch this run's commit goes on; begins nothing. Raises RemoteUnreachable where only the remote can give
     back what our clone has lost, and does not answer."""
-    branch = find_branch(tools)
+    branch = find_branch(tools, run)
     lost = None if branch is None else tell_lost(tools, branch)
     if branch is not None and lost is None:
         return Chosen(branch.head, branch)
@@ -50,10 +50,20 @@ def choose(tools: Tools, run: Run) -> Chosen | Unknown:
     return Unknown(NOT_KNOWN) if base is None else Chosen(base, None)
 
 
-def find_branch(tools: Tools) -> Branch | None:
-    """The night's branch, or an earlier night's that a run still stands on."""
+def find_branch(tools: Tools, run: Run | None = None) -> Branch | None:
+    """The night's branch, or an earlier night's that a run still stands on, or that alone has what this one undoes."""
     branch = tools.store.get_open_branch()
-    return branch if branch is not None and (branch.night == tools.night() or is_in_use(tools, branch)) else None
+    if branch is None or branch.night == tools.night() or is_in_use(tools, branch):
+        return branch
+    return branch if run is not None and _has_alone(tools, branch, run) else None
+
+
+def _has_alone(tools: Tools, branch: Branch, run: Run) -> bool:
+    running = finding.running_commit(tools)
+    return any(
+        tools.source.contains(branch.head, each) and not (running and tools.source.contains(running, each))
+        for each in run.undoes
+    )
 
 
 def tell_lost(tools: Tools, branch: Branch) -> str | None:
@@ -71,9 +81,10 @@ def tell_lost(tools: Tools, branch: Branch) -> str | None:
 
 
 def is_in_use(tools: Tools, branch: Branch) -> bool:
-    """Whether a run of it stands between PATCHING and ROLLING_BACK."""
-    middle = (*CHANGE_LANE, RunState.AWAITING_DEPLOYMENT, *DEPLOY_LANE)
-    return any(run.branch == branch.name for run in tools.store.list_runs_in(*middle))
+    """Whether a run of it stands between PATCHING and ROLLING_BACK: a build that waits for an approval was made on this
+    branch too, and what is built on another one could never go live before it."""
+    middle = (*CHANGE_LANE, RunState.AWAITING_APPROVAL, RunState.AWAITING_DEPLOYMENT, *DEPLOY_LANE)
+    return any(run.branch == branch.name and run.commit for run in tools.store.list_runs_in(*middle))
 
 
 def begin(tools: Tools, chosen: Chosen) -> Branch:

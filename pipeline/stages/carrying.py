@@ -39,9 +39,11 @@ def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
         if running and run.commit not in (None, running) and _contains(tools, running, run.commit)
     ]
     for run in live:
-        watched = FixState.WATCHING if run.kind is RunKind.FIX else None
-        note = "the running build contains it already"
-        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=watched)
+        holds = tools.source.holds_fix(running or "", run.commit or "", run.id)
+        watched = FixState.WATCHING if holds else FixState.REVERTED
+        note = "the running build contains it already" if holds else "the running build contains it, and its revert"
+        state = watched if run.kind is RunKind.FIX else None
+        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=state)
     return bool(live)
 
 

@@ -14,7 +14,7 @@ from typing import assert_never
 from pipeline import policy
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
-from pipeline.model import FixState, PostKind, Run, RunState, Verdict
+from pipeline.model import FixState, PostKind, Run, RunKind, RunState, Verdict
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import carrying, postponing, rolling_back, verifying, wish
@@ -25,6 +25,10 @@ from pipeline.tools import Tools
 LONGEST_BACK_OFF = timedelta(minutes=2)  # between a death and the start that deploys what stood by
 CLOCKS = timedelta(seconds=0.1)  # what two processes' readings of one clock may lie apart
 STOPPED = "an operator stopped the server: it goes live with the next start"
+NO_FALLBACK = (
+    "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
+    "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
+)
 LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
 
 
@@ -55,8 +59,11 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
     if not any(postponing.is_due(tools, run) for run in runs):
         return False
     observed = tools.keeper.observed()
-    if observed is None or wish.fallback_for(tools, build) is None:
-        return False  # without a fallback nothing is risked
+    if observed is None:
+        return False
+    if wish.fallback_for(tools, build) is None:
+        postponing.tell(tools, runs, NO_FALLBACK)
+        return False
     if wish.is_stopped(tools):
         postponing.tell(tools, runs, STOPPED)
         return stand_by(tools, build, runs, observed)
@@ -313,18 +320,28 @@ def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgemen
         "fix_state": FixState.WATCHING if end is RunState.SUCCEEDED else None,
     }  # fmt: skip
     runs = tools.store.list_runs_of(deployment.id)
+    undone = list_undone(tools, deployment.build, runs)
     for run in runs:
         note_reverted(tools, run)
     if end is RunState.FAILED:
         rolling_back.try_again(tools, runs, "the crash came back with the fix in place", judgement.reason)
     point("verdict.followed")
     data = {"verdict": judgement.verdict, "detail": judgement.reason}
-    tools.store.move_deployment(
-        deployment, "over", now, runs=end, run_changes=changes, note=judgement.reason,
-        posts=[NewPost(PostKind.VERDICT, data)], verdict=judgement.verdict, over_at=now, reason=judgement.reason,
-    )  # fmt: skip
+    with tools.store.together():
+        tools.store.move_deployment(
+            deployment, "over", now, runs=end, run_changes=changes, note=judgement.reason,
+            posts=[NewPost(PostKind.VERDICT, data)], verdict=judgement.verdict, over_at=now, reason=judgement.reason,
+        )  # fmt: skip
+        for run in undone:
+            tools.store.set_fix_state(run.id, FixState.REVERTED, now)
     point("verdict.noted")
     return True
+
+
+def list_undone(tools: Tools, build: str, runs: Sequence[Run]) -> list[Run]:
+    """Fixes that came with their own revert: they are in the build's history, and not live."""
+    fixes = [run for run in runs if run.kind is RunKind.FIX and run.commit]
+    return [run for run in fixes if not tools.source.holds_fix(build, run.commit or "", run.id)]
 
 
 def note_reverted(tools: Tools, run: Run) -> None:

@@ -23,6 +23,7 @@ from pipeline.model import (
 )
 from pipeline.read_models import UpdatePlan
 
+MORE = Patch(files=(WholeFile("src/Spell.cpp", "good three"),))
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 
 
@@ -156,6 +157,38 @@ async def test_what_is_built_and_cancelled_is_reverted_on_the_branch(careful: Wo
     assert careful.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
     head = careful.source.remote["overnight-20261122"]
     assert careful.source.commits[head].files["src/Map.cpp"] == "bad"
+
+
+async def test_what_asks_to_go_live_keeps_its_branch_over_noon_so_that_it_can_be_taken_out_of_what_is_above(
+    careful: World,
+) -> None:
+    rejected, other = await careful.crash("Map::Update"), await careful.crash("Spell::Cast")
+    await careful.answer(rejected, GOOD)
+    await careful.answer(other, OTHER)
+    await careful.pass_time(hours=20)
+    third = await careful.answer(await careful.crash("Loot::Roll"), MORE)
+    assert careful.get(third).branch == careful.get(other).branch == "overnight-20261122"
+    revert = find(careful, await careful.orders.reject(rejected.id, BOB, "no"))
+    await careful.settle()
+    assert careful.expect(revert, RunState.AWAITING_DEPLOYMENT).branch == "overnight-20261122"
+    await careful.orders.approve(third.id, OPERATOR)
+    await careful.settle()
+    await careful.pass_time(minutes=3)
+    files = careful.source.commits[careful.running or ""].files
+    assert files == {"src/Map.cpp": "bad", "src/Spell.cpp": "good three"}
+    assert {careful.expect(each, RunState.SUCCEEDED).reason for each in (other, third, revert)} == {None}
+
+
+async def test_the_only_one_of_last_night_that_is_rejected_is_reverted_on_its_own_branch(careful: World) -> None:
+    run = await careful.answer(await careful.crash("Map::Update"), GOOD)
+    await careful.pass_time(hours=20)
+    revert = find(careful, await careful.orders.reject(run.id, BOB, "no"))
+    await careful.settle()
+    assert careful.expect(revert, RunState.SUCCEEDED).branch == "overnight-20261122"
+    head = careful.source.remote["overnight-20261122"]
+    assert careful.source.commits[head].files["src/Map.cpp"] == "bad"
+    other = await careful.answer(await careful.crash("Spell::Cast"), OTHER)
+    assert careful.get(other).branch == "overnight-20261123"
 
 
 # --- a revert of a revert --------------------------------------------------------------------------------------------

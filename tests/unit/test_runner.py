@@ -12,8 +12,8 @@ import postgres
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import intake
-from pipeline.keeper.protocol import EventKind, Hold, ServerState
+from pipeline import change_orders, intake
+from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
     Approval,
@@ -423,6 +423,43 @@ async def test_fault_a5_a_build_that_cannot_be_put_in_place_waits_and_takes_noth
     world.expect(run, RunState.VERIFYING)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
+
+
+async def test_a_fix_that_goes_out_with_its_own_revert_is_never_called_live(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reverted at the moment it is put in place, and that does not go through: both go with the next build."""
+    run, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    world.keeper.swap_fault = NO_SPACE
+    said: list[object] = []
+    wish = world.keeper.wish
+
+    def revert_meanwhile(desired: Desired) -> None:
+        commit = world.get(run).commit
+        if not said and desired.build is not None and desired.build.build == commit:
+            said.append(change_orders.revert(world.tools, commit, "Ann"))
+        wish(desired)
+
+    monkeypatch.setattr(world.keeper, "wish", revert_meanwhile)
+    await world.answer(run, GOOD)
+    assert [type(each) for each in said] == [Done]
+    world.keeper.swap_fault = None
+    await world.answer(other, OTHER)
+    await world.pass_time(minutes=60)
+    assert world.running == world.expect(other, RunState.SUCCEEDED).commit
+    assert world.source.commits[world.running or ""].files["src/Map.cpp"] == "bad"
+    assert (world.get(run).fix_state, world.get(other).fix_state) == (FixState.REVERTED, FixState.WATCHING)
+
+
+async def test_a_build_that_nothing_could_take_the_place_of_waits_and_says_why(world: World) -> None:
+    world.store.note_bad("found-1")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_DEPLOYMENT).reason == (
+        "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
+        "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
+    )
+    assert world.store.get_active_deployment() is None and world.store.get_standby() is None
 
 
 async def test_deploy_now_does_not_wait_for_the_next_try(world: World) -> None:
@@ -1032,11 +1069,12 @@ async def test_an_old_build_never_replaces_one_that_was_built_on_it(tmp_path: Pa
 
 
 async def test_a_build_never_takes_out_what_runs(tmp_path: Path) -> None:
-    """A fix of last night that nobody had approved was built on what ran then."""
+    """A fix of last night that nobody had approved was built on what ran then, and its branch has ended since."""
     world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
     old = await world.crash("Map::Update")
     await world.answer(old, GOOD)
     await world.pass_time(hours=20)
+    world.store.end_branch("overnight-20261122")
     new = await world.crash("Spell::Cast")
     await world.answer(new, OTHER)
     assert world.get(new).branch != world.get(old).branch
