@@ -133,7 +133,8 @@ def passes_pause(run: Run) -> bool:
     return run.asked_by is not None or run.kind is RunKind.REVERT
 
 
-HINDRANCES = ("its build still holds", "its build holds", "the server runs")  # as stages/carrying.py words them
+# as stages/carrying.py and deploying.py word them
+HINDRANCES = ("its build still holds", "its build holds", "the server runs", "there is no healthy build")
 
 
 def is_hindered(run: Run) -> bool:

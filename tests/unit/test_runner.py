@@ -12,7 +12,7 @@ import postgres
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import change_orders, intake
+from pipeline import change_orders, intake, policy
 from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
@@ -460,6 +460,7 @@ async def test_a_build_that_nothing_could_take_the_place_of_waits_and_says_why(w
         "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
     )
     assert world.store.get_active_deployment() is None and world.store.get_standby() is None
+    assert policy.is_hindered(world.get(run)), "its card names no hour, and offers no order that could not help"
 
 
 async def test_deploy_now_does_not_wait_for_the_next_try(world: World) -> None:
