@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,10 @@ from small_disks import mounted
 from world import BOB, OPERATOR, edit
 
 from pipeline.housekeeping import push_owed
-from pipeline.model import Done, Impossible, Patch, RunKind, RunState
+from pipeline.model import Approval, Done, Impossible, Patch, RunKind, RunState
+from pipeline.orders import Orders
 from pipeline.read_models import UpdatePlan
+from pipeline.runner import Runner
 from pipeline.views import status
 
 MAP = "src/game/Map.cpp"
@@ -337,6 +340,24 @@ async def test_an_update_that_was_rolled_back_is_shown_and_brought_in_when_it_is
     await world.pass_time(minutes=5)
     assert git(world.bed.clone, "show", f"{world.running}:src/Theirs.h") == "// theirs"
     assert isinstance(await world.orders.plan_update(), Impossible)
+
+
+async def test_what_is_rejected_on_last_nights_branch_is_taken_out_of_what_was_built_on_it(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    world.tools = replace(world.tools, realm=replace(world.realm, approval=Approval.DEPLOY))
+    world.runner = Runner(world.tools, lambda: None, fatal=True)
+    world.orders = Orders(world.tools, lambda: None, world.runner.cancel)
+    rejected, other = await world.propose("Map::Update"), await world.propose("Spell::Cast")
+    await world.pass_time(hours=20)
+    above = await world.propose("Loot::Roll")
+    await world.orders.reject(rejected.id, BOB, "no")
+    await world.settle()
+    await world.orders.approve(above.id, OPERATOR)  # and with it what its build was made on
+    await world.settle()
+    await world.pass_time(minutes=10)
+    world.expect(other, RunState.SUCCEEDED)
+    there = git(world.bed.clone, "ls-tree", "-r", "--name-only", world.running or "")
+    assert ("src/SpellCast.h" in there, "src/MapUpdate.h" in there) == (True, False)
 
 
 # --- the checkout and its files --------------------------------------------------------------------------------------
