@@ -55,7 +55,7 @@ def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:
     (attempt,) = realm.read_request(again)["previous_attempts"]
     assert attempt["commit"] and attempt["patch"]
     realm.answer(DISPATCHER, again)
-    realm.wait_fixed(DISPATCHER)
+    realm.wait_card("New try live: ", saying="It was seen only in a build that was taken back")
     assert len(realm.log()) == 3
 
 
