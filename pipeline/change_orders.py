@@ -38,9 +38,10 @@ def revert(tools: Tools, commit: str, by: str) -> Outcome:
         run = begin_revert(tools, fix, (fix.commit or "",), by)
         if fix.state in WAITING:  # it must not go live in the meantime
             tools.store.advance(fix, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
+            deploying.drop_standby(tools, tools.keeper.observed(), words)
     point("revert.noted")
     if fix.state in WAITING:
-        deploying.withdraw_standby(tools, words)
+        deploying.tell_keeper(tools)
     return Done(run=run.id)
 
 

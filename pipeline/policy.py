@@ -128,9 +128,14 @@ def _turns(content: bytes) -> bool:
 # --- nights and branches ---------------------------------------------------------------------------------------------
 
 
+def is_ordered(run: Run) -> bool:
+    """A change that a person ordered. `/retry` orders a question: nobody has seen the patch that answers it."""
+    return (run.asked_by is not None and run.kind is not RunKind.FIX) or NOW in run.answered
+
+
 def passes_pause(run: Run) -> bool:
     """What a person ordered, and the pipeline's own revert after a rollback."""
-    return run.asked_by is not None or run.kind is RunKind.REVERT
+    return is_ordered(run) or run.kind is RunKind.REVERT
 
 
 # as stages/carrying.py and deploying.py word them
@@ -151,7 +156,7 @@ def waits_for_resume(run: Run, *, asked: bool) -> bool:
         case RunState.READY:
             return not passes_pause(run)
         case RunState.AWAITING_DEPLOYMENT:
-            return run.asked_by is None and NOW not in run.answered
+            return not is_ordered(run)
         case _:
             return False
 

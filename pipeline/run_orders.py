@@ -9,7 +9,7 @@ from pipeline import policy
 from pipeline.change_orders import begin_revert, update
 from pipeline.model import CLOSED, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
 from pipeline.points import point
-from pipeline.stages import carrying, deploying, rolling_back, wish
+from pipeline.stages import carrying, deploying, finding, rolling_back, wish
 from pipeline.tools import Tools
 
 # Where a run can still be taken back; what goes live or is pushed at this moment is reverted instead.
@@ -22,6 +22,7 @@ REJECTABLE = (
 )
 CANCELLABLE = (*REJECTABLE, RunState.PATCHING, RunState.BUILDING)
 RETRYABLE = (RunState.FAILED, RunState.CANCELLED, RunState.PROPOSED, RunState.ROLLED_BACK)
+WHILE_PAUSED = "The pipeline is paused: it is asked now, and what comes back waits for `/resume`."
 THROUGH = "The pipeline is paused; what a person orders goes through all the same."
 STOPPED = "The server is stopped: it goes live with the next start."
 
@@ -64,15 +65,23 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
     if isinstance(found, Impossible):
         return found
     said = ""
-    if found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL:
-        approved = approve(tools, run, by)
-        said = approved.text if isinstance(approved, Done) else ""
-        found = tools.store.get_run(found.id) or found
-    if found.state is not RunState.AWAITING_DEPLOYMENT:
-        return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
-    answered = (*found.answered, policy.NOW)
-    tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
-    return Done(" ".join(filter(None, (said, STOPPED if wish.is_stopped(tools) else ""))), run=found.id)
+    with tools.store.together():
+        if found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL:
+            approved = approve(tools, run, by)
+            said = approved.text if isinstance(approved, Done) else ""
+            found = tools.store.get_run(found.id) or found
+        if found.state is not RunState.AWAITING_DEPLOYMENT:
+            return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
+        answered = (*found.answered, policy.NOW)
+        tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
+    waits = STOPPED if wish.is_stopped(tools) else name_wait(tools, found)
+    return Done(" ".join(filter(None, (said, waits))), run=found.id)
+
+
+def name_wait(tools: Tools, run: Run) -> str:
+    """Why it does not go now, "" = it does."""
+    why = carrying.find_hindrance(tools, carrying.Load(run.commit or "", [run]))
+    return "" if why is None else f"It goes as soon as it may: {why}."
 
 
 # --- no --------------------------------------------------------------------------------------------------------------
@@ -96,17 +105,33 @@ def take_back(
         return found
     if found.state not in where:
         return Impossible(why_not(found))
+    if (refused := find_refused(tools, found)) is not None:
+        return Impossible(f"{refused} To bring it back on purpose: `/revert {(found.commit or '')[:7]}`.")
     revert = None
     with tools.store.together():
         tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
         if found.commit is not None and is_built(tools, found):
             revert = begin_revert(tools, found, (found.commit,), by)
+            deploying.drop_standby(tools, tools.keeper.observed(), words)
     point("revert.noted")
     end(found.id)
     if revert is None:
         return Done(run=found.id)
-    deploying.withdraw_standby(tools, words)
+    deploying.tell_keeper(tools)
     return Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
+
+
+def find_refused(tools: Tools, run: Run) -> str | None:
+    """What a revert that has been built takes out, where nobody wants that live; None = it may be taken back."""
+    if (
+        not run.undoes
+        or not is_built(tools, run)
+        or finding.holds_any(tools, finding.running_commit(tools), run.undoes)
+    ):
+        return None
+    undone = [each for each in map(tools.store.get_run_by_commit, run.undoes) if each is not None]
+    named = ", ".join(f"`{each.subject}` ({each.state})" for each in undone)
+    return f"Run `{run.id}` takes out {named}, which nobody wants live: what was built since would bring it."
 
 
 def why_not(run: Run) -> str:
@@ -152,7 +177,8 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
         if found.state is RunState.PROPOSED:
             words = f"tried again as run {again.id}, asked for by {by}"
             tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
-    return Done(THROUGH if tools.store.get_pause() is not None else "", run=again.id)
+    paused = WHILE_PAUSED if again.kind is RunKind.FIX else THROUGH
+    return Done(paused if tools.store.get_pause() is not None else "", run=again.id)
 
 
 def begin_again(tools: Tools, run: Run, by: str) -> Run:

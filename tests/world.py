@@ -179,6 +179,8 @@ class FakeSource:
         for each in patch.files:
             files[each.path] = each.content
         for undone in patch.reverts:
+            if not self.holds_fix(at, undone, ""):
+                raise Refused("it is not in the branch")
             gone = self.commits[undone]
             before = self.commits[gone.parent or BASE].files
             files.update({path: before[path] for path in files if gone.files[path] != before[path]})

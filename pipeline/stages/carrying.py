@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import policy
-from pipeline.model import Approval, FixState, Question, Run, RunKind, RunState
+from pipeline.model import Approval, FixState, Question, Run, RunKind, RunState, Verdict
 from pipeline.stages import finding, postponing
 from pipeline.tools import Tools
 
-TAKEN_BACK = {RunState.CANCELLED: "was taken back", RunState.ROLLED_BACK: "was rolled back"}
+TAKEN_BACK = {
+    RunState.CANCELLED: "was taken back", RunState.ROLLED_BACK: "was rolled back", RunState.FAILED: "has failed",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,6 @@ class Load:
 
     build: str
     runs: list[Run]
-
-
-def is_ordered(run: Run) -> bool:
-    return run.asked_by is not None or policy.NOW in run.answered
 
 
 def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
@@ -51,7 +49,7 @@ def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:
     """Runs that may go; the others are asked about."""
     if tools.realm.approval is not Approval.DEPLOY:
         return list(waiting)
-    yes = [run for run in waiting if is_ordered(run) or Question.DEPLOY in run.answered]
+    yes = [run for run in waiting if policy.is_ordered(run) or Question.DEPLOY in run.answered]
     for run in waiting:
         if run not in yes:
             note = "APPROVAL=deploy"
@@ -82,7 +80,7 @@ def choose(tools: Tools, runs: Sequence[Run]) -> Load | None:
     """The newest build that may go, with what it brings: changes are made one at a time, so the one begun last contains
     the others. A build that may not go says why on the card of its run, and the one before it is looked at. While
     paused only what a person ordered goes, with what its build contains."""
-    may = [run for run in runs if is_ordered(run)] if tools.store.get_pause() is not None else runs
+    may = [run for run in runs if policy.is_ordered(run)] if tools.store.get_pause() is not None else runs
     loads = [(_load(tools, run.commit, runs), run) for run in may if run.commit]
     begun = {load.build: (tools.store.started_at(load.build), len(load.runs)) for load, _ in loads}
     for load, run in sorted(loads, key=lambda each: begun[each[0].build], reverse=True):
@@ -131,7 +129,7 @@ def _name_fault(tools: Tools, load: Load, run: Run) -> str | None:
     """Why nobody wants this run live; None = it may be brought."""
     commit = (run.commit or "")[:7]
     revert = _find_coming_revert(tools, load, run)
-    if (revert is not None or run.state in TAKEN_BACK) and not _is_brought_back(tools, load, run):
+    if (revert is not None or _is_refused(tools, run)) and not _is_brought_back(tools, load, run):
         became = TAKEN_BACK.get(run.state, "is being reverted")
         cure = "" if revert is not None else f"; `/revert {commit}` orders one"
         return f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert{cure}"
@@ -141,6 +139,14 @@ def _name_fault(tools: Tools, load: Load, run: Run) -> str | None:
     return None
 
 
+def _is_refused(tools: Tools, run: Run) -> bool:
+    """A fix that was live and did not help is over as well, and does no harm; nor does a revert that takes out nothing
+    that runs: one of a fix that was rolled back stays, whatever became of the build that it was in."""
+    if run.undoes and not finding.holds_any(tools, finding.running_commit(tools), run.undoes):
+        return False
+    return run.state in TAKEN_BACK and run.verdict is not Verdict.NOT_CURED
+
+
 def _find_coming_revert(tools: Tools, load: Load, run: Run) -> Run | None:
     """One that was ordered and is not in this build."""
     revert = tools.store.find_revert(run.commit or "")
@@ -148,8 +154,25 @@ def _find_coming_revert(tools: Tools, load: Load, run: Run) -> Run | None:
 
 
 def _is_brought_back(tools: Tools, load: Load, run: Run) -> bool:
-    """Whether a person ordered the revert of its revert, in this build."""
+    """Whether the last word on it is a person's order to revert its revert, and that is in this build."""
     reverts = tools.store.list_reverts()
     gone = {each.commit for each in reverts if run.commit in each.undoes}
-    ordered = [each for each in reverts if each.asked_by is not None and not gone.isdisjoint(each.undoes)]
-    return any(_contains(tools, load.build, each.commit) for each in ordered)
+    words = [each for each in reverts if run.commit in each.undoes or not gone.isdisjoint(each.undoes)]
+    last = words[-1] if words else None
+    back = last is not None and run.commit not in last.undoes and last.asked_by is not None
+    return back and last is not None and _contains(tools, load.build, last.commit)
+
+
+# --- while it is being brought ---------------------------------------------------------------------------------------
+
+
+def find_objection(tools: Tools, load: Load) -> str | None:
+    """What people have said since it was chosen; asks the database alone."""
+    now = [tools.store.get_run(run.id) or run for run in load.runs]
+    if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in now):
+        return "a change that it would bring was taken back"
+    if tools.store.get_pause() is not None and not any(
+        policy.is_ordered(run) for run in now if run.commit == load.build
+    ):
+        return "paused"
+    return None

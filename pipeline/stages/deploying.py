@@ -17,7 +17,7 @@ from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
 from pipeline.model import FixState, PostKind, Run, RunKind, RunState, Verdict
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
-from pipeline.stages import carrying, postponing, rolling_back, verifying, wish
+from pipeline.stages import carrying, finding, postponing, rolling_back, verifying, wish
 from pipeline.stages.carrying import Load
 from pipeline.store import Deployment, Fact, NewPost, Order
 from pipeline.tools import Tools
@@ -29,6 +29,7 @@ NO_FALLBACK = (
     "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
     "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
 )
+MOST_HEALTHY = 20  # builds that are looked at for one to go back to
 LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
 
 
@@ -41,17 +42,24 @@ def plan(tools: Tools) -> bool:
     active = tools.store.get_active_deployment()
     if active is not None:
         postponing.tell_in_line(tools, [run for run in waiting if run.deployment != active.id], active)
-    if not waiting or active is not None:
+    if active is not None:
         return False
-    if carrying.settle_live(tools, waiting):
+    if carrying.settle_live(tools, waiting) or take_standby_back(tools):
         return True
-    approved = carrying.ask_approval(tools, waiting)
-    load = carrying.choose(tools, approved)
-    if load is None:
-        if tools.store.get_standby() is not None:
-            withdraw_standby(tools, "paused" if tools.store.get_pause() else "not wanted any more")
+    load = carrying.choose(tools, carrying.ask_approval(tools, waiting))
+    return load is not None and begin_or_stand_by(tools, load)
+
+
+def take_standby_back(tools: Tools) -> bool:
+    """A build that nobody wants any more does not stand by; whether one did."""
+    standby = tools.store.get_standby()
+    if standby is None:
         return False
-    return begin_or_stand_by(tools, load)
+    load = Load(standby.build, tools.store.list_runs_of(standby.id))
+    why = carrying.find_objection(tools, load) or carrying.find_hindrance(tools, load)
+    if why is not None:
+        withdraw_standby(tools, why)
+    return why is not None
 
 
 def begin_or_stand_by(tools: Tools, load: Load) -> bool:
@@ -71,7 +79,7 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
         return False
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
-    if isinstance(decision, policy.Wait) and not any(map(carrying.is_ordered, runs)):
+    if isinstance(decision, policy.Wait) and not any(map(policy.is_ordered, runs)):
         postponing.tell(tools, runs, decision.reason)
         return stand_by(tools, build, runs, observed)
     return announce(tools, build, runs, observed)
@@ -89,7 +97,10 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
     standby = tools.store.get_standby()
     if standby is not None and standby.build == build:
         return False
-    tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
+    with tools.store.together():  # somebody may have said no since it was chosen
+        if carrying.find_objection(tools, Load(build, list(runs))) is not None:
+            return False
+        tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
     point("standby.noted")
     return True
 
@@ -228,22 +239,19 @@ def adopt_standby(tools: Tools, observed: Observed) -> bool:
 
 
 def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
-    if tools.store.get_pause() is not None and not any(
-        map(carrying.is_ordered, tools.store.list_runs_of(deployment.id))
-    ):
-        return call_off(tools, deployment, "paused")
-    runs = tools.store.list_runs_of(deployment.id)
-    if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in runs):
-        return call_off(tools, deployment, "a change that it would bring was taken back")
-    if (hindrance := carrying.find_hindrance(tools, Load(deployment.build, runs))) is not None:
-        return call_off(tools, deployment, hindrance)
+    load = Load(deployment.build, tools.store.list_runs_of(deployment.id))
+    if (why := carrying.find_objection(tools, load) or carrying.find_hindrance(tools, load)) is not None:
+        return call_off(tools, deployment, why)
     if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False
     console_call(tools, "saveall")
     point("deploy.saved")
-    tools.store.move_deployment(
-        deployment, "stopping", tools.now(), runs=RunState.DEPLOYING, note="stopping the server", wished_at=tools.now()
-    )
+    with tools.store.together():  # saving takes seconds, in which people still order
+        if (why := carrying.find_objection(tools, load)) is not None:
+            return call_off(tools, deployment, why)
+        now = tools.now()
+        note = "stopping the server"
+        tools.store.move_deployment(deployment, "stopping", now, runs=RunState.DEPLOYING, note=note, wished_at=now)
     return True
 
 
@@ -348,5 +356,20 @@ def note_reverted(tools: Tools, run: Run) -> None:
     """A revert that went live takes the state of what it undid; a fix that was undone by that is live again."""
     for undone in filter(None, map(tools.store.get_run_by_commit, run.undoes)):
         tools.store.set_fix_state(undone.id, FixState.REVERTED, tools.now())
+        leave_out(tools, undone)
         for back in filter(None, map(tools.store.get_run_by_commit, undone.undoes)):
             tools.store.set_fix_state(back.id, FixState.WATCHING, tools.now())
+
+
+def leave_out(tools: Tools, undone: Run) -> None:
+    """A rollback never brings back what was reverted: builds that hold it are none to go back to, where there are
+    others."""
+    healthy = tools.store.list_healthy_builds(MOST_HEALTHY)
+    commits = {build: finding.commit_of(tools, build) for build in healthy}
+    holding = [
+        build
+        for build, commit in commits.items()
+        if commit is not None and tools.source.holds_fix(commit, undone.commit or "", undone.id)
+    ]
+    for build in holding if len(holding) < len(healthy) else []:
+        tools.store.note_unwanted(build)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pipeline.keeper.protocol import Observed
 from pipeline.store import Crash, Fact
 from pipeline.tools import Tools
@@ -15,6 +17,14 @@ def running_commit(tools: Tools) -> str | None:
     if known is not None and known.commit is not None:
         return present(tools, known.commit)
     return found_commit(tools, observed)
+
+
+def commit_of(tools: Tools, build: str | None) -> str | None:
+    """The commit that a build was made from; None where that is not known."""
+    known = None if build is None else tools.store.get_build(build)
+    if known is not None and known.commit is not None:
+        return present(tools, known.commit)
+    return found_commit(tools, None)
 
 
 def present(tools: Tools, commit: str) -> str | None:
@@ -57,3 +67,9 @@ def base_of_answers(tools: Tools, crash: Crash | None) -> str | None:
 def resolve(tools: Tools, revision: str | None) -> str | None:
     """The full hash; None also while there is no clone yet (the first one of a large repository takes minutes)."""
     return tools.source.resolve(revision) if revision and tools.prepared.is_set() else None
+
+
+def holds_any(tools: Tools, at: str | None, fixes: Iterable[str]) -> bool:
+    """Whether a build of this commit has one of these changes of ours, and no revert of it."""
+    runs = [run for run in map(tools.store.get_run_by_commit, fixes) if run is not None and run.commit is not None]
+    return at is not None and any(tools.source.holds_fix(at, run.commit or "", run.id) for run in runs)

@@ -79,5 +79,5 @@ def give_up_above(tools: Tools, branch: Branch) -> None:
 
 
 def wants_approval(tools: Tools, run: Run) -> bool:
-    ordered = run.asked_by is not None or run.kind is not RunKind.FIX
-    return tools.realm.approval is Approval.PATCH and not ordered and Question.PATCH not in run.answered
+    asked = run.kind is not RunKind.FIX or Question.PATCH in run.answered
+    return tools.realm.approval is Approval.PATCH and not asked

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OURS, FixState, Impossible, Patch, PostKind, Run, RunKind, RunState, Verdict
 from pipeline.points import point
+from pipeline.stages import finding
 from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
@@ -170,7 +171,7 @@ def pause(tools: Tools, reason: str) -> None:
 
 def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> None:
     """One run that undoes every fix of the deployment, newest first; found again after a kill by its id."""
-    commits = name_undone(newest_first(tools, runs))
+    commits = name_undone(tools, deployment, newest_first(tools, runs))
     id_of_revert = f"r{deployment.id}"[:8]
     if not commits or tools.store.get_run(id_of_revert) is not None:
         return
@@ -183,15 +184,20 @@ def begin_revert(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> N
     tools.store.add_run(revert, now, card=tools.store.get_card_of_run(first.id))
 
 
-def name_undone(runs: Sequence[Run]) -> list[str]:
-    """The commits to revert, newest first; a fix and its own revert undo each other already."""
-    there = {run.commit for run in runs}
-    settled: set[str] = set()
-    for run in runs:
-        undone = run.patch.reverts if run.patch is not None else ()
-        if undone and there.issuperset(undone) and run.commit not in settled:
-            settled |= {run.commit or "", *undone}
-    return [run.commit for run in runs if run.commit and run.commit not in settled]
+def name_undone(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> list[str]:
+    """The commits to revert, newest first, so that the branch has what the build before had."""
+    before = finding.commit_of(tools, deployment.previous)
+    return [run.commit for run in runs if run.commit and _is_to_undo(tools, deployment, before, run)]
+
+
+def _is_to_undo(tools: Tools, deployment: Deployment, before: str | None, run: Run) -> bool:
+    """A fix that is in the build and was not taken out since; a revert only where what it took out was in the build
+    before: reverting one of a fix that was rolled back or rejected would bring that back."""
+    if tools.store.find_revert(run.commit or "") is not None:
+        return False  # somebody has ordered that already
+    if run.undoes:
+        return finding.holds_any(tools, before, run.undoes)
+    return tools.source.holds_fix(deployment.build, run.commit or "", run.id)
 
 
 def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None:

@@ -195,6 +195,11 @@ class Builds(Base):
         with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(healthy_at=at, bad=False))
 
+    def note_unwanted(self, build: str) -> None:
+        """No build to go back to any more, though nothing was wrong with it."""
+        with self.begin() as c:
+            c.execute(update(t.builds).where(t.builds.c.build == build).values(healthy_at=None))
+
     def note_bad(self, build: str) -> None:
         with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(bad=True, healthy_at=None))

@@ -238,7 +238,7 @@ async def test_a_retry_while_paused_says_that_it_goes_through_and_does(world: Wo
     await world.orders.pause(BOB, "raid")
     done = await world.orders.retry(run.id, OPERATOR)
     assert isinstance(done, Done)
-    assert done.text == "The pipeline is paused; what a person orders goes through all the same."
+    assert done.text == "The pipeline is paused: it is asked now, and what comes back waits for `/resume`."
     await world.settle()
     assert find(world, done).request_id in world.analyst.requests
 

@@ -376,7 +376,7 @@ async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> Non
     await world.orders.pause(OPERATOR, "")
     await world.answer(run, GOOD)
     waiting = world.expect(run, RunState.READY)
-    assert apply_step(world.tools, waiting, take_step(world.tools, replace(waiting, asked_by="Ann"), Passage()))
+    assert apply_step(world.tools, waiting, take_step(world.tools, replace(waiting, answered=(policy.NOW,)), Passage()))
     assert next_change(world.tools) is None
     world.expect(run, RunState.READY)
     await world.orders.resume(OPERATOR)
