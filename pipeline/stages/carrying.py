@@ -156,11 +156,13 @@ def _find_coming_revert(tools: Tools, load: Load, run: Run) -> Run | None:
 def _is_brought_back(tools: Tools, load: Load, run: Run) -> bool:
     """Whether the last word on it is a person's order to revert its revert, and that is in this build."""
     reverts = tools.store.list_reverts()
-    gone = {each.commit for each in reverts if run.commit in each.undoes}
-    words = [each for each in reverts if run.commit in each.undoes or not gone.isdisjoint(each.undoes)]
-    last = words[-1] if words else None
-    back = last is not None and run.commit not in last.undoes and last.asked_by is not None
-    return back and last is not None and _contains(tools, load.build, last.commit)
+    against = [each for each in reverts if run.commit in each.undoes]
+    gone = {each.commit for each in against}
+    words = [each for each in reverts if each.asked_by is not None and not gone.isdisjoint(each.undoes)]
+    last = max((each.created_at for each in against), default=None)
+    return any(
+        last is not None and last < each.created_at and _contains(tools, load.build, each.commit) for each in words
+    )
 
 
 # --- while it is being brought ---------------------------------------------------------------------------------------
