@@ -149,11 +149,12 @@ def get_address(app: bot_app.App) -> str:
 
 
 def instructions(world: DemoWorld, address: str) -> str:
-    """Where to look, the line that sets off each planted bug, and the one that answers with a prepared fix."""
+    """Where to look, and the line for each planted bug and each prepared fix."""
     own = f"{sys.executable} -m bot.demo"
     where = f"--world {world.folder}"
     crash = "\n".join(f"  {own} crash {bug.name:<10} {where}    # {bug.title}" for bug in bugs.BUGS)
-    names, kinds = (", ".join(each) for each in ((bug.name for bug in bugs.BUGS), bugs.FixKind))
+    kinds = "|".join(kind.value for kind in bugs.FixKind)
+    fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
     turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
     return f"""
 The realm is up, and the bot watches it. Crash it on the page, {address}
@@ -162,10 +163,8 @@ or with these lines, each in another terminal; the example analyst answers, and 
 Crash it:
 {crash}
 
-Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly:
-  {own} fix <bug> <kind> {where}
-  <bug>   {names}
-  <kind>  {kinds}
+Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
+{fixes}
 
 Have it wait for you alone, or answer again:
 {turns}
