@@ -33,16 +33,15 @@ def revert(tools: Tools, commit: str, by: str) -> Outcome:
     fix = find_fix(tools, commit)
     if isinstance(fix, Impossible):
         return fix
-    words = f"reverted by {by}"
-    with tools.store.together():
+    words, untold = f"reverted by {by}", ""
+    with tools.wishing, tools.store.together():
         run = begin_revert(tools, fix, (fix.commit or "",), by)
         if fix.state in WAITING:  # it must not go live in the meantime
             tools.store.advance(fix, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
             deploying.drop_standby(tools, tools.keeper.observed(), words)
+            untold = deploying.tell_keeper(tools)
     point("revert.noted")
-    if fix.state in WAITING:
-        deploying.tell_keeper(tools)
-    return Done(run=run.id)
+    return Done(untold, run=run.id)
 
 
 def begin_revert(tools: Tools, of: Run, commits: tuple[str, ...], by: str) -> Run:

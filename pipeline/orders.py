@@ -186,11 +186,11 @@ class Orders:
         now = self._tools.now()
         value = {"by": str(by), "reason": reason, "at": now.isoformat()}
         observed = self._tools.keeper.observed()
-        with self._store.together():
+        with self._tools.wishing, self._store.together():
             self._store.set_fact(Fact.PAUSE, value, at=now)
             deploying.drop_standby(self._tools, observed, "paused")
+            untold = deploying.tell_keeper(self._tools)
         point("pause.noted")
-        untold = deploying.tell_keeper(self._tools)
         runs = "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself."
         return Done(f"{runs} {untold}".rstrip())
 

@@ -107,18 +107,18 @@ def take_back(
         return Impossible(why_not(found))
     if (refused := find_refused(tools, found)) is not None:
         return Impossible(f"{refused} To bring it back on purpose: `/revert {(found.commit or '')[:7]}`.")
-    revert = None
-    with tools.store.together():
+    revert, untold = None, ""
+    with tools.wishing, tools.store.together():
         tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
         if found.commit is not None and is_built(tools, found):
             revert = begin_revert(tools, found, (found.commit,), by)
             deploying.drop_standby(tools, tools.keeper.observed(), words)
+            untold = deploying.tell_keeper(tools)
     point("revert.noted")
     end(found.id)
     if revert is None:
         return Done(run=found.id)
-    deploying.tell_keeper(tools)
-    return Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
+    return Done(f"It was built and committed already: run `{revert.id}` reverts it. {untold}".rstrip(), run=revert.id)
 
 
 def find_refused(tools: Tools, run: Run) -> str | None:

@@ -108,8 +108,9 @@ def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) 
 def withdraw_standby(tools: Tools, reason: str) -> str:
     """Takes the build that stands by from the keeper before the order that asks for it is answered. What the keeper
     could not be told, in words; "" = it knows."""
-    drop_standby(tools, tools.keeper.observed(), reason)
-    return tell_keeper(tools)
+    with tools.wishing:
+        drop_standby(tools, tools.keeper.observed(), reason)
+        return tell_keeper(tools)
 
 
 def drop_standby(tools: Tools, observed: Observed | None, reason: str) -> None:
@@ -119,9 +120,11 @@ def drop_standby(tools: Tools, observed: Observed | None, reason: str) -> None:
 
 
 def tell_keeper(tools: Tools) -> str:
-    """What was ordered holds, whether or not the keeper's file can be written: every step tries it again."""
+    """For whoever holds `tools.wishing`, before the order is kept: a kill in between leaves a keeper that brings in
+    less than it might, never more. What was ordered holds, whether or not its file can be written: every step tries
+    it again."""
     try:
-        wish.reconcile(tools)
+        wish.write(tools)
     except Exception as fault:
         obstacle = find_obstacle(fault)
         if obstacle is None:

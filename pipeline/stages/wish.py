@@ -24,16 +24,21 @@ def first_wish(realm: Realm, previous: Desired | None) -> Desired:
 def reconcile(tools: Tools) -> bool:
     """Brings `desired.json` to what the database says; whether it had to be written."""
     with tools.wishing:
-        previous = tools.keeper.desired()
-        wished = compose(tools, previous)
-        if previous is not None and _same(wished, previous):
-            return False
-        lifts = previous is not None and _lifts(wished, previous)
-        generation = 1 if previous is None else previous.generation + 1
-        point("wish.composed")
-        tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
-        point("wish.written")
-        return True
+        return write(tools)
+
+
+def write(tools: Tools) -> bool:
+    """As `reconcile`, for whoever holds `tools.wishing`."""
+    previous = tools.keeper.desired()
+    wished = compose(tools, previous)
+    if previous is not None and _same(wished, previous):
+        return False
+    lifts = previous is not None and _lifts(wished, previous)
+    generation = 1 if previous is None else previous.generation + 1
+    point("wish.composed")
+    tools.keeper.wish(dataclasses.replace(wished, generation=generation, lift_hold=lifts))
+    point("wish.written")
+    return True
 
 
 def compose(tools: Tools, previous: Desired | None) -> Desired:
