@@ -106,6 +106,8 @@ class Witness:
                 words, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
             except OSError:
                 continue
+            if not words:
+                continue  # between a fork and its exec, where it still has what its parent has, or over
             command = words.replace(b"\0", b" ").decode("utf-8", "replace")
             for name, each in self._site.secrets.items():
                 if each.value.encode() in words:

@@ -1,4 +1,4 @@
-"""Wakes the runner when files change. A lost event costs delay, never correctness: the runner ticks as well."""
+"""Wakes the runner when files change. A lost event costs delay, never correctness: there is a tick as well."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from watchfiles import Change, awatch
 
 STEP = 10  # milliseconds in which events are gathered: 12 ms until a rename is told, 0.4 % of a core while idle
 DEBOUNCE = 20  # milliseconds at the most before they are told
-FALLBACK = 2.0  # seconds between two ticks where nothing watches, and until watching is tried again
+FALLBACK = 2.0  # seconds between two ticks, and until watching is tried again
 
 # What we write ourselves at every tick: watching that would be a circle.
 _OURS = (".db", ".sqlite", ".sqlite3", "-wal", "-shm", "-journal", ".log", ".lock", ".tmp")
@@ -22,7 +22,7 @@ Folder = tuple[Path, int, int]  # path, device, inode: a folder that was made an
 
 
 class Watcher:
-    """Calls `wake` when files come, change or go in some folders, and every few seconds while nothing watches them.
+    """Calls `wake` when files come, change or go in some folders, and every few seconds anyway.
 
     Folders that do not exist are made where that can be done, and waited for where not. Where nothing can be watched
     (network drives) there is the tick.
@@ -46,9 +46,8 @@ class Watcher:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._fallback)
-            if not self.watching.is_set():
-                self._ring()
-            elif await asyncio.to_thread(find_folders, self._paths) != self._folders:
+            self._ring()
+            if self.watching.is_set() and await asyncio.to_thread(find_folders, self._paths) != self._folders:
                 self._stop.set()
 
     async def _watch_always(self) -> None:
