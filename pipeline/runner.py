@@ -27,7 +27,7 @@ from pipeline.tools import Move, Passage, Stay, Step, Tools, bug_topic
 
 log = logging.getLogger(__name__)
 
-IDLE = 5.0  # seconds between two ticks that nothing woke
+IDLE = 7.0  # seconds between two ticks that nothing woke: the watcher rings every 5, and twice is idle work
 SOONEST = 0.02  # seconds, for what is due
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
