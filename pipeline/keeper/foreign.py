@@ -112,9 +112,9 @@ def find_servers(folder: Path, executable: Path, argv: Sequence[str]) -> list[Fo
 def _list_in_folder(folder: Path) -> Iterator[psutil.Process]:
     for pid in psutil.pids():
         try:
-            # A link read is a tenth of what psutil needs for it: this stands before a start.
-            # A hot path: each process of the machine is looked at, and needs no Path made for it.
-            here = os.readlink(f"/proc/{pid}/cwd") if sys.platform == "linux" else psutil.Process(pid).cwd()  # noqa: PTH115
+            # A link read is a tenth of what psutil needs for it: this stands before a start, for each process there is.
+            link = f"/proc/{pid}/cwd"
+            here = os.readlink(link) if sys.platform == "linux" else psutil.Process(pid).cwd()  # noqa: PTH115 (hot path)
             if Path(here) == folder and pid != os.getpid():
                 yield psutil.Process(pid)
         except (OSError, psutil.Error):

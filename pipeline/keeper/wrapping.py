@@ -27,8 +27,8 @@ def is_shell(pid: int) -> bool:
 def _read_program(pid: int) -> str:
     try:
         # A link read is a tenth of what psutil needs for it: this is looked at with each wake-up.
-        # No Path is made for it: it is looked at with each wake-up.
-        return os.readlink(f"/proc/{pid}/exe") if _TREE_FILES else psutil.Process(pid).exe()  # noqa: PTH115
+        link = f"/proc/{pid}/exe"
+        return os.readlink(link) if _TREE_FILES else psutil.Process(pid).exe()  # noqa: PTH115 (hot path)
     except (OSError, psutil.Error):
         return ""
 
