@@ -34,9 +34,10 @@ def revert(tools: Tools, commit: str, by: str) -> Outcome:
     if isinstance(fix, Impossible):
         return fix
     words, untold = f"reverted by {by}", ""
+    comes = fix.state in WAITING and fix.kind is not RunKind.REVERT  # a revert keeps out what it keeps out until then
     with tools.wishing, tools.store.together():
         run = begin_revert(tools, fix, (fix.commit or "",), by)
-        if fix.state in WAITING:  # it must not go live in the meantime
+        if comes:  # it must not go live in the meantime
             tools.store.advance(fix, RunState.CANCELLED, tools.now(), note=words, reason=words, question=None)
             deploying.drop_standby(tools, tools.keeper.observed(), words)
             untold = deploying.tell_keeper(tools)

@@ -12,19 +12,15 @@ from pipeline.tools import Tools
 def running_commit(tools: Tools) -> str | None:
     """The commit of the build that lies in SERVER_DIR, None where it is unknown, dirty, or not in the repository."""
     observed = tools.keeper.observed()
-    build = None if observed is None else observed.build
+    return commit_of(tools, None if observed is None else observed.build, observed)
+
+
+def commit_of(tools: Tools, build: str | None, observed: Observed | None = None) -> str | None:
+    """The commit that a build was made from; for one that is not ours, of what lay there before us."""
     known = None if build is None else tools.store.get_build(build)
     if known is not None and known.commit is not None:
         return present(tools, known.commit)
     return found_commit(tools, observed)
-
-
-def commit_of(tools: Tools, build: str | None) -> str | None:
-    """The commit that a build was made from; None where that is not known."""
-    known = None if build is None else tools.store.get_build(build)
-    if known is not None and known.commit is not None:
-        return present(tools, known.commit)
-    return found_commit(tools, None)
 
 
 def present(tools: Tools, commit: str) -> str | None:

@@ -148,9 +148,8 @@ async def test_a_retried_fix_does_not_restart_over_players(tmp_path: Path) -> No
     assert world.store.get_active_deployment() is None, "nobody said Deploy now"
 
 
-@pytest.mark.parametrize("second", ["tick", "approved"])
 async def test_a_run_that_failed_while_it_was_pushed_does_not_ride_along_unapproved(
-    tmp_path: Path, second: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = await make(tmp_path, approval=Approval.DEPLOY)
     first = await world.crash("Map::Update")
@@ -172,7 +171,8 @@ async def test_a_run_that_failed_while_it_was_pushed_does_not_ride_along_unappro
     assert live(world).get("src/Map.cpp") != "good", f"nobody approved it: {failed.reason}"
 
 
-async def test_an_ordered_revert_and_a_rollback_of_the_same_fix_leave_the_others_alone(tmp_path: Path) -> None:
+async def rolled_back_beside_an_ordered_revert(tmp_path: Path, players: int) -> tuple[World, Run, Run]:
+    """A fix that is verified, another that was built on it, and a person who orders the first one's revert."""
     world = await make(tmp_path)
     bad, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
     await world.answer(bad, GOOD)
@@ -180,15 +180,50 @@ async def test_an_ordered_revert_and_a_rollback_of_the_same_fix_leave_the_others
     world.expect(bad, RunState.VERIFYING)
     await world.orders.revert(world.get(bad).commit or "", OPERATOR)
     await world.settle()
-    (revert,) = reverts(world)
-    world.expect(revert, RunState.AWAITING_DEPLOYMENT)
+    world.players.online = players
     await world.crash("Loot::Roll")
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
+    return world, bad, other
+
+
+async def test_an_ordered_revert_and_a_rollback_of_the_same_fix_leave_the_others_alone(tmp_path: Path) -> None:
+    world, _, other = await rolled_back_beside_an_ordered_revert(tmp_path, players=0)
     await world.orders.resume(OPERATOR)
     for _ in range(3):
         await world.pass_time(minutes=3)
     world.expect(other, RunState.SUCCEEDED)
+
+
+async def test_a_rollback_beside_an_ordered_revert_gives_up_nothing_that_is_good(tmp_path: Path) -> None:
+    """The revert gives notice to players, and is in the branch already: there is nothing that cannot be taken out."""
+    world, _, other = await rolled_back_beside_an_ordered_revert(tmp_path, players=3)
+    await world.pass_time(minutes=2)
+    states = [(each.kind, each.subject, each.state, each.reason) for each in world.runs()]
+    assert world.get(other).state is not RunState.FAILED, states
+
+
+async def test_a_revert_of_a_revert_that_does_not_build_leaves_the_first_in_force(tmp_path: Path) -> None:
+    """What was rejected stays out, and what was built on it goes live with its revert."""
+    world = await make(tmp_path, approval=Approval.DEPLOY)
+    rejected, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(rejected, GOOD)
+    await world.answer(other, OTHER)
+    await world.orders.reject(rejected.id, BOB, "no")
+    await world.settle()
+    (first,) = reverts(world)
+    world.builder.fault = "the compiler is gone"
+    await world.orders.revert(world.get(first).commit or "", OPERATOR)
+    for _ in range(8):
+        await world.pass_time(minutes=5)
+    assert [each.state for each in reverts(world) if each.id != first.id] == [RunState.FAILED]
+    world.builder.fault = None
+    await world.orders.approve(other.id, OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.running == world.expect(first, RunState.SUCCEEDED).commit
+    world.expect(other, RunState.SUCCEEDED)
+    assert live(world)["src/Map.cpp"] == "bad"
 
 
 async def test_a_fix_that_is_reverted_while_it_builds_is_never_called_live(
@@ -297,24 +332,6 @@ async def test_what_is_rejected_between_the_choice_and_the_standby_does_not_stan
     await world.pass_time(minutes=1)
     await world.crash("Spell::Cast")
     assert live(world).get("src/Map.cpp") != "good", "what was rejected went live by a crash"
-
-
-async def test_a_rollback_beside_an_ordered_revert_gives_up_nothing_that_is_good(tmp_path: Path) -> None:
-    """The revert is in the branch already: there is nothing that cannot be taken out."""
-    world = await make(tmp_path)
-    bad, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
-    await world.answer(bad, GOOD)
-    await world.answer(other, OTHER)
-    world.expect(bad, RunState.VERIFYING)
-    await world.orders.revert(world.get(bad).commit or "", OPERATOR)
-    await world.settle()
-    world.players.online = 3  # so that the ordered revert gives notice
-    await world.crash("Loot::Roll")
-    await world.pass_time(seconds=5)
-    world.expect(bad, RunState.ROLLED_BACK)
-    await world.pass_time(minutes=2)
-    states = [(each.kind, each.subject, each.state, each.reason) for each in world.runs()]
-    assert world.get(other).state is not RunState.FAILED, states
 
 
 async def test_a_rollback_never_brings_back_what_a_person_reverted(tmp_path: Path) -> None:
