@@ -13,7 +13,8 @@ from bot.faces import Face
 from bot.limits import cut_middle
 from bot.markup import plain
 from bot.payloads import Embed, Message
-from pipeline.model import CardView, Run, RunState
+from pipeline.card_models import CardView
+from pipeline.model import Run, RunState
 
 ON_THE_WAY = (
     RunState.PROPOSED, RunState.READY, RunState.AWAITING_APPROVAL, RunState.PATCHING, RunState.BUILDING,

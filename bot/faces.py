@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bot import markup
 from bot.payloads import Button, Colour
-from pipeline.model import CardView, Run, RunKind
+from pipeline.card_models import CardView
+from pipeline.model import Run, RunKind
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from bot import facts, markup
 from bot.faces import Face, make_face, words_for
 from bot.markup import ago, clock_time, code, count, join
 from bot.payloads import Button, Colour, Style
+from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CardView, Question, Run, Verdict
+from pipeline.model import Question, Run, Verdict
 from pipeline.policy import is_hindered
 
 BAR = 10  # cells of the progress bar

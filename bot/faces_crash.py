@@ -6,8 +6,9 @@ from bot import facts, markup
 from bot.faces import Face, make_face, words_for
 from bot.markup import ago, code, join, prose
 from bot.payloads import Button, Colour, Style
+from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CardView, CrashReport, Run, RunKind, RunState
+from pipeline.model import CrashReport, Run, RunKind, RunState
 
 
 def held(view: CardView) -> Face:

@@ -8,7 +8,8 @@ from bot import facts, markup
 from bot.faces import Face, make_face, withdrawal, words_for
 from bot.markup import code, commit_link, join
 from bot.payloads import Button, Colour, Style
-from pipeline.model import CardView, FixState, Run, RunKind, Verdict
+from pipeline.card_models import CardView
+from pipeline.model import FixState, Run, RunKind, Verdict
 
 
 def succeeded(view: CardView, run: Run) -> Face:

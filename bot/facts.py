@@ -7,8 +7,9 @@ from typing import assert_never
 from bot import markup
 from bot.limits import cut_middle
 from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
+from pipeline.card_models import CardView, DeploymentView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CardView, DeploymentView, FixState, Run, RunState
+from pipeline.model import FixState, Run, RunState
 
 
 def server_line(view: CardView) -> str:

@@ -14,8 +14,9 @@ from typing import assert_never
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, duration, plain, prose, short
 from bot.payloads import Button, Embed, Message, Style
-from pipeline.model import Actor, Done, FixLine, Impossible, RestartPlan, RevertPlan, RunLine
-from pipeline.read_models import OrderEnd, RollbackPlan, UpdatePlan
+from pipeline.model import Actor, Done, Impossible
+from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, UpdatePlan
+from pipeline.status_models import RunLine
 
 OPERATOR_SETTING = "DISCORD_OPERATOR_ROLE_IDS"
 ASK_AGAIN_AFTER = timedelta(minutes=5)  # what a question rests on has changed by then

@@ -11,7 +11,8 @@ from bot.facts import LOOK_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
-from pipeline.model import Need, Question, Rider, RunKind, RunState, Topic
+from pipeline.model import Question, RunKind, RunState
+from pipeline.status_models import Need, Rider, Topic
 
 SHOWN_RIDERS = 3
 YOU, SOMEBODY = "you", "an operator"  # who is needed, as a guest and as an operator reads it

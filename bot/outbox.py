@@ -20,8 +20,8 @@ from bot.messages import bare, order_over
 from bot.payloads import Colour, Message
 from bot.posts import close_news, render_post
 from bot.redaction import Redact, cleaned
+from pipeline.card_models import CardState, CardView, Post
 from pipeline.errors import Obstructed
-from pipeline.model import CardState, CardView, Post
 from pipeline.points import point
 from pipeline.ports import Clock
 from pipeline.read_models import OrderEnd

@@ -15,8 +15,9 @@ from bot.limits import cut_text
 from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
+from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import from_plain
-from pipeline.model import Post, PostKind, Verdict
+from pipeline.model import Verdict
 from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file

@@ -11,8 +11,9 @@ from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
-from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunLine, RunState
+from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunState
 from pipeline.read_models import BEGUN, AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+from pipeline.status_models import RunLine
 
 SHOWN_STEPS = 14
 SHOWN_CRASHES = 15

@@ -19,7 +19,8 @@ from bot.needs import count_needs, say_need
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
-from pipeline.model import CrashReport, StatusView
+from pipeline.model import CrashReport
+from pipeline.status_models import StatusView
 from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from bot.markup import ago, code, commit_link, count, join, plain, prose
 from bot.needs import QUESTIONS, YOU, count_needs, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import OrderLine, Question, RunLine, RunState, StatusView
+from pipeline.model import Question, RunState
+from pipeline.status_models import OrderLine, RunLine, StatusView
 
 SHOWN_RUNS = 8
 GIB = 1 << 30

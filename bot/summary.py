@@ -15,7 +15,8 @@ from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, say_need, say_rider
 from bot.payloads import Attachment, Colour, Embed, Message
-from pipeline.model import FixState, RunState, Topic, Verdict
+from pipeline.model import FixState, RunState, Verdict
+from pipeline.status_models import Topic
 from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
 
 OLD = timedelta(days=180)  # a night of which the day alone could be another year's

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.model import PostKind
+from pipeline.card_models import PostKind
 from pipeline.ports import Halted
 from pipeline.store import NewPost
 from pipeline.tools import Tools

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import date, timedelta
 
 from pipeline import policy, views
+from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OVER, FixState, PostKind
+from pipeline.model import OVER, FixState
 from pipeline.needs import list_branches
 from pipeline.points import point
 from pipeline.stages import finding, publishing

@@ -17,22 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import startup
+from pipeline.card_models import PostKind
 from pipeline.crash.context import first_analysis, last_lines, pick_errors
 from pipeline.crash.signatures import NAMELESS
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict
-from pipeline.model import (
-    OVER,
-    Analysis,
-    CrashReport,
-    FixState,
-    Frame,
-    PostKind,
-    ReportKind,
-    Run,
-    RunKind,
-    RunState,
-    Signature,
-)
+from pipeline.model import OVER, Analysis, CrashReport, FixState, Frame, ReportKind, Run, RunKind, RunState, Signature
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.ports import Answer, ExitEvidence

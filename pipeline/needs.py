@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, FixState, Need, Question, Rider, Run, RunState, Topic
+from pipeline.model import CHANGE_LANE, FixState, Question, Run, RunState
+from pipeline.status_models import Need, Rider, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)

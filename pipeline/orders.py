@@ -12,20 +12,22 @@ from typing import TypeVar
 
 from pipeline import change_orders, log_tails, plans, records, run_orders, server_orders, views
 from pipeline.errors import Obstructed, PipelineError
-from pipeline.model import (
-    Actor,
-    Done,
+from pipeline.model import Actor, Done, Impossible, Outcome
+from pipeline.points import point
+from pipeline.read_models import (
+    AuditLine,
+    CrashesView,
+    CrashView,
     FixLine,
-    Impossible,
-    Outcome,
+    LogView,
     RestartPlan,
     RevertPlan,
-    RunLine,
-    StatusView,
+    RollbackPlan,
+    RunView,
+    UpdatePlan,
 )
-from pipeline.points import point
-from pipeline.read_models import AuditLine, CrashesView, CrashView, LogView, RollbackPlan, RunView, UpdatePlan
 from pipeline.stages import deploying
+from pipeline.status_models import RunLine, StatusView
 from pipeline.store import Fact, Overtaken
 from pipeline.summary import NightSummary
 from pipeline.tools import Tools

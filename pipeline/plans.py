@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pipeline import change_orders, server_orders, views
-from pipeline.model import Impossible, RestartPlan, RevertPlan
-from pipeline.read_models import RollbackPlan, UpdatePlan
+from pipeline.model import Impossible
+from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, UpdatePlan
 from pipeline.stages import rolling_back
 from pipeline.tools import Tools
 

@@ -5,9 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from pipeline.model import CrashReport, DeploymentView, FixLink, Run, RunLine, Signature
+from pipeline.card_models import DeploymentView, FixLink
+from pipeline.model import CrashReport, Run, RunState, Signature
+from pipeline.status_models import RunLine
 
 # --- before an order -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RestartPlan:
+    """What /restart-server and /stop-server ask about."""
+
+    down_seconds: float | None  # expected, None = not known
+    players: int | None
+    running: str | None  # build or revision
+    brings: tuple[str, ...] = ()  # subjects of approved fixes that this restart would deploy
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
+
+
+@dataclass(frozen=True)
+class RevertPlan:
+    """What /revert asks about."""
+
+    commit: str
+    subject: str
+    down_seconds: float | None  # expected, None = not known
+    players: int | None
+    verifying: bool  # the fix is still being verified: accepted and queued
+    puts_back: bool = False  # it is a revert itself: what it took out comes back
+    why: str = ""  # that was taken out, where it is known
+    down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
 
 
 @dataclass(frozen=True)
@@ -147,3 +174,16 @@ class LogView:
     name: str  # of the file
     size: int  # bytes
     lines: tuple[str, ...]  # oldest first
+
+
+@dataclass(frozen=True)
+class FixLine:
+    """A commit of ours that may be reverted."""
+
+    commit: str
+    subject: str
+    run: str
+    state: RunState
+    committed_at: datetime
+    url: str | None
+    reverted: bool

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
 from pipeline import policy, views
-from pipeline.model import Impossible, Run, RunLine, Signature
+from pipeline.model import Impossible, Run, Signature
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, RunStep, RunView
+from pipeline.status_models import RunLine
 from pipeline.store import CrashRow, card_key
 from pipeline.tools import Tools
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from pipeline import views
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Hold, Want
-from pipeline.model import Actor, Done, Impossible, Outcome, PostKind
+from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.points import point
 from pipeline.stages import deploying, rolling_back
 from pipeline.store import Fact, NewPost, Order

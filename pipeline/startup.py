@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Event, EventKind, ExitVerdict
-from pipeline.model import PostKind
 from pipeline.ports import ExitEvidence
 from pipeline.store import NewPost, Store
 from pipeline.tools import Tools

@@ -10,8 +10,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import FixState, Need, Rider, Run, RunKind, RunState
+from pipeline.model import FixState, Run, RunKind, RunState
 from pipeline.needs import Links, Seen, list_branches, list_needs, list_riders
+from pipeline.status_models import Need, Rider
 from pipeline.store import Branch, Store
 from pipeline.store.nights import NightCard
 from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server

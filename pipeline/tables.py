@@ -35,7 +35,8 @@ from sqlalchemy import (
     text,
 )
 
-from pipeline.model import CHANGE_LANE, FixState, PostKind, Question, RunKind, RunState, Verdict
+from pipeline.card_models import PostKind
+from pipeline.model import CHANGE_LANE, FixState, Question, RunKind, RunState, Verdict
 
 HEAD = "0003"  # the newest revision in alembic/versions; a test holds the two together
 

@@ -14,33 +14,15 @@ from sqlalchemy import func, select
 
 from pipeline import policy, startup
 from pipeline import tables as t
+from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKind, Withdrawn
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
-from pipeline.model import (
-    OURS,
-    CardView,
-    CrashReport,
-    DeploymentView,
-    Diagnostic,
-    FixLine,
-    FixLink,
-    OrderLine,
-    PauseView,
-    Post,
-    PostKind,
-    Progress,
-    RevertPlan,
-    Run,
-    RunKind,
-    RunLine,
-    RunState,
-    StatusView,
-    Verdict,
-    Withdrawn,
-)
+from pipeline.model import OURS, CrashReport, Diagnostic, Progress, Run, RunKind, RunState, Verdict
 from pipeline.needs import Links, Seen, list_needs, list_server_needs
 from pipeline.ports import Halt, Halted, Keeper
+from pipeline.read_models import FixLine, RevertPlan
 from pipeline.startup import Trouble
+from pipeline.status_models import OrderLine, PauseView, RunLine, StatusView
 from pipeline.store import Deployment, Store
 from pipeline.summary import NightSummary, Scene, summarize
 from pipeline.tools import Tools
@@ -337,13 +319,7 @@ def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
 
 def card_view(tools: Tools, card: int) -> CardView:
     """The present state of one signature on one night."""
-    with tools.store.begin() as c:
-        row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
-        crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
-        exact = crashes[-1].exact if crashes else None
-        before = c.execute(
-            select(func.count()).select_from(t.crashes).where(t.crashes.c.exact == exact, t.crashes.c.night < row.night)
-        ).scalar_one() if exact else 0  # fmt: skip
+    row, crashes, before = _read_card(tools.store, card)
     run = tools.store.get_run(row.run) if row.run else None
     observed = tools.keeper.observed()
     pause = tools.store.get_pause()
@@ -385,6 +361,17 @@ def card_view(tools: Tools, card: int) -> CardView:
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=run is not None and tools.store.was_only_taken_back(run.signature),
     )
+
+
+def _read_card(store: Store, card: int) -> tuple[Any, Sequence[Any], int]:
+    """Its row, those of its crashes, and how often the same crashed in the nights before."""
+    with store.begin() as c:
+        row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
+        crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
+        exact = crashes[-1].exact if crashes else None
+        same = (t.crashes.c.exact == exact, t.crashes.c.night < row.night)
+        before = c.execute(select(func.count()).select_from(t.crashes).where(*same)).scalar_one() if exact else 0
+    return row, crashes, before
 
 
 def _puts_back(store: Store, run: Run) -> bool:

@@ -7,31 +7,22 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from pipeline.card_models import CardState, CardView, FixLink, Post, PostKind
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import (
     Actor,
     Analysis,
-    CardState,
-    CardView,
     CrashReport,
     Done,
-    FixLine,
-    FixLink,
     Frame,
     Impossible,
     Outcome,
-    Post,
-    PostKind,
     ReportKind,
-    RestartPlan,
-    RevertPlan,
     Run,
     RunKind,
-    RunLine,
     RunState,
     Signature,
-    StatusView,
 )
 from pipeline.read_models import (
     BEGUN,
@@ -39,13 +30,17 @@ from pipeline.read_models import (
     CrashesView,
     CrashLine,
     CrashView,
+    FixLine,
     LogView,
     OrderEnd,
+    RestartPlan,
+    RevertPlan,
     RollbackPlan,
     RunStep,
     RunView,
     UpdatePlan,
 )
+from pipeline.status_models import RunLine, StatusView
 from pipeline.summary import NightSummary
 
 NOW = datetime(2024, 11, 22, 23, 0, tzinfo=UTC)  # long before any test: the sandbox has its own time

@@ -17,8 +17,9 @@ from typing import Any
 from checkouts import Bed, Checkout, git, make_bed
 from world import FakeBuilder, World
 
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Manifest
-from pipeline.model import BuildResult, Patch, PostKind, Progress, Run, RunState, WholeFile
+from pipeline.model import BuildResult, Patch, Progress, Run, RunState, WholeFile
 from pipeline.orders import Orders
 from pipeline.runner import Runner
 from pipeline.views import Ledger, status

@@ -24,7 +24,8 @@ from bot.limits import fit
 from bot.posts import render_post
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.response_queue import QUIET
-from pipeline.model import Approval, Patch, Post, PostKind, Run, RunState
+from pipeline.card_models import Post, PostKind
+from pipeline.model import Approval, Patch, Run, RunState
 
 SECRET = "hunter2"  # the redactor of the world knows it
 COMMAND_TIMEOUT = 20.0  # seconds

@@ -22,7 +22,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 from world import BASE, OPERATOR, START, FakeSource, World
 
-from pipeline.model import Diagnostic, Done, Patch, PostKind, Run, RunState, WholeFile
+from pipeline.card_models import PostKind
+from pipeline.model import Diagnostic, Done, Patch, Run, RunState, WholeFile
 
 KINDS = {name: f"src/{name.split(':')[0]}.cpp" for name in
          ("Map::Update", "Spell::Cast", "Loot::Roll", "Aura::Tick", "Chat::Say", "Group::Follow")}  # fmt: skip

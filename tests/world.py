@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import policy
+from pipeline.card_models import Post
 from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import ConsoleUnavailable, Refused, RemoteUnreachable
 from pipeline.keeper.protocol import (
@@ -43,7 +44,6 @@ from pipeline.model import (
     Edit,
     Frame,
     Patch,
-    Post,
     Progress,
     Realm,
     ReportKind,

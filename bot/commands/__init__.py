@@ -29,9 +29,21 @@ from bot.permissions import Allowed, Denied, Operators, Visitor, decide
 from bot.redaction import Redact, cleaned
 from bot.status import Instance
 from pipeline.errors import Obstructed
-from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RestartPlan, RevertPlan, RunLine, StatusView
+from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.ports import Clock
-from pipeline.read_models import AuditLine, CrashesView, CrashView, LogView, RollbackPlan, RunView, UpdatePlan
+from pipeline.read_models import (
+    AuditLine,
+    CrashesView,
+    CrashView,
+    FixLine,
+    LogView,
+    RestartPlan,
+    RevertPlan,
+    RollbackPlan,
+    RunView,
+    UpdatePlan,
+)
+from pipeline.status_models import RunLine, StatusView
 from pipeline.summary import NightSummary
 
 ORDER_TIMEOUT = 120.0  # seconds one call of the pipeline may take

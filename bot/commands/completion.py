@@ -10,7 +10,9 @@ from bot import messages
 from bot.commands import Desk
 from bot.limits import CHOICE, CHOICES, cut_middle, width
 from bot.markup import visible
-from pipeline.model import FixLine, RunLine, RunState
+from pipeline.model import RunState
+from pipeline.read_models import FixLine
+from pipeline.status_models import RunLine
 
 
 def offer(desk: Desk, pairs: Iterable[tuple[str, str]], typed: str) -> list[app_commands.Choice[str]]:

@@ -13,7 +13,8 @@ from bot import messages
 from bot.commands import Desk, Order, Reply, asked, ordered, serve, settled, trim_reason
 from bot.commands.delays import explain, read_argument, read_delay
 from bot.payloads import Message
-from pipeline.model import Actor, Done, Impossible, Outcome, RestartPlan
+from pipeline.model import Actor, Done, Impossible, Outcome
+from pipeline.read_models import RestartPlan
 
 DELAY = "now, 90s, 2m, 1h30m; a bare number is seconds"
 REASON = "Why; the players read it too"

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from pipeline import policy
+from pipeline.card_models import PostKind
 from pipeline.errors import RemoteUnreachable
-from pipeline.model import CHANGE_LANE, DEPLOY_LANE, PostKind, Question, Run, RunState
+from pipeline.model import CHANGE_LANE, DEPLOY_LANE, Question, Run, RunState
 from pipeline.stages import finding
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Tools

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
+from pipeline.card_models import PostKind
 from pipeline.errors import DefiniteError, Unconfigured
-from pipeline.model import BuildResult, PostKind, Progress, Run, RunKind, RunState
+from pipeline.model import BuildResult, Progress, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages.patching import MOST_RETURNS, next_round
 from pipeline.store import NewPost

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from pipeline import policy
+from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
-from pipeline.model import FixState, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.model import FixState, Run, RunKind, RunState, Verdict
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import carrying, finding, postponing, rolling_back, verifying, wish

@@ -5,8 +5,9 @@ TrinityCore stamps HEAD's hash into the binary, and a `+` when the tree is dirty
 from __future__ import annotations
 
 from pipeline.adapters.commit_messages import commit_message
+from pipeline.card_models import PostKind
 from pipeline.errors import Refused
-from pipeline.model import Commit, Patch, PostKind, Run, RunKind, RunState
+from pipeline.model import Commit, Patch, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages import branching
 from pipeline.store import Branch, NewPost

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.model import Patch, PostKind, Run
+from pipeline.card_models import PostKind
+from pipeline.model import Patch, Run
 from pipeline.store import NewPost
 from pipeline.tools import Tools
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pipeline.card_models import PostKind
 from pipeline.errors import DefiniteError, RemoteUnreachable
-from pipeline.model import PostKind, Run, RunState
+from pipeline.model import Run, RunState
 from pipeline.points import point
 from pipeline.ports import Diverged
 from pipeline.stages import branching, finding

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from pipeline import policy
+from pipeline.card_models import PostKind
 from pipeline.errors import Refused
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import Approval, Patch, PostKind, Question, Run, RunKind, RunState
+from pipeline.model import Approval, Patch, Question, Run, RunKind, RunState
 from pipeline.stages import branching, proposal
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Stay, Step, Tools

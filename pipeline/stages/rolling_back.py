@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OURS, FixState, Impossible, Patch, PostKind, Run, RunKind, RunState, Verdict
+from pipeline.model import OURS, FixState, Impossible, Patch, Run, RunKind, RunState, Verdict
 from pipeline.points import point
 from pipeline.stages import finding
 from pipeline.store import Crash, Deployment, Fact, NewPost

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline import tables as t
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, from_plain
-from pipeline.model import PostKind
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,

@@ -9,9 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from pipeline import tables as t
-from pipeline.model import (
-    PauseView,
-)
+from pipeline.status_models import PauseView
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     Fact,

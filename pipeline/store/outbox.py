@@ -9,11 +9,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from pipeline import tables as t
-from pipeline.model import (
-    CardState,
-    Post,
-    PostKind,
-)
+from pipeline.card_models import CardState, Post, PostKind
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     NewPost,

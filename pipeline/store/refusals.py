@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from pipeline import tables as t
-from pipeline.model import PostKind
+from pipeline.card_models import PostKind
 from pipeline.store.base import Base
 from pipeline.store.writes import insert_answer
 

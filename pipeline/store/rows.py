@@ -11,18 +11,16 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from pipeline.card_models import CardState, Post, PostKind
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import Exit
 from pipeline.model import (
     Analysis,
-    CardState,
     Change,
     CrashReport,
     Diagnostic,
     FixState,
     Patch,
-    Post,
-    PostKind,
     Question,
     Run,
     RunKind,

@@ -21,9 +21,10 @@ from bot.payloads import Button, Message
 from bot.permissions import TABLE, Need
 from bot.sandbox.permission import Permission
 from pipeline.errors import Obstructed
-from pipeline.model import Actor, Done, FixLine, Impossible, Outcome, RunLine, RunState
-from pipeline.read_models import AuditLine, LogView, OrderEnd
+from pipeline.model import Actor, Done, Impossible, Outcome, RunState
+from pipeline.read_models import AuditLine, FixLine, LogView, OrderEnd
 from pipeline.run_orders import CANCELLABLE, REJECTABLE, RETRYABLE
+from pipeline.status_models import RunLine
 from pipeline.summary import Counts, CrashLine, NightSummary
 
 ORDERS: list[tuple[str, dict[str, str], tuple[str, ...]]] = [

@@ -14,7 +14,8 @@ from edge_fakes import COMMIT, NAME, URL, Killed, make_card, make_run
 from edge_world import EdgeWorld, get_buttons, open_world, until
 
 from bot.sandbox.permission import Permission
-from pipeline.model import Analysis, CardView, FixLink, PostKind, Progress, RunState
+from pipeline.card_models import CardView, FixLink, PostKind
+from pipeline.model import Analysis, Progress, RunState
 
 SENDING = r"^/channels/\d+/messages$"
 THREADING = r"/threads$"

@@ -11,7 +11,8 @@ from edge_fakes import COMMIT, URL, make_card, make_run
 from edge_world import EdgeWorld, open_world, until
 
 from bot.sandbox import MessageState
-from pipeline.model import CardView, FixLink, PostKind, RunState
+from pipeline.card_models import CardView, FixLink, PostKind
+from pipeline.model import RunState
 
 FIX = FixLink(COMMIT, URL, "overnight-20241122")
 NAMES = ("Map::Update", "Spell::Cast", "Loot::Roll")

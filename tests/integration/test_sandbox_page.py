@@ -14,7 +14,10 @@ from edge_fakes import COMMIT, NAME, NOW, URL, make_card, make_run, make_status
 from page_world import PageWorld, ask, open_loop, open_page_world
 
 from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
-from pipeline.model import FixLine, FixLink, PostKind, RunState, StatusView
+from pipeline.card_models import FixLink, PostKind
+from pipeline.model import RunState
+from pipeline.read_models import FixLine
+from pipeline.status_models import StatusView
 
 FIX = FixLink(COMMIT, URL, "overnight-20241122")
 DIFF = "--- a/src/A.cpp\n+++ b/src/A.cpp\n@@ -1,2 +1,2 @@\n-old();\n+first();\n same();\n+second();\n+third();\n"

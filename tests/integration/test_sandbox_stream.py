@@ -12,7 +12,8 @@ from edge_world import EdgeWorld, open_world
 
 from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
 from bot.sandbox.page import FILES
-from pipeline.model import FixLine, RunState
+from pipeline.model import RunState
+from pipeline.read_models import FixLine
 
 Json = dict[str, Any]
 

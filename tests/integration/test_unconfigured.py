@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from git_world import make_git_world
 
+from pipeline.card_models import PostKind
 from pipeline.errors import Unconfigured
-from pipeline.model import PostKind, RunState
+from pipeline.model import RunState
 
 WORDS = "cmake could not configure: no compiler (exit code 1). Cure: install one"
 

@@ -10,22 +10,13 @@ from hypothesis import strategies as st
 
 from bot.posts import render_post
 from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.card_models import Post, PostKind
 from pipeline.crash.as_json import inspect_object, render_frames, report_from_plain, report_to_plain
 from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_lines, pick_errors, pick_warnings
 from pipeline.crash.lines import read_tail
 from pipeline.crash.read import read_file
 from pipeline.crash.request import build_request
-from pipeline.model import (
-    Assertion,
-    CrashReport,
-    ExceptionInfo,
-    Frame,
-    Post,
-    PostKind,
-    ReportKind,
-    Revision,
-    Signature,
-)
+from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind, Revision, Signature
 from pipeline.ports import ExitEvidence
 from pipeline.redact import Redactor
 

@@ -10,9 +10,9 @@ import pytest
 from world import OPERATOR, World
 
 from pipeline import intake, views
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Event, EventKind, ReadyRule
 from pipeline.keeper.ready import ReadyWatch
-from pipeline.model import PostKind
 from pipeline.stages import deploying
 
 PATTERN = "version .* running"

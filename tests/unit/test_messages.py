@@ -20,37 +20,26 @@ from bot.payloads import Colour, Message
 from bot.posts import close_news, render_post
 from bot.redaction import cleaned
 from bot.status import Instance, find_instance, render_status
+from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKind, Withdrawn
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import (
     Actor,
     Analysis,
-    CardView,
     Change,
     CrashReport,
-    DeploymentView,
     Diagnostic,
     Done,
-    FixLine,
-    FixLink,
     FixState,
     Impossible,
-    Need,
-    PauseView,
-    Post,
-    PostKind,
     Progress,
     Question,
     ReportKind,
-    RestartPlan,
-    RevertPlan,
     RunKind,
-    RunLine,
     RunState,
-    Topic,
     Verdict,
-    Withdrawn,
 )
-from pipeline.read_models import OrderEnd, RollbackPlan
+from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan
+from pipeline.status_models import Need, PauseView, RunLine, Topic
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
 CAUSE = "**Members are destroyed in reverse order.**"

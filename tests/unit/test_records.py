@@ -16,6 +16,7 @@ from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
 from pipeline import log_tails, views
+from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import Observed
 from pipeline.log_tails import read_end
@@ -23,7 +24,6 @@ from pipeline.model import (
     Actor,
     Analysis,
     CrashReport,
-    FixLink,
     FixState,
     Frame,
     Impossible,

@@ -13,6 +13,7 @@ import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import change_orders, intake, policy
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
@@ -24,7 +25,6 @@ from pipeline.model import (
     FixState,
     Impossible,
     Patch,
-    PostKind,
     Question,
     Response,
     Run,

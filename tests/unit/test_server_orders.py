@@ -11,9 +11,10 @@ from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 from bot.payloads import Colour
 from bot.posts import close_news, render_post
 from pipeline import server_orders, views
+from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
-from pipeline.model import Done, FixState, Impossible, Outcome, PostKind, RestartPlan, Run, RunKind, RunState, Verdict
-from pipeline.read_models import RollbackPlan
+from pipeline.model import Done, FixState, Impossible, Outcome, Run, RunKind, RunState, Verdict
+from pipeline.read_models import RestartPlan, RollbackPlan
 from pipeline.stages import deploying
 from pipeline.store import DatabaseAway
 

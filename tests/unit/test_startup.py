@@ -16,8 +16,9 @@ from bot.posts import render_post
 from bot.status import render_status
 from pipeline import views
 from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, ServerState, from_plain
-from pipeline.model import Patch, Post, PostKind, RunState, WholeFile
+from pipeline.model import Patch, RunState, WholeFile
 from pipeline.ports import Listener
 
 PORT_TAKEN = "Loading...\nbind: Address already in use, 0.0.0.0:8085\n"

@@ -20,8 +20,10 @@ from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.summary import PICTURE, merge_part, render_summary
 from pipeline import policy, views
+from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, FixState, Need, Patch, Post, PostKind, Rider, RunState, Topic, Verdict, WholeFile
+from pipeline.model import Approval, FixState, Patch, RunState, Verdict, WholeFile
+from pipeline.status_models import Need, Rider, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
     BranchLine,

@@ -8,8 +8,9 @@ import pytest
 from world import GOOD, World
 
 from pipeline import intake
+from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import Hold
-from pipeline.model import Analysis, Post, PostKind, Response
+from pipeline.model import Analysis, Response
 from pipeline.ports import Answer
 
 GATHERING = 5 * 60  # seconds between two posts about refused responses

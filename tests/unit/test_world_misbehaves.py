@@ -12,7 +12,8 @@ from world import GOOD, OTHER, World
 
 from bot.posts import render_post
 from bot.status import render_status
-from pipeline.model import Analysis, Diagnostic, Patch, PostKind, Response, Run, RunState, WholeFile
+from pipeline.card_models import PostKind
+from pipeline.model import Analysis, Diagnostic, Patch, Response, Run, RunState, WholeFile
 from pipeline.ports import Answer, Halt, Halted
 from pipeline.views import status
 

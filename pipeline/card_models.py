@@ -1,0 +1,128 @@
+"""What the channel shows of a crash: its card, and the posts beside it. Read models, rendered by bot/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from pipeline.keeper.protocol import ServerState
+from pipeline.model import Change, CrashReport, Diagnostic, Progress, Run
+
+# --- cards -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FixLink:
+    commit: str
+    url: str | None
+    branch: str | None
+
+
+@dataclass(frozen=True)
+class DeploymentView:
+    id: str
+    commit: str
+    state: str  # "staged", "stopping", "starting", "verifying", "rolling back", "over"
+    down_seconds: float | None  # stop sent -> ready
+    ready_at: datetime | None
+    healthy_at: datetime | None  # when the soak ends
+    previous: str | None  # build that ran before
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """A change that people took back before it ever was live."""
+
+    reason: str  # by whom, and why
+    fix: FixLink
+
+
+@dataclass(frozen=True)
+class CardView:
+    """Everything a card shows: the present state of one signature on one night."""
+
+    card: int
+    realm: str
+    night: date
+    title: str  # function or subject
+    run: Run | None  # the newest run of this card, None = counted only
+    report: CrashReport | None
+    occurrences: int  # of this signature in this night
+    before: int  # occurrences ever before this night
+    first_seen: datetime | None
+    last_seen: datetime | None
+    back_after: float | None  # seconds from the last crash, or its last sign of life, to ready; None = not back yet
+    running: str | None  # revision that crashed
+    server: ServerState | None
+    fix: FixLink | None
+    changes: tuple[Change, ...]  # of the patch, where known
+    progress: Progress | None
+    build_eta: float | None  # seconds left
+    diagnostics: tuple[Diagnostic, ...]  # of the last failed build
+    deployment: DeploymentView | None
+    revert: FixLink | None  # commit that took the fix back
+    players: int | None
+    player_limit: int | None
+    deploy_at_latest: datetime | None
+    paused: bool  # it goes on after /resume
+    previous_card: str | None  # message id of the card of the night before, where the signature had one
+    max_returns: int = 2
+    paused_by_it: bool = False  # the pause that holds is the one that its rollback made
+    only_taken_back: bool = False  # it was seen only in a build that was taken back
+    puts_back: bool = False  # the run reverts a revert: what that one took out comes back
+    build: str | None = None  # that the server was last started with, as the keeper observes
+    withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live
+    mended: bool = True  # False: it is known that no fix of this crash is live
+    in_queue: bool = False  # who answers its request takes it from the queue: there is no command to ask
+    given_up: bool = False  # nobody works on its crash any more: a person's turn
+    end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
+
+
+# --- rows of the outbox ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CardState:
+    """How far a card was delivered."""
+
+    card: int
+    wanted: int  # counts up with every change of what it shows
+    delivered: int
+    message: str | None
+    thread: str | None
+    thread_title: str
+
+
+class PostKind(StrEnum):
+    """A message that is sent once and not edited. `Post.data` holds what is named behind each (all JSON values)."""
+
+    ANALYSIS = "analysis"  # thread: analysis (fields of Analysis), prose, attempt
+    PATCH = "patch"  # thread: diff (text), run
+    BACKTRACE = "backtrace"  # thread: frames (rendered text), report file name, notes, log lines
+    BUILD_FAILED = "build_failed"  # thread: diagnostics (list of texts), log (path), reason, attempt
+    BUILT = "built"  # thread: commit, url, branch, seconds
+    REFUSED = "refused"  # thread: reason
+    DEPLOYED = "deployed"  # thread: commit, down_seconds, revision
+    VERDICT = "verdict"  # thread: verdict, detail
+    SERVER = (
+        "server"  # channel: what ("crashed without card", "held", "released", "stopped", "started", ...), detail, by
+    )
+    PIPELINE = "pipeline"  # channel: what ("paused", "resumed", "degraded", "mended"), detail, by
+    REJECTED_RESPONSE = "rejected_response"  # channel: file, reason
+    ORDER = "order"  # channel: what, by, detail
+    SUMMARY = "summary"  # channel
+
+
+@dataclass(frozen=True)
+class Post:
+    """One row of the outbox that is not a card."""
+
+    id: int
+    kind: PostKind
+    card: int | None  # None = the channel itself, else the thread of that card
+    data: dict[str, Any]
+    created_at: datetime
+    attempts: int = 0
+    message: str | None = None  # None = not delivered

@@ -1,0 +1,119 @@
+"""What `/status` and the command line show, and what needs a person. Read models, rendered by bot/."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline.card_models import FixLink
+from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.model import Progress, Question, RunState
+
+
+@dataclass(frozen=True)
+class PauseView:
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RunLine:
+    id: str
+    subject: str
+    state: RunState
+    reason: str | None
+    question: Question | None
+    progress: Progress | None
+    in_line: bool = False  # built, and another deployment has the lane
+    not_before: datetime | None = None  # it is tried again then
+    paused: bool = False  # it goes on after /resume
+    in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
+    hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """An order that waits for its time."""
+
+    kind: str  # "restart"
+    by: str
+    reason: str
+    due: datetime
+
+
+class Topic(StrEnum):
+    """What needs a person."""
+
+    SERVER = "server"  # it does not run
+    PAUSE = "pause"
+    APPROVAL = "approval"
+    LOOK = "look"  # a proposal, or a run that was given up
+    ANSWER = "answer"  # a request that nobody has answered for long
+    REVIEW = "review"  # a night branch to merge
+    PUSH = "push"  # owed
+    DEGRADED = "degraded"  # in summaries of earlier versions
+
+
+@dataclass(frozen=True)
+class Rider:
+    """A change that stands on a night branch and that nobody wants live, or not yet: a merge would bring it too."""
+
+    subject: str = ""
+    commit: str = ""
+    run: str = ""
+    state: str = ""  # of the run: AWAITING_APPROVAL, CANCELLED or ROLLED_BACK
+    kind: str = "fix"  # of the run
+    reverting: bool = False  # its revert is under way, and not on the branch yet
+
+
+@dataclass(frozen=True)
+class Need:
+    topic: Topic = Topic.LOOK
+    subject: str = ""
+    detail: str = ""
+    run: str | None = None
+    message: str | None = None  # id of its card in the channel
+    state: str = ""  # of the run, a RunState
+    question: str = ""  # of the run, a Question
+    fixes: int = 0  # to review
+    url: str | None = None  # of the page that compares them
+    riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
+    since: float | None = None  # seconds since the epoch: since when it is unanswered
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """The answer of /status and of `spirit-healer status --json`."""
+
+    realm: str
+    server: ServerState | None  # None = the keeper does not answer
+    hold: Hold | None
+    hold_detail: str
+    pid: int | None
+    started: datetime | None
+    ready_at: datetime | None
+    next_start: datetime | None
+    revision: str | None
+    build: str | None
+    players: int | None
+    restarts_tonight: int | None
+    crashes_tonight: int | None  # None = the database does not work: nothing is known but what the keeper tells
+    paused: PauseView | None
+    branch: str | None
+    head: FixLink | None
+    runs: tuple[RunLine, ...]  # not over, oldest first
+    push_owed: bool
+    degraded: tuple[str, ...]  # what does not work, in words
+    keeper_pid: int | None
+    disk_free: int | None  # bytes in the state folder
+    version: str
+    trouble: str = ""  # why it is not up, in a few words; "" = it is, or that is not known
+    trouble_detail: str = ""  # who is at fault, and the cure
+    failed: tuple[RunLine, ...] = ()  # of this night and the one before, given up: a person's turn
+    orders: tuple[OrderLine, ...] = ()  # not yet due, the next first
+    halted: str = ""  # who is stopped and does nothing, keeper or server, and the cure
+    running: FixLink | None = None  # the commit of the build that runs, where it is one of ours
+    undelivered: int = 0  # messages and cards that Discord has not got yet
+    needs: tuple[Need, ...] = ()  # most urgent first
