@@ -11,7 +11,7 @@ from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Question, Run, Verdict
-from pipeline.policy import is_hindered
+from pipeline.policy import is_hindered, is_stuck
 
 BAR = 10  # cells of the progress bar
 
@@ -67,14 +67,16 @@ def building(view: CardView, run: Run) -> Face:
 
 
 def awaiting_deployment(view: CardView, run: Run) -> Face:
-    return hindered(view, run) if is_hindered(run) else waiting(view, run)
+    """While paused, what was found out about its build before is not looked at any more."""
+    return hindered(view, run) if is_hindered(run) and not view.paused else waiting(view, run)
 
 
 def hindered(view: CardView, run: Run) -> Face:
     """No hour and no order helps before what stands in its way is gone."""
     lines = (f"**{facts.reason(run)}**", join(code(view.title), facts.fix_link(view), facts.owed(run)))
     reject = (Button("Reject", f"reject:{run.id}"),)
-    return make_face(view, words_for(view, run).hindered, Colour.GREY, *lines, buttons=reject)
+    colour = Colour.AMBER if is_stuck(run) else Colour.GREY
+    return make_face(view, words_for(view, run).hindered, colour, *lines, buttons=reject)
 
 
 def waiting(view: CardView, run: Run) -> Face:
@@ -88,7 +90,7 @@ def waiting(view: CardView, run: Run) -> Face:
     lines = (
         join(code(view.title), facts.fix_link(view), facts.owed(run)),
         join(players, latest, paused),
-        facts.reason(run),
+        "" if view.paused else facts.reason(run),
     )
     buttons = (Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
     return make_face(view, words_for(view, run).waiting, Colour.GREY, *lines, buttons=buttons)

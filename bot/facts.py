@@ -115,6 +115,7 @@ def roughly(seconds: float) -> str:
 LOOK_WORDS = {
     RunState.PROPOSED: "**needs a look**",
     RunState.FAILED: "**given up: needs a person**",
+    RunState.AWAITING_DEPLOYMENT: "**built, and may not go live: needs a person**",
     RunState.ROLLED_BACK: "**rolled back, so it still crashes: needs a person**",
 }
 

@@ -141,6 +141,7 @@ _IN_WORK = (
 _DOING = {
     "paused": "waits for `/resume`",
     "hindered": "a fix is built and may not go live yet",
+    "stuck": "a fix is built and may not go live: needs a person",
     RunState.ANALYZING: "with the analyst",
     RunState.PROPOSED: "a proposal waits for a look",
     RunState.READY: "a fix waits for its turn",

@@ -274,6 +274,16 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class Hindrance(StrEnum):
+    """Why a build may not go live as it is, whatever the hour."""
+
+    BASE = "base"  # it was made on another base than what runs
+    REFUSED = "refused"  # it holds what nobody wants, and nobody has ordered its revert
+    REVERT_COMING = "revert_coming"  # it holds what nobody wants, and its revert is under way
+    UNAPPROVED = "unapproved"  # it holds what nobody has approved
+    NO_FALLBACK = "no_fallback"  # there is nothing to go back to
+
+
 @dataclass(frozen=True)
 class Run:
     """One row of `runs`."""
@@ -301,6 +311,7 @@ class Run:
     pushed: bool = False
     deployment: str | None = None
     reason: str | None = None  # why it ended as it did, or what it waits for
+    hindrance: Hindrance | None = None  # what `reason` tells, where neither an hour nor an order to go changes it
     asked_by: str | None = None  # operator, for what a person ordered
     reverts: str | None = None  # the commit a revert run undoes
     fix_state: FixState | None = None

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, FixState, Question, Run, RunState
-from pipeline.status_models import Need, Rider, Topic
+from pipeline.status_models import Need, PauseView, Rider, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
@@ -41,7 +42,8 @@ def list_needs(store: Store, now: datetime, night: date, seen: Seen, links: Link
     pause = store.get_pause()
     if pause is not None:
         yield Need(Topic.PAUSE, pause.by, pause.reason)
-    for run in (*store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED), *store.list_given_up(night - DAY)):
+    asking = store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED)
+    for run in (*asking, *list_stuck(store, pause), *store.list_given_up(night - DAY)):
         yield _of_run(store, run)
     for run in store.list_unanswered():
         if now - run.updated_at >= UNANSWERED:
@@ -66,6 +68,13 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
         yield Need(Topic.SERVER, str(observed.hold or "held"), observed.hold_detail)
     elif seen.cure:
         yield Need(Topic.SERVER, "down", f"{seen.trouble}. {seen.cure}")
+
+
+def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:
+    """Built, and not live before a person does something. What a pause holds is not looked at before it goes on."""
+    built = store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
+    looked_at = [run for run in built if pause is None or not policy.waits_for_resume(run, asked=False)]
+    return [run for run in looked_at if policy.is_stuck(run)]
 
 
 def _of_run(store: Store, run: Run) -> Need:

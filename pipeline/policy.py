@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline import path_rules
 from pipeline.errors import Refused
-from pipeline.model import FixState, Realm, Run, RunKind, RunState
+from pipeline.model import FixState, Hindrance, Realm, Run, RunKind, RunState
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
@@ -138,14 +138,14 @@ def passes_pause(run: Run) -> bool:
     return is_ordered(run) or run.kind is RunKind.REVERT
 
 
-# as stages/carrying.py and deploying.py word them
-HINDRANCES = ("its build still holds", "its build holds", "the server runs", "there is no healthy build")
-
-
 def is_hindered(run: Run) -> bool:
     """Built, and not wanted live as it is: neither an hour nor an order to go changes that."""
-    waits = run.state is RunState.AWAITING_DEPLOYMENT
-    return waits and run.reason is not None and run.reason.startswith(HINDRANCES)
+    return run.hindrance is not None
+
+
+def is_stuck(run: Run) -> bool:
+    """Hindered by what does not pass by itself, and that nobody is asked about elsewhere."""
+    return run.hindrance in (Hindrance.BASE, Hindrance.REFUSED, Hindrance.NO_FALLBACK)
 
 
 def waits_for_resume(run: Run, *, asked: bool) -> bool:

@@ -80,8 +80,8 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
 
 def name_wait(tools: Tools, run: Run) -> str:
     """Why it does not go now, "" = it does."""
-    why = carrying.find_hindrance(tools, carrying.Load(run.commit or "", [run]))
-    return "" if why is None else f"It goes as soon as it may: {why}."
+    veto = carrying.find_hindrance(tools, carrying.Load(run.commit or "", [run]))
+    return "" if veto is None else f"It goes as soon as it may: {veto.words}."
 
 
 # --- no --------------------------------------------------------------------------------------------------------------

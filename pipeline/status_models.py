@@ -49,7 +49,7 @@ class Topic(StrEnum):
     SERVER = "server"  # it does not run
     PAUSE = "pause"
     APPROVAL = "approval"
-    LOOK = "look"  # a proposal, or a run that was given up
+    LOOK = "look"  # a proposal, a run that was given up, or a build that may not go live
     ANSWER = "answer"  # a request that nobody has answered for long
     REVIEW = "review"  # a night branch to merge
     PUSH = "push"  # owed

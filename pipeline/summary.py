@@ -58,7 +58,7 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    state: str = ""  # a RunState, "paused", "hindered", "environment", "recurred", or what became of it without a run
+    state: str = ""  # a RunState, "paused", "hindered", "stuck", "environment", "recurred"; else what became of it
     why: str = ""
     message: str | None = None
 
@@ -220,7 +220,8 @@ def _unfixed(store: Store, card: NightCard) -> UnfixedLine:
     if store.get_pause() is not None and policy.waits_for_resume(last, asked=store.was_asked(last)):
         return UnfixedLine(card.title, card.crashes, "paused", last.reason or "", card.message)
     if policy.is_hindered(last):
-        return UnfixedLine(card.title, card.crashes, "hindered", last.reason or "", card.message)
+        state = "stuck" if policy.is_stuck(last) else "hindered"
+        return UnfixedLine(card.title, card.crashes, state, last.reason or "", card.message)
     state = last.fix_state if last.state is RunState.SUCCEEDED else last.state  # recurred, or reverted
     return UnfixedLine(card.title, card.crashes, state or last.state, last.reason or "", card.message)
 

@@ -36,9 +36,9 @@ from sqlalchemy import (
 )
 
 from pipeline.card_models import PostKind
-from pipeline.model import CHANGE_LANE, FixState, Question, RunKind, RunState, Verdict
+from pipeline.model import CHANGE_LANE, FixState, Hindrance, Question, RunKind, RunState, Verdict
 
-HEAD = "0003"  # the newest revision in alembic/versions; a test holds the two together
+HEAD = "0004"  # the newest revision in alembic/versions; a test holds the two together
 
 metadata = MetaData(
     naming_convention={
@@ -130,6 +130,8 @@ runs = Table(
     Column("pushed", Boolean, nullable=False, default=False),
     Column("deployment", ForeignKey("deployments.id")),
     Column("reason", Text),
+    Column("hindrance", Text),
+    one_of("hindrance", Hindrance),
     Column("asked_by", Text),
     Column("reverts", Text),
     Column("fix_state", Text),

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import policy
-from pipeline.model import Approval, FixState, Question, Run, RunKind, RunState, Verdict
+from pipeline.model import Approval, FixState, Hindrance, Question, Run, RunKind, RunState, Verdict
 from pipeline.stages import finding, postponing
 from pipeline.tools import Tools
 
@@ -25,6 +25,14 @@ class Load:
 
     build: str
     runs: list[Run]
+
+
+@dataclass(frozen=True)
+class Veto:
+    """Why a build may not go live as it is."""
+
+    kind: Hindrance
+    words: str
 
 
 def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
@@ -84,10 +92,10 @@ def choose(tools: Tools, runs: Sequence[Run]) -> Load | None:
     loads = [(_load(tools, run.commit, runs), run) for run in may if run.commit]
     begun = {load.build: (tools.store.started_at(load.build), len(load.runs)) for load, _ in loads}
     for load, run in sorted(loads, key=lambda each: begun[each[0].build], reverse=True):
-        reason = find_hindrance(tools, load)
-        if reason is None:
+        veto = find_hindrance(tools, load)
+        if veto is None:
             return load
-        postponing.tell(tools, [run], reason)
+        postponing.tell(tools, [run], veto.words, veto.kind)
     return None
 
 
@@ -95,19 +103,17 @@ def _load(tools: Tools, build: str, runs: Sequence[Run]) -> Load:
     return Load(build, [each for each in runs if _contains(tools, build, each.commit)])
 
 
-def find_hindrance(tools: Tools, load: Load) -> str | None:
-    """Why it may not go live; None = it may."""
+def find_hindrance(tools: Tools, load: Load) -> Veto | None:
+    """None = it may go live."""
     running = finding.running_commit(tools)
     if running is not None and not _contains(tools, load.build, running):
-        return (
+        words = (
             f"the server runs `{running[:7]}`, which its build was not made on and would take out: `/update` brings in "
             "what is on the base branch; else `/reject` it and `/retry`"
         )
+        return Veto(Hindrance.BASE, words)
     brought = list_brought(tools, load, running)
-    for run in brought:
-        if (what := _name_fault(tools, load, run)) is not None:
-            return what
-    return None
+    return next(filter(None, (_find_veto(tools, load, run) for run in brought)), None)
 
 
 def list_brought(tools: Tools, load: Load, running: str | None) -> list[Run]:
@@ -125,17 +131,19 @@ def _find_base(tools: Tools, load: Load) -> str | None:
     return next((branch.base for branch in branches if branch is not None), None)
 
 
-def _name_fault(tools: Tools, load: Load, run: Run) -> str | None:
+def _find_veto(tools: Tools, load: Load, run: Run) -> Veto | None:
     """Why nobody wants this run live; None = it may be brought."""
     commit = (run.commit or "")[:7]
     revert = _find_coming_revert(tools, load, run)
     if (revert is not None or _is_refused(tools, run)) and not _is_brought_back(tools, load, run):
         became = TAKEN_BACK.get(run.state, "is being reverted")
-        cure = "" if revert is not None else f"; `/revert {commit}` orders one"
-        return f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert{cure}"
+        words = f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert"
+        if revert is not None:
+            return Veto(Hindrance.REVERT_COMING, words)
+        return Veto(Hindrance.REFUSED, f"{words}; `/revert {commit}` orders one")
     if _asks_to_go(run):
         what = f"its build holds `{run.subject}` (`{commit}`) too, which nobody has approved"
-        return f"{what}: approve or reject run `{run.id}`"
+        return Veto(Hindrance.UNAPPROVED, f"{what}: approve or reject run `{run.id}`")
     return None
 
 
@@ -166,6 +174,13 @@ def _is_brought_back(tools: Tools, load: Load, run: Run) -> bool:
 
 
 # --- while it is being brought ---------------------------------------------------------------------------------------
+
+
+def why_not_any_more(tools: Tools, load: Load) -> str | None:
+    """What speaks by now against a build that was chosen; None = it may still go."""
+    said = find_objection(tools, load)
+    veto = find_hindrance(tools, load) if said is None else None
+    return said if veto is None else veto.words
 
 
 def find_objection(tools: Tools, load: Load) -> str | None:

@@ -15,7 +15,7 @@ from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.keeper.protocol import EventKind, Hold, Observed, ServerState
-from pipeline.model import FixState, Run, RunKind, RunState, Verdict
+from pipeline.model import FixState, Hindrance, Run, RunKind, RunState, Verdict
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import carrying, finding, postponing, rolling_back, verifying, wish
@@ -57,7 +57,7 @@ def take_standby_back(tools: Tools) -> bool:
     if standby is None:
         return False
     load = Load(standby.build, tools.store.list_runs_of(standby.id))
-    why = carrying.find_objection(tools, load) or carrying.find_hindrance(tools, load)
+    why = carrying.why_not_any_more(tools, load)
     if why is not None:
         withdraw_standby(tools, why)
     return why is not None
@@ -71,7 +71,7 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
     if observed is None:
         return False
     if wish.fallback_for(tools, build) is None:
-        postponing.tell(tools, runs, NO_FALLBACK)
+        postponing.tell(tools, runs, NO_FALLBACK, Hindrance.NO_FALLBACK)
         return False
     if wish.is_stopped(tools):
         postponing.tell(tools, runs, STOPPED)
@@ -244,7 +244,7 @@ def adopt_standby(tools: Tools, observed: Observed) -> bool:
 
 def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
     load = Load(deployment.build, tools.store.list_runs_of(deployment.id))
-    if (why := carrying.find_objection(tools, load) or carrying.find_hindrance(tools, load)) is not None:
+    if (why := carrying.why_not_any_more(tools, load)) is not None:
         return call_off(tools, deployment, why)
     if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from pipeline import obstacles, policy
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import Run, RunState
+from pipeline.model import Hindrance, Run, RunState
 from pipeline.store import Deployment, Fact
 from pipeline.tools import Tools
 
@@ -86,7 +86,7 @@ def name_wait(tools: Tools, active: Deployment, name: str) -> str:
     return f"waits for the {'rollback' if active.state == 'rolling back' else 'deployment'} of {name} to end"
 
 
-def tell(tools: Tools, runs: Sequence[Run], reason: str) -> None:
+def tell(tools: Tools, runs: Sequence[Run], reason: str, hindrance: Hindrance | None = None) -> None:
     for run in runs:
-        if run.reason != reason:
-            tools.store.advance(run, run.state, tools.now(), reason=reason)
+        if (run.reason, run.hindrance) != (reason, hindrance):
+            tools.store.advance(run, run.state, tools.now(), reason=reason, hindrance=hindrance)

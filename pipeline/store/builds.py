@@ -186,7 +186,7 @@ class Builds(Base):
         if run.kind is not RunKind.FIX:
             changes = {name: value for name, value in changes.items() if name != "fix_state"}  # only fixes are watched
         if to is not None and (to is run.state or to in TRANSITIONS[run.state]):
-            move_run(c, run, to, at, note, {"reason": None, **changes})
+            move_run(c, run, to, at, note, {"reason": None, "hindrance": None, **changes})
         card = card_of_run(c, run.id)
         insert_posts(c, card, posts, at)
         touch(c, card, at)

@@ -20,6 +20,7 @@ from pipeline.model import (
     CrashReport,
     Diagnostic,
     FixState,
+    Hindrance,
     Patch,
     Question,
     Run,
@@ -185,6 +186,7 @@ def read_run(row: Row[Any]) -> Run:
         "answered": tuple(row.answered),
         "fix_state": row.fix_state and FixState(row.fix_state),
         "verdict": row.verdict and Verdict(row.verdict),
+        "hindrance": row.hindrance and Hindrance(row.hindrance),
     })  # fmt: skip
 
 

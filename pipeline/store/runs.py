@@ -164,9 +164,10 @@ class Runs(Base):
         """Moves a run to its next state. Raises Overtaken where it is not in `run.state` any more."""
         if to is not run.state and to not in TRANSITIONS[run.state]:
             raise ValueError(f"run {run.id}: {run.state} -> {to} is not in the state diagram")
-        fields = {"attempts": 0, "not_before": None, "reason": None, **changes} if to is not run.state else changes
+        if to is not run.state:
+            changes = {"attempts": 0, "not_before": None, "reason": None, "hindrance": None, **changes}
         with self.begin() as c:
-            new = move_run(c, run, to, at, note, fields)
+            new = move_run(c, run, to, at, note, changes)
             follow_branch(c, new)
             card = card_of_run(c, run.id)
             insert_posts(c, card, posts, at)

@@ -127,6 +127,15 @@ def test_a_word_outside_its_check_is_refused(engine: Engine) -> None:
         connection.execute(sa.text("UPDATE runs SET state = 'DREAMING'"))
 
 
+def test_what_hinders_a_run_is_one_of_its_words(engine: Engine) -> None:
+    migrate.bring_to_head(engine, Path())
+    fill(engine)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE runs SET hindrance = 'refused'"))
+    with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
+        connection.execute(sa.text("UPDATE runs SET hindrance = 'its build still holds'"))
+
+
 @pytest.mark.parametrize("migrated", [True, False], ids=["migrated", "created"])
 @pytest.mark.parametrize("statement", ["UPDATE audit SET outcome = 'nothing'", "DELETE FROM audit"])
 def test_what_the_audit_holds_can_be_neither_changed_nor_deleted(

@@ -17,6 +17,7 @@ from bot.summary import render_summary
 from pipeline import views
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
+from pipeline.status_models import Topic
 
 
 @pytest.fixture
@@ -160,6 +161,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     url = world.source.url(world.get(run).commit or "")
     link = f"[`{commits[1]}`]({url}) on `overnight-20261122`"
     assert waiting.embed is not None and waiting.embed.title == "Fix may not go live yet: Spell::Cast"
+    assert waiting.embed.colour is Colour.AMBER, "its revert did not build, and no other comes by itself"
     assert waiting.embed.description == (
         f"**its build still holds `Map::Update` (`{commits[0]}`), which was taken back: waits for its revert;"
         f" `/revert {commits[0]}` orders one**\n`Spell::Cast` · {link}"
@@ -170,9 +172,26 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     summary = render_summary(views.night_summary(world.tools, world.tools.night())).embed
     assert summary is not None
     assert (
-        "**In work (1)**\n- `Spell::Cast`: a fix is built and may not go live yet · its build still holds `Map::Update`"
-        f" (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` orders one"
+        "**Not fixed yet (1)**\n- `Spell::Cast`: a fix is built and may not go live: needs a person · its build still "
+        f"holds `Map::Update` (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` "
+        "orders one"
     ) in summary.description
+    (need,) = [each for each in views.status(world.tools).needs if each.run == run.id]
+    assert say_need(need) == (
+        f"`Spell::Cast` **built, and may not go live: needs a person** · run `{run.id}` · its build still holds "
+        f"`Map::Update` (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` orders one"
+    )
+    await world.orders.pause(OPERATOR, "raid")
+    paused = show(world, run).embed
+    assert paused is not None and (paused.title, paused.colour) == (
+        "Fix built, waiting for a quiet moment", Colour.GREY,
+    )  # fmt: skip
+    assert paused.description == (
+        f"`Spell::Cast` · {link}\n3 players online, limit 0 · deploys at <t:1795406400:t> at the latest"
+        " · *pipeline paused, goes on after* `/resume`"
+    )
+    assert [each.topic for each in views.status(world.tools).needs] == [Topic.PAUSE], "nobody looks at it until then"
+    await world.orders.resume(OPERATOR)
     world.builder.fault, world.players.online = None, 0
     await world.orders.revert(commits[0], BOB)
     await world.pass_time(seconds=1)

@@ -30,6 +30,7 @@ from pipeline.model import (
     Diagnostic,
     Done,
     FixState,
+    Hindrance,
     Impossible,
     Progress,
     Question,
@@ -242,10 +243,14 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"`{NAME}` · {LINK}\n14 players online, limit 5 · deploys at <t:{THEN + 21600}:t> at the latest",
         ["deploy:9f3c21aa", "reject:9f3c21aa"],
     ),
-    "awaiting deployment, with what nobody wants in its build": (
+    "awaiting deployment, with what nobody wants in its build, which is being reverted": (
         card(
             RunState.AWAITING_DEPLOYMENT,
-            of_run={"reason": "its build still holds `Map::Update` (`c0ffee1`), which was taken back", "pushed": True},
+            of_run={
+                "reason": "its build still holds `Map::Update` (`c0ffee1`), which was taken back",
+                "hindrance": Hindrance.REVERT_COMING,
+                "pushed": True,
+            },
             fix=FIX,
             players=14,
             player_limit=5,
@@ -254,6 +259,21 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Fix may not go live yet: {NAME}",
         Colour.GREY,
         f"**its build still holds `Map::Update` (`c0ffee1`), which was taken back**\n`{NAME}` · {LINK}",
+        ["reject:9f3c21aa"],
+    ),
+    "awaiting deployment, and nothing of ours can change what hinders it": (
+        card(
+            RunState.AWAITING_DEPLOYMENT,
+            of_run={
+                "reason": "the server runs `c0ffee1`, which its build was not made on and would take out",
+                "hindrance": Hindrance.BASE,
+                "pushed": True,
+            },
+            fix=FIX,
+        ),
+        f"Fix may not go live yet: {NAME}",
+        Colour.AMBER,
+        f"**the server runs `c0ffee1`, which its build was not made on and would take out**\n`{NAME}` · {LINK}",
         ["reject:9f3c21aa"],
     ),
     "deploying": (

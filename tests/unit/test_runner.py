@@ -12,7 +12,7 @@ import postgres
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import change_orders, intake, policy
+from pipeline import change_orders, intake, policy, views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
 from pipeline.model import (
@@ -23,6 +23,7 @@ from pipeline.model import (
     Done,
     Edit,
     FixState,
+    Hindrance,
     Impossible,
     Patch,
     Question,
@@ -35,6 +36,7 @@ from pipeline.model import (
 )
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
+from pipeline.status_models import Topic
 from pipeline.tools import Passage
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
@@ -394,7 +396,8 @@ async def test_what_waits_for_another_deployment_says_for_which_and_how_long(wor
     waits = world.expect(two, RunState.AWAITING_DEPLOYMENT)
     assert waits.reason == "waits for the verification of `Map::Update` to end, at 22:02 if it stays up"
     await world.pass_time(minutes=3)
-    assert world.expect(two, RunState.VERIFYING).reason is None
+    live = world.expect(two, RunState.VERIFYING)
+    assert (live.reason, live.hindrance) == (None, None)
 
 
 NO_SPACE = "[Errno 28] No space left on device: 'staged/worldserver'"
@@ -460,7 +463,9 @@ async def test_a_build_that_nothing_could_take_the_place_of_waits_and_says_why(w
         "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
     )
     assert world.store.get_active_deployment() is None and world.store.get_standby() is None
-    assert policy.is_hindered(world.get(run)), "its card names no hour, and offers no order that could not help"
+    assert world.get(run).hindrance is Hindrance.NO_FALLBACK, "its card names no hour, and offers no order to go"
+    (need,) = views.status(world.tools).needs
+    assert (need.topic, need.run, need.detail) == (Topic.LOOK, run.id, world.get(run).reason)
 
 
 async def test_deploy_now_does_not_wait_for_the_next_try(world: World) -> None:
@@ -1012,6 +1017,7 @@ async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_rever
         f"its build still holds `Map::Update` (`{commit}`), which was rolled back: waits for its revert; "
         f"`/revert {commit}` orders one"
     )
+    assert waiting.hindrance is Hindrance.REFUSED
     assert world.running == "found-1"
 
 
@@ -1046,6 +1052,8 @@ async def test_what_was_approved_goes_live_with_the_revert_of_what_was_rejected_
     assert world.expect(revert, RunState.AWAITING_DEPLOYMENT).reason == (
         f"its build holds `Spell::Cast` (`{commit}`) too, which nobody has approved: approve or reject run `{other.id}`"
     )
+    assert world.get(revert).hindrance is Hindrance.UNAPPROVED
+    assert [each.topic for each in views.status(world.tools).needs] == [Topic.APPROVAL], "it is asked about already"
     assert world.running is None, "an ordered revert carries nothing live that nobody has approved"
     await world.orders.approve(other.id, OPERATOR)
     await world.settle()
@@ -1091,6 +1099,7 @@ async def test_a_build_never_takes_out_what_runs(tmp_path: Path) -> None:
         f"the server runs `{(live or '')[:7]}`, which its build was not made on and would take out: `/update` brings "
         "in what is on the base branch; else `/reject` it and `/retry`"
     )
+    assert world.get(old).hindrance is Hindrance.BASE
 
 
 async def test_a_pause_lets_nothing_by_that_was_built_on_what_was_ordered(world: World) -> None:
