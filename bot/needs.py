@@ -116,4 +116,5 @@ _FATES: dict[str, str] = {
     RunState.AWAITING_APPROVAL: "waits for an approval",
     RunState.CANCELLED: "was rejected",
     RunState.ROLLED_BACK: "was rolled back",
+    RunState.FAILED: "has failed",
 }

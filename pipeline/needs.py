@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, FixState, Question, Run, RunState
+from pipeline.model import CHANGE_LANE, FixState, Run, RunState
 from pipeline.status_models import Need, PauseView, Rider, Topic
 from pipeline.store import Branch, Fact, Store
 
@@ -95,18 +95,18 @@ def list_branches(store: Store, night: date) -> list[Branch]:
 
 # --- what a merge would bring beside the fixes -----------------------------------------------------------------------
 
-TAKEN_BACK = (RunState.CANCELLED, RunState.ROLLED_BACK)
-
 
 def list_riders(store: Store, branch: str) -> Iterator[Rider]:
-    """Oldest first. What was taken back rides until its revert stands on the branch."""
+    """Oldest first: as a deployment asks it of what it would bring (stages/carrying.py), of what stands on a branch.
+    What is to be taken back rides until its revert stands there."""
+    reverts = store.list_reverts()
     for run in store.list_runs_on(branch):
-        if not _stands(store, run) or not (_asks_to_go(run) or run.state in TAKEN_BACK):
+        revert = policy.find_revert(run.commit or "", reverts)
+        if not _stands(store, run) or (revert is not None and _stands(store, revert)):
             continue
-        revert = store.find_revert(run.commit or "")
-        if (revert is not None and _stands(store, revert)) or _is_put_back(store, run):
-            continue
-        yield Rider(run.subject, run.commit or "", run.id, run.state, run.kind, revert is not None)
+        unwanted = (revert is not None or _is_refused(store, run)) and not policy.is_put_back(run, reverts, _is_alive)
+        if unwanted or policy.asks_to_go(run):
+            yield Rider(run.subject, run.commit or "", run.id, run.state, run.kind, revert is not None)
 
 
 def _stands(store: Store, run: Run) -> bool:
@@ -115,13 +115,17 @@ def _stands(store: Store, run: Run) -> bool:
     return build is not None and build.state == "built"
 
 
-def _asks_to_go(run: Run) -> bool:
-    return run.state is RunState.AWAITING_APPROVAL and run.question is Question.DEPLOY
+def _is_refused(store: Store, run: Run) -> bool:
+    """As far as the runs tell what anybody wants."""
+    undone = filter(None, map(store.get_run_by_commit, run.undoes))
+    takes_out = any(_is_live(each) or not policy.is_refused(each, takes_out=True) for each in undone)
+    return policy.is_refused(run, takes_out=takes_out)
 
 
-def _is_put_back(store: Store, run: Run) -> bool:
-    """Live again, or on its way there because a person reverted the revert."""
-    reverts = store.list_reverts()
-    gone = {each.commit for each in reverts if run.commit in each.undoes}
-    ordered = any(each.asked_by is not None and not gone.isdisjoint(each.undoes) for each in reverts)
-    return ordered or run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
+def _is_live(run: Run) -> bool:
+    return run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
+
+
+def _is_alive(revert: Run) -> bool:
+    """On its way to the branch, if it does not stand there."""
+    return revert.state not in policy.TAKEN_BACK

@@ -6,13 +6,13 @@ The rules for paths alone are in `path_rules`. This module is what the git adapt
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from pipeline import path_rules
 from pipeline.errors import Refused
-from pipeline.model import FixState, Hindrance, Realm, Run, RunKind, RunState
+from pipeline.model import FixState, Hindrance, Question, Realm, Run, RunKind, RunState, Verdict
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
@@ -146,6 +146,40 @@ def is_hindered(run: Run) -> bool:
 def is_stuck(run: Run) -> bool:
     """Hindered by what does not pass by itself, and that nobody is asked about elsewhere."""
     return run.hindrance in (Hindrance.BASE, Hindrance.REFUSED, Hindrance.NO_FALLBACK)
+
+
+# --- what a build or a merge would bring that nobody wants -----------------------------------------------------------
+
+TAKEN_BACK = (RunState.CANCELLED, RunState.ROLLED_BACK, RunState.FAILED)
+
+
+def is_refused(run: Run, *, takes_out: bool) -> bool:
+    """A fix that was live and did not help is over as well, and does no harm; nor does a revert that `takes_out`
+    nothing that anybody wants: one of a fix that was rolled back stays, whatever became of the build it was in."""
+    harms = takes_out or not run.undoes
+    return run.state in TAKEN_BACK and run.verdict is not Verdict.NOT_CURED and harms
+
+
+def asks_to_go(run: Run) -> bool:
+    return run.state is RunState.AWAITING_APPROVAL and run.question is Question.DEPLOY and run.commit is not None
+
+
+def find_revert(commit: str, reverts: Sequence[Run]) -> Run | None:
+    """Of all reverts, the one of this commit that is under way or was made, and was not undone in turn."""
+    undoing = [each for each in reverts if commit in each.undoes and each.state not in TAKEN_BACK]
+    return next((each for each in undoing if each.commit is None or find_revert(each.commit, reverts) is None), None)
+
+
+def is_put_back(run: Run, reverts: Sequence[Run], stands: Callable[[Run], bool]) -> bool:
+    """Whether the last word on it is a person's order to revert its revert, and that `stands` where one looks."""
+    against = [each for each in reverts if run.commit in each.undoes]
+    gone = {each.commit for each in against}
+    words = [each for each in reverts if each.asked_by is not None and not gone.isdisjoint(each.undoes)]
+    last = max((each.created_at for each in against), default=None)
+    return last is not None and any(last < each.created_at and stands(each) for each in words)
+
+
+# --- what waits for whom ---------------------------------------------------------------------------------------------
 
 
 def waits_for_resume(run: Run, *, asked: bool) -> bool:

@@ -63,7 +63,7 @@ class Rider:
     subject: str = ""
     commit: str = ""
     run: str = ""
-    state: str = ""  # of the run: AWAITING_APPROVAL, CANCELLED or ROLLED_BACK
+    state: str = ""  # of the run, a RunState
     kind: str = "fix"  # of the run
     reverting: bool = False  # its revert is under way, and not on the branch yet
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline import policy
-from pipeline.model import Approval, FixState, Hindrance, Question, Run, RunKind, RunState, Verdict
+from pipeline.model import Approval, FixState, Hindrance, Question, Run, RunKind, RunState
 from pipeline.stages import finding, postponing
 from pipeline.tools import Tools
 
-TAKEN_BACK = {
+BECAME = {
     RunState.CANCELLED: "was taken back", RunState.ROLLED_BACK: "was rolled back", RunState.FAILED: "has failed",
 }  # fmt: skip
 
@@ -70,11 +70,7 @@ def list_below(tools: Tools, run: Run) -> list[Run]:
     if run.commit is None:
         return []
     asked = [each for each in tools.store.list_runs_in(RunState.AWAITING_APPROVAL) if each.id != run.id]
-    return [each for each in asked if _asks_to_go(each) and _contains(tools, run.commit, each.commit)]
-
-
-def _asks_to_go(run: Run) -> bool:
-    return run.question is Question.DEPLOY and run.commit is not None
+    return [each for each in asked if policy.asks_to_go(each) and _contains(tools, run.commit, each.commit)]
 
 
 def _contains(tools: Tools, build: str, commit: str | None) -> bool:
@@ -113,7 +109,8 @@ def find_hindrance(tools: Tools, load: Load) -> Veto | None:
         )
         return Veto(Hindrance.BASE, words)
     brought = list_brought(tools, load, running)
-    return next(filter(None, (_find_veto(tools, load, run) for run in brought)), None)
+    reverts = tools.store.list_reverts()
+    return next(filter(None, (_find_veto(tools, load, run, reverts) for run in brought)), None)
 
 
 def list_brought(tools: Tools, load: Load, running: str | None) -> list[Run]:
@@ -131,46 +128,32 @@ def _find_base(tools: Tools, load: Load) -> str | None:
     return next((branch.base for branch in branches if branch is not None), None)
 
 
-def _find_veto(tools: Tools, load: Load, run: Run) -> Veto | None:
+def _find_veto(tools: Tools, load: Load, run: Run, reverts: Sequence[Run]) -> Veto | None:
     """Why nobody wants this run live; None = it may be brought."""
+
+    def is_in(other: Run) -> bool:
+        return _contains(tools, load.build, other.commit)
+
     commit = (run.commit or "")[:7]
-    revert = _find_coming_revert(tools, load, run)
-    if (revert is not None or _is_refused(tools, run)) and not _is_brought_back(tools, load, run):
-        became = TAKEN_BACK.get(run.state, "is being reverted")
+    revert = policy.find_revert(run.commit or "", reverts)
+    if revert is not None and is_in(revert):
+        revert = None
+    if (revert is not None or _is_refused(tools, run)) and not policy.is_put_back(run, reverts, is_in):
+        became = BECAME.get(run.state, "is being reverted")
         words = f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert"
         if revert is not None:
             return Veto(Hindrance.REVERT_COMING, words)
         return Veto(Hindrance.REFUSED, f"{words}; `/revert {commit}` orders one")
-    if _asks_to_go(run):
+    if policy.asks_to_go(run):
         what = f"its build holds `{run.subject}` (`{commit}`) too, which nobody has approved"
         return Veto(Hindrance.UNAPPROVED, f"{what}: approve or reject run `{run.id}`")
     return None
 
 
 def _is_refused(tools: Tools, run: Run) -> bool:
-    """A fix that was live and did not help is over as well, and does no harm; nor does a revert that takes out nothing
-    that runs: one of a fix that was rolled back stays, whatever became of the build that it was in."""
-    if run.undoes and not finding.holds_any(tools, finding.running_commit(tools), run.undoes):
-        return False
-    return run.state in TAKEN_BACK and run.verdict is not Verdict.NOT_CURED
-
-
-def _find_coming_revert(tools: Tools, load: Load, run: Run) -> Run | None:
-    """One that was ordered and is not in this build."""
-    revert = tools.store.find_revert(run.commit or "")
-    return None if revert is None or _contains(tools, load.build, revert.commit) else revert
-
-
-def _is_brought_back(tools: Tools, load: Load, run: Run) -> bool:
-    """Whether the last word on it is a person's order to revert its revert, and that is in this build."""
-    reverts = tools.store.list_reverts()
-    against = [each for each in reverts if run.commit in each.undoes]
-    gone = {each.commit for each in against}
-    words = [each for each in reverts if each.asked_by is not None and not gone.isdisjoint(each.undoes)]
-    last = max((each.created_at for each in against), default=None)
-    return any(
-        last is not None and last < each.created_at and _contains(tools, load.build, each.commit) for each in words
-    )
+    """As far as the running build tells what anybody wants."""
+    takes_out = bool(run.undoes) and finding.holds_any(tools, finding.running_commit(tools), run.undoes)
+    return policy.is_refused(run, takes_out=takes_out)
 
 
 # --- while it is being brought ---------------------------------------------------------------------------------------

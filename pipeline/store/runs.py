@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
 
+from pipeline import policy
 from pipeline import tables as t
 from pipeline.model import (
     CHANGE_LANE,
@@ -37,8 +38,6 @@ from pipeline.store.writes import (
     move_run,
     touch,
 )
-
-DEAD = (RunState.FAILED, RunState.CANCELLED, RunState.ROLLED_BACK)  # of a revert: it undoes nothing
 
 
 class Runs(Base):
@@ -113,7 +112,7 @@ class Runs(Base):
 
     def find_revert(self, commit: str) -> Run | None:
         """The revert of a commit that is under way or was made, and was not undone in turn."""
-        return _find_standing([run for run in self.list_reverts() if run.state not in DEAD], commit)
+        return policy.find_revert(commit, self.list_reverts())
 
     def list_committed_runs(self, since: date) -> list[Run]:
         """Runs that made a commit which has built, oldest first."""
@@ -267,8 +266,3 @@ class Runs(Base):
             insert_posts(c, card, posts, at)
             touch(c, card, at)
         return new
-
-
-def _find_standing(reverts: Sequence[Run], commit: str) -> Run | None:
-    undoing = [run for run in reverts if commit in run.undoes]
-    return next((run for run in undoing if run.commit is None or _find_standing(reverts, run.commit) is None), None)

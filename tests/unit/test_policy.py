@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline import path_rules, policy
 from pipeline.errors import Refused
-from pipeline.model import Realm
+from pipeline.model import Patch, Realm, Run, RunKind, RunState, Verdict
 from pipeline.policy import Go, Wait
 from pipeline.ports import FileChange, PatchLimits
 
@@ -378,3 +378,48 @@ def test_a_restart_waits_for_quiet_hours_to_end_by_the_clock_on_either_night(day
         assert decision == (
             Go() if now >= on(day, 4) else Wait("no restarts before 04:00 (NO_RESTART_HOURS)", on(day, 4))
         )
+
+
+# --- what nobody wants -----------------------------------------------------------------------------------------------
+
+
+def made(commit: str, state: RunState, *undoes: str, minute: int = 0, by: str | None = None) -> Run:
+    """A run that made a commit, ordered at that minute of an hour."""
+    at = datetime(2026, 1, 31, 22, minute, tzinfo=UTC)
+    kind = RunKind.REVERT if undoes else RunKind.FIX
+    patch = Patch(reverts=undoes) if undoes else None
+    return Run(commit, kind, state, at.date(), None, commit, at, at, commit=commit, patch=patch, asked_by=by)
+
+
+@pytest.mark.parametrize("state", [RunState.CANCELLED, RunState.ROLLED_BACK, RunState.FAILED])
+def test_what_was_taken_back_or_has_failed_is_refused_unless_it_only_did_not_cure(state: RunState) -> None:
+    fix = made("f", state)
+    assert policy.is_refused(fix, takes_out=False)
+    assert not policy.is_refused(dataclasses.replace(fix, verdict=Verdict.NOT_CURED), takes_out=False)
+    assert not policy.is_refused(made("f", RunState.SUCCEEDED), takes_out=False)
+
+
+def test_a_revert_that_was_rolled_back_is_refused_only_where_it_takes_out_what_somebody_wants() -> None:
+    revert = made("r", RunState.ROLLED_BACK, "f")
+    assert policy.is_refused(revert, takes_out=True)
+    assert not policy.is_refused(revert, takes_out=False)
+
+
+def test_the_last_word_on_a_fix_counts_and_only_where_it_stands() -> None:
+    fix = made("f", RunState.CANCELLED)
+    against, back = made("r", RunState.SUCCEEDED, "f", minute=1), made("p", RunState.READY, "r", minute=2, by="Ann")
+    again = made("r2", RunState.FAILED, "f", minute=3, by="Bob")
+    assert policy.is_put_back(fix, [against, back], lambda each: each is back)
+    assert not policy.is_put_back(fix, [against, back], lambda each: False)
+    assert not policy.is_put_back(fix, [against, back, again], lambda each: True), "it was to go once more"
+    assert not policy.is_put_back(fix, [against], lambda each: True)
+    ours = dataclasses.replace(back, asked_by=None)
+    assert not policy.is_put_back(fix, [against, ours], lambda each: True), "nobody has ordered that"
+
+
+def test_the_revert_of_a_commit_is_one_that_lives_and_was_not_undone_in_turn() -> None:
+    dead, revert = made("d", RunState.FAILED, "f"), made("r", RunState.SUCCEEDED, "f")
+    back = made("p", RunState.BUILDING, "r")
+    assert policy.find_revert("f", [dead, revert]) is revert
+    assert policy.find_revert("f", [dead, revert, back]) is None
+    assert policy.find_revert("f", [dead]) is None

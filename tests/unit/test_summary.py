@@ -19,10 +19,10 @@ from bot.needs import say_need
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.summary import PICTURE, merge_part, render_summary
-from pipeline import policy, views
+from pipeline import change_orders, policy, views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, FixState, Patch, RunState, Verdict, WholeFile
+from pipeline.model import Approval, Done, FixState, Patch, RunState, Verdict, WholeFile
 from pipeline.status_models import Need, Rider, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
@@ -108,6 +108,26 @@ async def test_what_a_merge_would_bring_beside_the_fixes_is_named_until_its_reve
     await world.orders.revert(commit, OPERATOR)
     await world.settle()
     assert merging(world) == ("", "")
+
+
+async def test_a_merge_is_told_of_the_same_as_a_deployment_what_has_failed_and_what_is_being_reverted(
+    world: World,
+) -> None:
+    await heal(world)
+    world.keeper.swap_fault = "[Errno 28] No space left on device"
+    (live,) = world.runs("Map::Update")
+    failed = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    waiting = world.expect(failed, RunState.AWAITING_DEPLOYMENT)
+    world.store.advance(waiting, RunState.FAILED, world.tools.now(), reason="the machine is gone")
+    commits = [(world.get(each).commit or "")[:7] for each in (live, failed)]
+    assert isinstance(change_orders.revert(world.tools, commits[0], OPERATOR.name), Done)
+    assert merging(world) == (
+        f"**a merge brings 2 other commits too:** `Map::Update` (`{commits[0]}`) is being reverted, "
+        f"`Spell::Cast` (`{commits[1]}`) has failed",
+        "**It brings 2 commits that nobody wants live, or not yet:**\n"
+        f"- `Map::Update` (`{commits[0]}`) is being reverted: wait until its revert, which is under way, is on the "
+        f"branch\n- `Spell::Cast` (`{commits[1]}`) has failed: `/revert` `{commits[1]}` first",
+    )
 
 
 def merging(world: World) -> tuple[str, str]:
