@@ -13,7 +13,7 @@ from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState
-from pipeline.needs import list_branches
+from pipeline.needs import list_unmerged
 from pipeline.points import point
 from pipeline.stages import finding, publishing
 from pipeline.store import Fact, NewPost
@@ -119,7 +119,7 @@ def prune_queue(tools: Tools) -> bool:
 def note_merged(tools: Tools) -> bool:
     """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
     nights = [tools.night() - timedelta(days=each) for each in range(REVIEWED)]
-    waiting = [branch for night in nights for branch in list_branches(tools.store, night)]
+    waiting = [branch for night in nights for branch, _ in list_unmerged(tools.store, night)]
     if not waiting or not tools.prepared.is_set():
         return False
     try:

@@ -3,7 +3,7 @@ keeper alone, so that it is the same beside the bot and without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -36,25 +36,58 @@ class Links:
     remote: str = "origin"
 
 
-def list_needs(store: Store, now: datetime, night: date, seen: Seen, links: Links) -> Iterator[Need]:
-    """Most urgent first. What waits since an earlier night waits still."""
-    yield from list_server_needs(seen)
+@dataclass(frozen=True)
+class Review:
+    """A night branch with fixes that the base branch has not got yet, as far as it was looked at."""
+
+    branch: Branch
+    fixes: int
+    riders: tuple[Rider, ...]  # what a merge would bring beside them
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What the database holds that may need somebody, read once for whatever shows it."""
+
+    pause: PauseView | None
+    asking: list[Run]
+    stuck: list[Run]
+    given_up: list[Run]
+    unanswered: list[Run]
+    owed: list[Branch]
+    reviews: list[Review]
+
+
+def gather_waiting(store: Store, night: date) -> Waiting:
+    """What waits since an earlier night waits still."""
     pause = store.get_pause()
-    if pause is not None:
-        yield Need(Topic.PAUSE, pause.by, pause.reason)
-    asking = store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED)
-    for run in (*asking, *list_stuck(store, pause), *store.list_given_up(night - DAY)):
+    return Waiting(
+        pause=pause,
+        asking=store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED),
+        stuck=list_stuck(store, pause),
+        given_up=store.list_given_up(night - DAY),
+        unanswered=store.list_unanswered(),
+        owed=store.list_owed_branches(),
+        reviews=list_reviews(store, night),
+    )
+
+
+def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links: Links) -> Iterator[Need]:
+    """Most urgent first."""
+    yield from list_server_needs(seen)
+    if waiting.pause is not None:
+        yield Need(Topic.PAUSE, waiting.pause.by, waiting.pause.reason)
+    for run in (*waiting.asking, *waiting.stuck, *waiting.given_up):
         yield _of_run(store, run)
-    for run in store.list_unanswered():
+    for run in waiting.unanswered:
         if now - run.updated_at >= UNANSWERED:
             since = run.updated_at.timestamp()
             yield replace(_of_run(store, run), topic=Topic.ANSWER, since=since)
-    for owed in store.list_owed_branches():
+    for owed in waiting.owed:
         yield Need(Topic.PUSH, owed.name, owed.owed_reason or "")
-    for branch in list_branches(store, night):
-        compare = links.compare(branch.base, branch.name)
-        fixes, riders = store.count_fixes_of_branch(branch.name), list_riders(store, branch.name)
-        yield Need(Topic.REVIEW, branch.name, fixes=fixes, url=compare, riders=tuple(riders))
+    for each in waiting.reviews:
+        compare = links.compare(each.branch.base, each.branch.name)
+        yield Need(Topic.REVIEW, each.branch.name, fixes=each.fixes, url=compare, riders=each.riders)
 
 
 def list_server_needs(seen: Seen) -> Iterator[Need]:
@@ -83,23 +116,27 @@ def _of_run(store: Store, run: Run) -> Need:
     return Need(topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "")
 
 
-def list_branches(store: Store, night: date) -> list[Branch]:
-    """Night branches with fixes that the base branch has not got yet, as far as it was looked at."""
-    merged = store.get_fact(Fact.MERGED) or {}
+def list_reviews(store: Store, night: date) -> list[Review]:
+    reverts = store.list_reverts()
     return [
-        branch
-        for branch in store.list_night_branches(night)
-        if store.count_fixes_of_branch(branch.name) and merged.get(branch.name) != branch.head
+        Review(branch, fixes, tuple(list_riders(store, branch.name, reverts)))
+        for branch, fixes in list_unmerged(store, night)
     ]
+
+
+def list_unmerged(store: Store, night: date) -> list[tuple[Branch, int]]:
+    """With how many fixes each has, oldest first."""
+    merged = store.get_fact(Fact.MERGED) or {}
+    counted = [(branch, store.count_fixes_of_branch(branch.name)) for branch in store.list_night_branches(night, night)]
+    return [(branch, fixes) for branch, fixes in counted if fixes and merged.get(branch.name) != branch.head]
 
 
 # --- what a merge would bring beside the fixes -----------------------------------------------------------------------
 
 
-def list_riders(store: Store, branch: str) -> Iterator[Rider]:
+def list_riders(store: Store, branch: str, reverts: Sequence[Run]) -> Iterator[Rider]:
     """Oldest first: as a deployment asks it of what it would bring (stages/carrying.py), of what stands on a branch.
     What is to be taken back rides until its revert stands there."""
-    reverts = store.list_reverts()
     for run in store.list_runs_on(branch):
         revert = policy.find_revert(run.commit or "", reverts)
         if not _stands(store, run) or (revert is not None and _stands(store, revert)):

@@ -23,7 +23,8 @@ NAMED = 5  # signatures in a refusal
 
 def list_runs(tools: Tools) -> list[RunLine]:
     """Newest first."""
-    return [views.run_line(tools.store, run) for run in tools.store.list_latest_runs(MOST_RUNS)]
+    unanswered = tools.store.list_unanswered()
+    return [views.run_line(tools.store, run, unanswered) for run in tools.store.list_latest_runs(MOST_RUNS)]
 
 
 def show_run(tools: Tools, given: str) -> RunView | Impossible:

@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Seen, list_branches, list_needs, list_riders
+from pipeline.needs import Links, Review, Seen, gather_waiting, list_needs
 from pipeline.status_models import Need, Rider
-from pipeline.store import Branch, Store
+from pipeline.store import Store
 from pipeline.store.nights import NightCard
 from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
 
@@ -149,6 +149,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
     end = policy.night_begins(night + DAY, scene.zone)
     cards = store.list_night_cards(night, before)
     current = store.night_of(scene.now) == night or scene.now - end < DAY
+    waiting = gather_waiting(store, night)
     empty = frame(night, scene.now, scene.zone)
     happenings = read_happenings(store, empty.begin, empty.until)
     chart = draw(store, night, happenings, empty)
@@ -157,9 +158,9 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         night=night.isoformat(),
         over=scene.now >= end,
         told=scene.now.timestamp(),
-        needs=tuple(list_needs(store, scene.now, night, scene.seen, scene.links)) if current else (),
+        needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
-        branches=tuple(_branch(store, scene, each) for each in list_branches(store, night)),
+        branches=tuple(_branch(scene, each) for each in waiting.reviews),
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
         unfixed=tuple(_unfixed(store, card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
@@ -172,12 +173,10 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
 # --- what became of the crashes --------------------------------------------------------------------------------------
 
 
-def _branch(store: Store, scene: Scene, branch: Branch) -> BranchLine:
-    return BranchLine(
-        branch.name, scene.links.remote, store.count_fixes_of_branch(branch.name),
-        scene.links.compare(branch.base, branch.name), branch.pushed == branch.head,
-        tuple(list_riders(store, branch.name)),
-    )  # fmt: skip
+def _branch(scene: Scene, review: Review) -> BranchLine:
+    branch, compare = review.branch, scene.links.compare(review.branch.base, review.branch.name)
+    pushed = branch.pushed == branch.head
+    return BranchLine(branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders)
 
 
 def is_fixed(run: Run) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,7 @@ from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKi
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import OURS, CrashReport, Diagnostic, Progress, Run, RunKind, RunState, Verdict
-from pipeline.needs import Links, Seen, list_needs, list_server_needs
+from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.read_models import FixLine, RevertPlan
 from pipeline.startup import Trouble
@@ -69,20 +69,21 @@ def outside_status(
     branch = store.get_open_branch()
     night = store.night_of(now)
     seen = look(store, keeper)
+    waiting = gather_waiting(store, night)
     return dataclasses.replace(
         _seen_status(realm, keeper, state_dir),
         restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
         crashes_tonight=store.count_tonight(night),
-        paused=store.get_pause(),
+        paused=waiting.pause,
         branch=branch.name if branch else None,
         head=FixLink(branch.head, None, branch.name) if branch else None,
-        runs=tuple(run_line(store, run) for run in store.list_unfinished_runs()),
-        failed=tuple(run_line(store, run) for run in store.list_given_up(night - timedelta(days=1))),
+        runs=tuple(run_line(store, run, waiting.unanswered) for run in store.list_unfinished_runs()),
+        failed=tuple(run_line(store, run, waiting.unanswered) for run in waiting.given_up),
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
         trouble=seen.trouble,
         trouble_detail=seen.cure,
-        needs=tuple(list_needs(store, now, night, seen, links)),
-        push_owed=bool(store.list_owed_branches()),
+        needs=tuple(list_needs(store, waiting, now, seen, links)),
+        push_owed=bool(waiting.owed),
         undelivered=store.count_undelivered(),
     )
 
@@ -190,16 +191,19 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
     return sum(store.night_of(at) == night for at in starts)
 
 
-def run_line(store: Store, run: Run) -> RunLine:
+def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) -> RunLine:
+    """`unanswered` = the requests that nobody works on; None = they are looked for."""
     return RunLine(
         run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
-        run.not_before, waits_for_resume(store, run), in_queue=_is_in_queue(store, run),
+        run.not_before, waits_for_resume(store, run), in_queue=_is_in_queue(store, run, unanswered),
         hindered=policy.is_hindered(run),
     )  # fmt: skip
 
 
-def _is_in_queue(store: Store, run: Run) -> bool:
-    return run.state is RunState.ANALYZING and any(each.id == run.id for each in store.list_unanswered())
+def _is_in_queue(store: Store, run: Run, unanswered: Collection[Run] | None) -> bool:
+    if run.state is not RunState.ANALYZING:
+        return False
+    return any(each.id == run.id for each in (store.list_unanswered() if unanswered is None else unanswered))
 
 
 def waits_for_resume(store: Store, run: Run) -> bool:

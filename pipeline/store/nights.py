@@ -79,9 +79,11 @@ class Nights(Base):
         with self.begin() as c:
             return list(c.execute(select(t.crashes.c.at).where(mine).order_by(t.crashes.c.id)).scalars())
 
-    def list_night_branches(self, night: date) -> list[Branch]:
+    def list_night_branches(self, first: date, last: date) -> list[Branch]:
+        """Oldest first."""
         with self.begin() as c:
-            query = select(t.branches).where(t.branches.c.night == night).order_by(t.branches.c.created_at)
+            mine = t.branches.c.night.between(first, last)
+            query = select(t.branches).where(mine).order_by(t.branches.c.created_at)
             return [read_branch(row) for row in c.execute(query)]
 
     def count_fixes_of_branch(self, branch: str) -> int:

@@ -39,6 +39,8 @@ from pipeline.store.writes import (
     touch,
 )
 
+CHUNK = 500  # values in one statement: databases take no more than so many
+
 
 class Runs(Base):
     """The state machine in rows."""
@@ -100,7 +102,10 @@ class Runs(Base):
 
     def list_runs_with(self, commits: Collection[str]) -> list[Run]:
         """Runs whose commit is one of these, oldest first."""
-        return [run for run in self._list_runs(t.runs.c.commit.is_not(None)) if run.commit in commits]
+        each = sorted(commits)
+        chunks = [each[start : start + CHUNK] for start in range(0, len(each), CHUNK)]
+        found = [run for chunk in chunks for run in self._list_runs(t.runs.c.commit.in_(chunk))]
+        return sorted(found, key=lambda run: (run.created_at, run.id))
 
     def list_runs_on(self, branch: str) -> list[Run]:
         """Runs that made a commit on this branch, oldest first."""

@@ -37,6 +37,7 @@ from pipeline.model import (
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
 from pipeline.status_models import Topic
+from pipeline.store.runs import CHUNK
 from pipeline.tools import Passage
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
@@ -1019,6 +1020,16 @@ async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_rever
     )
     assert waiting.hindrance is Hindrance.REFUSED
     assert world.running == "found-1"
+
+
+async def test_of_any_number_of_commits_the_runs_that_made_them_are_found_oldest_first(world: World) -> None:
+    runs = [await world.crash("Map::Update"), await world.crash("Spell::Cast")]
+    await world.answer(runs[1], OTHER)
+    await world.answer(runs[0], GOOD)
+    commits = {world.get(run).commit or "" for run in runs}
+    others = {f"{number:040}" for number in range(2 * CHUNK)}
+    assert [run.id for run in world.store.list_runs_with(commits | others)] == [run.id for run in runs]
+    assert world.store.list_runs_with(others) == world.store.list_runs_with(()) == []
 
 
 async def test_what_was_rejected_does_not_go_live_below_what_was_approved(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -128,6 +130,31 @@ async def test_a_merge_is_told_of_the_same_as_a_deployment_what_has_failed_and_w
         f"- `Map::Update` (`{commits[0]}`) is being reverted: wait until its revert, which is under way, is on the "
         f"branch\n- `Spell::Cast` (`{commits[1]}`) has failed: `/revert` `{commits[1]}` first",
     )
+
+
+ASKED = ("list_given_up", "list_owed_branches", "list_unanswered", "list_reverts", "list_runs_on")
+
+
+@pytest.mark.parametrize("show", [lambda world: views.status(world.tools), look], ids=["status", "summary"])
+async def test_what_waits_is_read_once_for_whatever_shows_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, show: Callable[[World], object]
+) -> None:
+    await heal(world)
+    for name in ("Spell::Cast", "Loot::Roll", "Quest::Give"):
+        await world.crash(name)
+    asked: Counter[str] = Counter()
+    for name in ASKED:
+        monkeypatch.setattr(world.store, name, count_calls(asked, name, getattr(world.store, name)))
+    show(world)
+    assert asked == dict.fromkeys(ASKED, 1)
+
+
+def count_calls(asked: Counter[str], name: str, ask: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*given: Any, **named: Any) -> Any:
+        asked[name] += 1
+        return ask(*given, **named)
+
+    return counted
 
 
 def merging(world: World) -> tuple[str, str]:
