@@ -19,7 +19,6 @@ from pipeline.stages import finding, publishing
 from pipeline.store import Fact, NewPost
 from pipeline.tools import Tools
 
-REVIEWED = 14  # nights: how long a branch is looked for in the base branch
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
 
 
@@ -118,8 +117,7 @@ def prune_queue(tools: Tools) -> bool:
 
 def note_merged(tools: Tools) -> bool:
     """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
-    nights = [tools.night() - timedelta(days=each) for each in range(REVIEWED)]
-    waiting = [branch for night in nights for branch, _ in list_unmerged(tools.store, night)]
+    waiting = [branch for branch, _ in list_unmerged(tools.store, tools.night())]
     if not waiting or not tools.prepared.is_set():
         return False
     try:

@@ -14,6 +14,7 @@ from pipeline.status_models import Need, PauseView, Rider, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
+REVIEWED = 14  # nights: how long a branch waits for its review, and is looked for in the base branch
 UNANSWERED = timedelta(minutes=30)  # after which somebody should see who reads the queue
 
 
@@ -125,9 +126,10 @@ def list_reviews(store: Store, night: date) -> list[Review]:
 
 
 def list_unmerged(store: Store, night: date) -> list[tuple[Branch, int]]:
-    """With how many fixes each has, oldest first."""
+    """Of the last nights up to this one, with how many fixes each has, oldest first."""
     merged = store.get_fact(Fact.MERGED) or {}
-    counted = [(branch, store.count_fixes_of_branch(branch.name)) for branch in store.list_night_branches(night, night)]
+    branches = store.list_night_branches(night - (REVIEWED - 1) * DAY, night)
+    counted = [(branch, store.count_fixes_of_branch(branch.name)) for branch in branches]
     return [(branch, fixes) for branch, fixes in counted if fixes and merged.get(branch.name) != branch.head]
 
 

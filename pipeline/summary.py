@@ -160,7 +160,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         told=scene.now.timestamp(),
         needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
-        branches=tuple(_branch(scene, each) for each in waiting.reviews),
+        branches=tuple(_branch(scene, each) for each in waiting.reviews if each.branch.night == night),
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
         unfixed=tuple(_unfixed(store, card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),

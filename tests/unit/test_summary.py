@@ -176,6 +176,21 @@ async def test_a_branch_that_the_base_has_needs_nobody_any_more(world: World) ->
     assert (look(world).needs, look(world).branches) == ((), ())
 
 
+async def test_a_branch_waits_for_its_review_over_noon_until_the_base_has_it(world: World) -> None:
+    await heal(world)
+    name, compare = "overnight-20261122", f"https://example.org/compare/{BASE}...overnight-20261122"
+    words = f"`{name}` has 1 fix to review: [compare]({compare})"
+    await world.pass_time(hours=15)
+    assert world.tools.night() == NIGHT + timedelta(days=1)
+    assert [say_need(each) for each in views.status(world.tools).needs] == [words]
+    next_night = look(world, NIGHT + timedelta(days=1))
+    assert [say_need(each) for each in next_night.needs] == [words]
+    assert next_night.branches == (), "it is told how to merge it once, in the summary of its own night"
+    world.source.base = world.source.branches[name]
+    await world.pass_time(minutes=3)
+    assert views.status(world.tools).needs == ()
+
+
 async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) -> None:
     await world.answer(await world.crash("Spell::Cast"), WORSE)
     await world.crash("Loot::Roll")
