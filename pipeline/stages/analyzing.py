@@ -53,7 +53,7 @@ def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, crash)
     tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
     point("request.written")
-    tools.store.note_asked(run)
+    tools.store.note_asked(run, tools.now())
     point("request.noted")
     return command(tools, run, passage)
 

@@ -182,12 +182,13 @@ class Runs(Base):
         """Counts a passage before its stage runs."""
         return self.advance(run, run.state, at, attempts=run.attempts + 1)
 
-    def note_asked(self, run: Run) -> None:
-        """The request for this round is written: the card is this run's from now on."""
+    def note_asked(self, run: Run, at: datetime) -> None:
+        """The request for this round is written: the card is this run's from now on, and it waits for an answer."""
         with self.begin() as c:
-            c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns))
+            c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns, updated_at=at))
             card = card_of_run(c, run.id)
             c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
+            touch(c, card, at)
 
     def was_asked(self, run: Run) -> bool:
         with self.begin() as c:

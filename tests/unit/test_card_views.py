@@ -274,6 +274,22 @@ async def test_a_request_that_nobody_answers_lies_in_the_queue_and_after_half_an
     assert views.status(world.tools).needs == ()
 
 
+async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(world: World) -> None:
+    await world.orders.pause(OPERATOR, "raid")
+    run = await world.crash("Map::Update")
+    await world.pass_time(hours=2)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    assert views.status(world.tools).needs == (), "it was asked at this moment"
+    asked = f"<t:{int(world.tools.now().timestamp())}:R>"
+    assert asked in text(world)
+    await world.pass_time(minutes=31)
+    (need,) = views.status(world.tools).needs
+    assert say_need(need) == (
+        f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
+    )
+
+
 async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(world: World) -> None:
     world.analyst.has_command = world.analyst.thinks = True
     world.keeper.crash("Map::Update")
