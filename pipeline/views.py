@@ -194,8 +194,9 @@ def _count_restarts(store: Store, since: datetime, night: date) -> int:
 def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) -> RunLine:
     """`unanswered` = the requests that nobody works on; None = they are looked for."""
     return RunLine(
-        run.id, run.subject, run.state, run.reason, run.question, _progress(store, run), _is_in_line(store, run),
-        run.not_before, waits_for_resume(store, run), in_queue=_is_in_queue(store, run, unanswered),
+        run.id, run.subject, run.state, run.reason, run.question, _progress(_build_row(store, run)),
+        _is_in_line(store, run), run.not_before, waits_for_resume(store, run),
+        in_queue=_is_in_queue(store, run, unanswered),
         hindered=policy.is_hindered(run),
     )  # fmt: skip
 
@@ -322,20 +323,38 @@ def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
 
 
 def card_view(tools: Tools, card: int) -> CardView:
-    """The present state of one signature on one night."""
-    row, crashes, before = _read_card(tools.store, card)
-    run = tools.store.get_run(row.run) if row.run else None
+    """The present state of one signature on one night. Its rows are of one moment; what else it shows is asked before
+    and after, while nobody waits for the database."""
     observed = tools.keeper.observed()
-    pause = tools.store.get_pause()
+    with tools.store.together():
+        view = _stored_card(tools, card)
+    waits = view.run is not None and view.run.state is RunState.AWAITING_DEPLOYMENT
+    return dataclasses.replace(
+        view,
+        server=observed.state if observed else None,
+        build=observed.build if observed else None,
+        players=count_players(tools, observed) if waits else None,
+        fix=_with_page(tools, view.fix),
+        revert=_with_page(tools, view.revert),
+        withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
+    )
+
+
+def _stored_card(tools: Tools, card: int) -> CardView:
+    """As far as the database tells: without server, players and the pages of commits."""
+    store = tools.store
+    row, crashes, before = _read_card(store, card)
+    run = store.get_run(row.run) if row.run else None
+    build = _build_row(store, run)
     last = crashes[-1] if crashes else None
-    fix = run and run.commit and link(tools, run.commit, run.branch)
+    withdrawn = _withdrawn(store, run) if run else None
     return CardView(
         card=card,
         realm=tools.realm.name,
         night=row.night,
         title=row.title,
         run=run,
-        report=_report(tools.store, last),
+        report=_report(store, last),
         occurrences=len(crashes),
         before=before,
         first_seen=crashes[0].at if crashes else None,
@@ -343,27 +362,26 @@ def card_view(tools: Tools, card: int) -> CardView:
         back_after=last.back_after if last else None,
         end_seen=last is None or not from_plain(Exit, last.exit).unseen,
         running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
-        server=observed.state if observed else None,
-        build=observed.build if observed else None,
-        fix=fix or None,
+        server=None,
+        fix=FixLink(run.commit, None, run.branch) if run and run.commit else None,
         changes=run.changes if run else (),
-        progress=_progress(tools.store, run),
-        build_eta=_eta(tools.store, run),
-        diagnostics=_diagnostics(tools.store, run),
+        progress=_progress(build),
+        build_eta=build and build.eta,
+        diagnostics=_diagnostics(store, run),
         deployment=deployment_view(tools, run),
-        revert=revert_link(tools, run),
-        players=count_players(tools, observed) if run and run.state is RunState.AWAITING_DEPLOYMENT else None,
+        revert=_find_revert(store, run),
+        players=None,
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
-        paused=run is not None and waits_for_resume(tools.store, run),
+        paused=run is not None and waits_for_resume(store, run),
         previous_card=row.previous_message,
-        paused_by_it=_paused_itself(tools, run, pause),
-        puts_back=run is not None and _puts_back(tools.store, run),
-        withdrawn=_withdrawn(tools, run) if run else None,
+        paused_by_it=_paused_itself(tools, run, store.get_pause()),
+        puts_back=run is not None and _puts_back(store, run),
+        withdrawn=withdrawn,
         in_queue=not tools.analyst.has_command,
-        mended=run is None or run.signature is None or tools.store.is_mended(run.signature),
+        mended=_is_mended(store, run, withdrawn),
         given_up=run is not None and _is_given_up(tools, run),
-        only_taken_back=run is not None and tools.store.was_only_taken_back(run.signature),
+        only_taken_back=_was_only_taken_back(store, run),
     )
 
 
@@ -383,12 +401,24 @@ def _puts_back(store: Store, run: Run) -> bool:
     return any(each is not None and each.kind is RunKind.REVERT for each in undone)
 
 
-def _withdrawn(tools: Tools, run: Run) -> Withdrawn | None:
-    undone = tools.store.get_run_by_commit(run.reverts) if run.reverts else None
+def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bool:
+    """Asked where a change was taken back; else its card does not tell."""
+    if run is None or run.signature is None or not (withdrawn or run.state is RunState.CANCELLED):
+        return True
+    return store.is_mended(run.signature)
+
+
+def _was_only_taken_back(store: Store, run: Run | None) -> bool:
+    """Asked of what is live; else its card does not tell."""
+    return run is not None and run.state is RunState.SUCCEEDED and store.was_only_taken_back(run.signature)
+
+
+def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
+    undone = store.get_run_by_commit(run.reverts) if run.reverts else None
     if undone is None or undone.commit is None or undone.kind is RunKind.REVERT:
         return None
     never_live = undone.state is RunState.CANCELLED
-    return Withdrawn(undone.reason or "", link(tools, undone.commit, undone.branch)) if never_live else None
+    return Withdrawn(undone.reason or "", FixLink(undone.commit, None, undone.branch)) if never_live else None
 
 
 def _is_given_up(tools: Tools, run: Run) -> bool:
@@ -409,14 +439,8 @@ def _report(store: Store, row: Any) -> CrashReport | None:
     return None if row is None or row.report is None else store.read_report(row.report)
 
 
-def _progress(store: Store, run: Run | None) -> Progress | None:
-    row = _build_row(store, run)
+def _progress(row: Any) -> Progress | None:
     return None if row is None or row.total is None else Progress(row.done, row.total)
-
-
-def _eta(store: Store, run: Run | None) -> float | None:
-    row = _build_row(store, run)
-    return None if row is None else row.eta
 
 
 def _build_row(store: Store, run: Run | None) -> Any:
@@ -452,7 +476,19 @@ def _stage_of(deployment: Deployment) -> str:
 
 def revert_link(tools: Tools, run: Run | None) -> FixLink | None:
     """The commit that took the fix back, once there is one."""
+    return _with_page(tools, _find_revert(tools.store, run))
+
+
+def _find_revert(store: Store, run: Run | None) -> FixLink | None:
     if run is None:
         return None
-    undone = run if run.kind is RunKind.REVERT else tools.store.find_revert(run.commit) if run.commit else None
-    return link(tools, undone.commit, undone.branch) if undone and undone.commit else None
+    undone = run if run.kind is RunKind.REVERT else store.find_revert(run.commit) if run.commit else None
+    return FixLink(undone.commit, None, undone.branch) if undone and undone.commit else None
+
+
+def _with_its_page(tools: Tools, withdrawn: Withdrawn) -> Withdrawn:
+    return Withdrawn(withdrawn.reason, link(tools, withdrawn.fix.commit, withdrawn.fix.branch))
+
+
+def _with_page(tools: Tools, found: FixLink | None) -> FixLink | None:
+    return None if found is None else link(tools, found.commit, found.branch)

@@ -2,10 +2,12 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
@@ -15,6 +17,7 @@ from bot.records import fate
 from bot.status import doing
 from bot.summary import render_summary
 from pipeline import views
+from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
 from pipeline.status_models import Topic
@@ -288,6 +291,45 @@ async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(w
     assert say_need(need) == (
         f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
     )
+
+
+async def test_a_card_is_of_one_moment_and_holds_the_database_while_it_asks_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    world.players.online = 3
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    world.expect(run, RunState.AWAITING_DEPLOYMENT)
+    number = world.store.get_card_of_run(run.id)
+    begun: list[object] = []
+    event.listen(world.engine, "begin", begun.append)
+    for name in ("commit", "rollback"):
+        event.listen(world.engine, name, lambda _: begun.append(None))
+    asked: list[tuple[str, int]] = []
+    for place, name in ((world.source, "url"), (world.players, "count"), (world.keeper, "observed")):
+        monkeypatch.setattr(place, name, note_when(asked, begun, name, getattr(place, name)))
+    view = world.ledger.get_card_view(number)
+    assert (len(begun), asked) == (2, [("observed", 0), ("count", 2), ("url", 2)]), "before it began, and after its end"
+    assert (view.players, view.fix) == (
+        3,
+        FixLink(world.get(run).commit or "", page_of(world, run), "overnight-20261122"),
+    )
+
+
+def page_of(world: World, run: Run) -> str:
+    return f"https://example.org/commit/{world.get(run).commit}"
+
+
+def note_when(
+    asked: list[tuple[str, int]], begun: list[object], name: str, ask: Callable[..., object]
+) -> Callable[..., object]:
+    """With how often a transaction had begun or ended by then."""
+
+    def noted(*given: object) -> object:
+        asked.append((name, len(begun)))
+        return ask(*given)
+
+    return noted
 
 
 async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(world: World) -> None:
