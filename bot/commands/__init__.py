@@ -206,19 +206,33 @@ async def answer_privately(desk: Desk, interaction: discord.Interaction, message
 # --- what -------------------------------------------------------------------------------------------------------------
 
 
-async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
-    """Defers, orders, writes down, answers. Raises nothing but cancellation."""
+async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> bool:
+    """Defers, orders, writes down, answers. Whether it came to the order: False = nothing was done at all. Raises
+    nothing but cancellation."""
+    begun = False
     try:
-        if await _defer(interaction, order):
+        begun = await _begin(desk, interaction, order)
+        if begun:
             await _carry_out(desk, interaction, order)
-        else:
-            await desk.audit.note(get_actor(interaction), order.action, order.arguments, "too late: nothing was done")
     except Obstructed as fault:
         _log.warning("/%s by %s: %s", order.action, interaction.user.id, fault)
         await _tell_failure(desk, interaction, order, desk.redact(str(fault)))
     except Exception:
         _log.exception("/%s by %s met an error (%s)", order.action, interaction.user.id, order.phase.value)
         await _tell_failure(desk, interaction, order)
+    return begun
+
+
+async def _begin(desk: Desk, interaction: discord.Interaction, order: Order) -> bool:
+    """Whether it may be carried out: Discord waits for it, and what changes something is written down. Raises
+    Obstructed."""
+    by = get_actor(interaction)
+    if not await _defer(interaction, order):
+        await desk.audit.note(by, order.action, order.arguments, "too late: nothing was done")
+        return False
+    if order.changes:
+        await desk.audit.begin(by, order.action, order.arguments)
+    return True
 
 
 async def _defer(interaction: discord.Interaction, order: Order) -> bool:
@@ -246,7 +260,6 @@ async def _acknowledge(interaction: discord.Interaction, order: Order) -> bool:
 
 async def _carry_out(desk: Desk, interaction: discord.Interaction, order: Order) -> None:
     by = get_actor(interaction)
-    await (desk.audit.begin(by, order.action, order.arguments) if order.changes else desk.audit.catch_up())
     order.phase = Phase.DURING if order.changes else Phase.BEFORE
     try:
         reply = await asyncio.wait_for(order.work(by), ORDER_TIMEOUT)

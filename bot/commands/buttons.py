@@ -44,11 +44,11 @@ async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) ->
         return
     desk.busy.add(mark)
     try:
-        await serve(desk, interaction, _choose(desk, interaction, action, argument))
+        reached = await serve(desk, interaction, _choose(desk, interaction, action, argument))
     finally:
         desk.busy.discard(mark)
-        if _answers(action):
-            desk.answered.append(message)
+    if reached and _answers(action):  # else its buttons are still there, and are to work
+        desk.answered.append(message)
 
 
 def _answers(action: str) -> bool:

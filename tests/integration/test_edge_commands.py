@@ -717,6 +717,7 @@ async def test_an_error_behind_a_question_leaves_the_question_where_it_is(world:
     assert list(get_buttons(world.messages[0])) == ["Revert", "Keep"]
 
 
+TOO_LATE = ("operator", "confirm-revert", COMMIT, "too late: nothing was done")
 LOCKED = "the database does not work: database is locked. Cure: end the program that holds it"
 
 
@@ -726,6 +727,29 @@ async def test_an_order_that_cannot_be_written_down_is_not_carried_out_and_says_
         f"`/pause` cannot be answered now, and **nothing was done**: {LOCKED}."
     )
     assert world.desk.orders == []
+
+
+async def test_a_question_whose_order_could_not_be_written_down_is_answered_by_the_next_click(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    world.ledger.audit_fails = True
+    await world.sandbox.click(question["id"], get_buttons(question)["Revert"])
+    told = await world.sandbox.wait_for(lambda s: [m["content"] for m in s["messages"] if m["ephemeral_to"]])
+    assert told == [f"`/confirm-revert` cannot be answered now, and **nothing was done**: {LOCKED}."]
+    world.ledger.audit_fails = False
+    answer = await world.click(question, "Revert")
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
+    assert world.desk.orders == [("revert", "operator", COMMIT)]
+
+
+async def test_a_question_whose_click_came_too_late_is_answered_by_the_next_one(world: EdgeWorld) -> None:
+    question = await world.slash("revert", commit=COMMIT)
+    in_time, world.sandbox.rules.first_answer = world.sandbox.rules.first_answer, -1.0
+    patience, world.sandbox.rules.patience = world.sandbox.rules.patience, 0.5
+    assert (await world.sandbox.click(question["id"], get_buttons(question)["Revert"]))["response"] is None
+    await until(lambda: world.ledger.audit[-1:] == [TOO_LATE])
+    world.sandbox.rules.first_answer, world.sandbox.rules.patience = in_time, patience
+    answer = await world.click(question, "Revert")
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
 
 
 async def test_what_the_audit_could_not_take_is_written_with_the_next_row(world: EdgeWorld) -> None:
