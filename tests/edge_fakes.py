@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -194,6 +195,7 @@ class FakeLedger:
     order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # order -> state, place, message
     before_note: Callable[[], None] = lambda: None
     audit_fails: bool = False
+    locked: threading.Event | None = None  # a row of the audit waits until it is set
 
     def show(self, view: CardView) -> None:
         """The pipeline changed what a card shows."""
@@ -265,6 +267,8 @@ class FakeLedger:
     def append_audit(
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str
     ) -> None:
+        if self.locked is not None:
+            assert self.locked.wait(30), "nobody unlocked it"
         if self.audit_fails:
             raise Obstructed("the database does not work: database is locked. Cure: end the program that holds it")
         (self.begun if outcome == BEGUN else self.audit).append((actor_name, command, arguments, outcome))

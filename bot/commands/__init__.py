@@ -190,8 +190,8 @@ async def admit(desk: Desk, interaction: discord.Interaction, action: str, argum
         case Allowed():
             return True
         case Denied(message, reason):
+            await answer_privately(desk, interaction, message)  # first: Discord waits 3 s, a locked database takes 5
             await desk.audit.note(get_actor(interaction), action, arguments, reason)
-            await answer_privately(desk, interaction, message)
             return False
 
 

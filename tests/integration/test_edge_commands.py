@@ -755,7 +755,13 @@ async def test_a_question_whose_click_came_too_late_is_answered_by_the_next_one(
 async def test_what_the_audit_could_not_take_is_written_with_the_next_row(world: EdgeWorld) -> None:
     world.ledger.audit_fails = True
     assert (await world.slash("status"))["embeds"][0]["title"] == "Testrealm: server up"
-    await world.slash("pause", "guest")
+    assert world.ledger.audit == []
+    locked = world.ledger.locked = threading.Event()
+    try:
+        refused = await world.slash("pause", "guest")
+        assert refused["content"] == messages.not_allowed().content, "it waited for the database"
+    finally:
+        locked.set()
     assert world.ledger.audit == []
     world.ledger.audit_fails = False
     await world.slash("whoami")
