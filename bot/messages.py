@@ -131,7 +131,8 @@ def ask_revert(plan: RevertPlan) -> Message:
 
 def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
-    lines = [f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}."]
+    down = [prose(plan.down)] if plan.down else []
+    lines = [*down, f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}."]
     if plan.brings:
         lines.append("It brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
     if reason:

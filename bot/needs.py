@@ -31,6 +31,9 @@ QUESTIONS = {
 }
 
 
+_OTHER_FIRST = "end that one: the hold then ends by itself"  # no order lifts it
+
+
 def count_needs(needs: Sequence[Need], who: str = YOU) -> str:
     """`3 things need you`."""
     return f"{count(len(needs), 'thing')} {'needs' if len(needs) == 1 else 'need'} {who}"
@@ -73,7 +76,8 @@ def _server(need: Need) -> str:
             return f"the server does not start: {detail}"
         case _:
             why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
-            return f"the server is held: {why}{f' ({detail})' if detail else ''} · `/start-server` starts it"
+            cure = _OTHER_FIRST if need.subject == Hold.FOREIGN else "`/start-server` starts it"
+            return join(f"the server is held: {why}{f' ({detail})' if detail else ''}", cure)
 
 
 def _of_run(need: Need, words: str, home: Home | None) -> str:

@@ -297,6 +297,6 @@ def _find_news(what: str) -> tuple[str, Colour, bool]:
 
 
 def _news_buttons(what: str) -> tuple[Button, ...]:
-    if what.startswith("held"):
+    if what.startswith("held") and what != "held: foreign":  # no order lifts that
         return (Button("Start", "start:server", Style.PRIMARY),)
     return (Button("Resume", "resume:pipeline", Style.PRIMARY),) if what == "paused" else ()

@@ -17,7 +17,7 @@ def plan_revert(tools: Tools, commit: str) -> RevertPlan | Impossible:
 
 
 def plan_restart(tools: Tools) -> RestartPlan | Impossible:
-    return server_orders.find_hindrance(tools) or look_at_server(tools)
+    return server_orders.find_down(tools) or look_at_server(tools)
 
 
 def plan_stop(tools: Tools) -> RestartPlan | Impossible:

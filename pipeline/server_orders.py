@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from pipeline import views
 from pipeline.card_models import PostKind
-from pipeline.keeper.protocol import Hold, Want
+from pipeline.keeper.protocol import Hold, Observed, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.points import point
 from pipeline.stages import deploying, rolling_back
@@ -49,13 +49,23 @@ def order(
 
 
 def restart(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
-    return find_hindrance(tools) or order(tools, RESTART, by, delay, reason)
+    return find_down(tools) or order(tools, RESTART, by, delay, reason)
 
 
-def find_hindrance(tools: Tools) -> Impossible | None:
-    """Why there is nothing to restart, and how it is started."""
-    stopped, down = find_stop(tools), views.say_down(tools)
-    return stopped or (Impossible(f"{down} `/start-server` starts it.") if down else None)
+def find_down(tools: Tools) -> Impossible | None:
+    """Why a server that is down stays so for now, and how it is started. Between two lives a restart goes on."""
+    stopped = find_stop(tools)
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    if stopped is not None or observed is None or observed.state not in (ServerState.HELD, ServerState.BACKOFF):
+        return stopped
+    return find_other(observed) or Impossible(f"{views.say_down(tools)} `/start-server` starts it.")
+
+
+def find_other(observed: Observed | None) -> Impossible | None:
+    """Who else looks after the server: no wish lifts that hold."""
+    if observed is None or observed.hold is not Hold.FOREIGN:
+        return None
+    return Impossible(f"The keeper starts nothing beside another one: {observed.hold_detail}. End that first.")
 
 
 def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
@@ -109,8 +119,9 @@ def cancel(tools: Tools, number: int, by: Actor) -> Outcome:
 def start(tools: Tools, by: Actor) -> Outcome:
     server = tools.store.get_fact(Fact.SERVER) or {}
     observed = tools.keeper.observed()
-    if observed is not None and observed.hold is Hold.FOREIGN:
-        return Impossible(f"The keeper starts nothing beside another one: {observed.hold_detail}. End that first.")
+    other = find_other(observed)
+    if other is not None:
+        return other
     if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
         return Impossible("The server runs already.")
     note_wish(tools, Want.UP, str(by), "", count_restarts(tools))
@@ -191,9 +202,9 @@ def count_restarts(tools: Tools) -> int:
 
 def restart_now(tools: Tools, each: Order) -> None:
     """What was held since it was ordered stays held."""
-    hindrance = find_hindrance(tools)
-    if hindrance is not None:
-        return fail(tools, each, hindrance.reason)
+    down = find_down(tools)
+    if down is not None:
+        return fail(tools, each, down.reason)
     data = {"what": "restarting", "detail": each.reason, "by": each.by}
     return wish_now(tools, each, Want.UP, [NewPost(PostKind.ORDER, data, to_channel=True)])
 

@@ -430,6 +430,11 @@ class FakeKeeper:
         self.note(EventKind.SPAWN_FAILED, error=error, build=None, generation=1)
         self.back_off(None, self.clock.now().timestamp() + after)
 
+    def be_between_lives(self, state: ServerState) -> None:
+        """No process at this moment, and the next start comes by itself."""
+        assert self.now is not None
+        self.now = dataclasses.replace(self.now, state=state, pid=None, started=None, ready_at=None)
+
     def back_off(self, end: Exit | None, next_start: float) -> None:
         assert self.now is not None
         self.now = dataclasses.replace(

@@ -799,6 +799,8 @@ def test_the_role_is_called_once_the_server_is_held_by_the_breaker_and_not_for_a
     stopped = render_post(Post(2, PostKind.SERVER, None, {"what": "held: stopped"}, NOW), "Testrealm")
     assert (held.ping, stopped.ping) == (True, False)
     assert [each.custom_id for each in held.buttons] == ["start:server"]
+    foreign = render_post(Post(3, PostKind.SERVER, None, {"what": "held: foreign"}, NOW), "Testrealm")
+    assert (foreign.ping, foreign.buttons) == (True, ()), "no order lifts that hold"
 
 
 def test_news_that_are_over_say_so_and_offer_nothing() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
+from bot.messages import ask_restart
+from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_post
 from pipeline import server_orders, views
@@ -281,6 +283,35 @@ async def test_a_restart_that_becomes_due_while_the_server_is_held_does_not_star
     (told,) = [post.data for post in world.posts() if post.kind is PostKind.ORDER]
     why = f"{HELD} `/start-server` starts it. Nothing was changed."
     assert told == {"what": "restart failed", "detail": why, "by": "Ann"}
+
+
+async def test_a_restart_of_a_server_that_another_supervisor_runs_names_that_one(world: World) -> None:
+    world.keeper.hold(Hold.FOREIGN, "process 7 runs this server, looked after by pm2")
+    said = Impossible(
+        "The keeper starts nothing beside another one: process 7 runs this server, looked after by pm2. End that first."
+    )
+    assert (await world.orders.plan_restart(), await world.orders.restart_server(BOB, NOW, "")) == (said, said)
+    (need,) = views.status(world.tools).needs
+    assert say_need(need) == (
+        "the server is held: somebody else looks after it (process 7 runs this server, looked after by pm2)"
+        " · end that one: the hold then ends by itself"
+    )
+
+
+@pytest.mark.parametrize("state", [ServerState.ABSENT, ServerState.SWAPPING, ServerState.STOPPING])
+async def test_a_restart_between_two_lives_is_taken_and_carried_out(world: World, state: ServerState) -> None:
+    await world.orders.restart_server(OPERATOR, SOON, "new maps")
+    world.keeper.be_between_lives(state)
+    plan = await world.orders.plan_restart()
+    assert isinstance(plan, RestartPlan)
+    assert ask_restart(plan, NOW, "").content == (
+        "The server does not run at this moment: it is between two lives.\n"
+        "Restart the server now? It goes down for about 4 s."
+    )
+    await world.pass_time(seconds=61)
+    (told,) = [post.data for post in world.posts() if post.kind is PostKind.ORDER]
+    assert told == {"what": "restarting", "detail": "new maps", "by": "Ann"}
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY
 
 
 async def test_a_stop_of_a_held_server_keeps_it_down_at_once_and_gives_nobody_time(world: World) -> None:
