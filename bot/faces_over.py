@@ -118,7 +118,7 @@ def cancelled(view: CardView, run: Run) -> Face:
         view,
         f"{withdrawal(run.reason or '')}: {{}}",
         Colour.GREY,
-        join(facts.reason(run) or "taken back", facts.unmended(view) if run.kind is RunKind.FIX else ""),
+        join(facts.reason(run) or facts.TAKEN_BACK[run.state], facts.unmended(view) if run.kind is RunKind.FIX else ""),
         facts.crash_line(view),
         facts.server_line(view),
     )

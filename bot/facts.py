@@ -120,6 +120,9 @@ LOOK_WORDS = {
 }
 
 
+TAKEN_BACK = {RunState.CANCELLED: "taken back", RunState.ROLLED_BACK: "rolled back"}  # by people; by its verdict
+
+
 def owed(run: Run) -> str:
     return "" if run.pushed else "not on the remote yet"
 

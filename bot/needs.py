@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.cards import Home
-from bot.facts import LOOK_WORDS
+from bot.facts import LOOK_WORDS, TAKEN_BACK
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
@@ -118,7 +118,6 @@ def _cure(rider: Rider) -> str:
 
 _FATES: dict[str, str] = {
     RunState.AWAITING_APPROVAL: "waits for an approval",
-    RunState.CANCELLED: "was rejected",
-    RunState.ROLLED_BACK: "was rolled back",
+    **{state: f"was {words}" for state, words in TAKEN_BACK.items()},
     RunState.FAILED: "has failed",
 }

@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import assert_never
 
 from bot import markup
-from bot.facts import LOOK_WORDS
+from bot.facts import LOOK_WORDS, TAKEN_BACK
 from bot.markup import ago, code, commit_link, count, join, plain, prose
 from bot.needs import QUESTIONS, YOU, count_needs, say_need
 from bot.payloads import Colour, Embed, Field, Message
@@ -194,8 +194,10 @@ def doing(line: RunLine) -> str:
             return "live, being watched"
         case RunState.ROLLING_BACK:
             return "being rolled back"
-        case RunState.SUCCEEDED | RunState.CANCELLED:
-            return line.state.lower().replace("_", " ")
+        case RunState.SUCCEEDED:
+            return "succeeded"
+        case RunState.CANCELLED:
+            return TAKEN_BACK[line.state]
         case _:
             assert_never(line.state)
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot import chart
 from bot.cards import Home
-from bot.facts import ONLY_TAKEN_BACK
+from bot.facts import ONLY_TAKEN_BACK, TAKEN_BACK
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, say_need, say_rider
@@ -153,9 +153,9 @@ _DOING = {
     RunState.DEPLOYING: "a fix is being deployed",
     RunState.VERIFYING: "a fix is live and being watched",
     RunState.ROLLING_BACK: "its fix is being rolled back",
-    RunState.ROLLED_BACK: "its fix made it worse and was rolled back",
+    RunState.ROLLED_BACK: f"its fix made it worse and was {TAKEN_BACK[RunState.ROLLED_BACK]}",
     RunState.FAILED: "given up",
-    RunState.CANCELLED: "rejected",
+    RunState.CANCELLED: TAKEN_BACK[RunState.CANCELLED],
     "environment": "environment, not a bug",
     FixState.RECURRED: "came back with its fix in place",
     FixState.REVERTED: "its fix was reverted",

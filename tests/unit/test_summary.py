@@ -17,15 +17,16 @@ from world import BASE, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
 from bot.cards import Home
-from bot.needs import say_need
+from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
-from bot.summary import PICTURE, merge_part, render_summary
+from bot.status import doing
+from bot.summary import PICTURE, list_parts, merge_part, render_summary
 from pipeline import change_orders, policy, views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
 from pipeline.model import Approval, Done, FixState, Patch, RunState, Verdict, WholeFile
-from pipeline.status_models import Need, Rider, Topic
+from pipeline.status_models import Need, Rider, RunLine, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
     BranchLine,
@@ -100,12 +101,12 @@ async def test_what_a_merge_would_bring_beside_the_fixes_is_named_until_its_reve
     world.builder.fault = "the compiler is gone"
     await world.orders.reject(second.id, OPERATOR, "wrong lock")
     assert merging(world) == (
-        f"**a merge brings 1 other commit too:** {name} was rejected",
+        f"**a merge brings 1 other commit too:** {name} was taken back",
         "**It brings 1 commit that nobody wants live, or not yet:**\n"
-        f"- {name} was rejected: wait until its revert, which is under way, is on the branch",
+        f"- {name} was taken back: wait until its revert, which is under way, is on the branch",
     )
     await world.settle()
-    assert merging(world)[1].endswith(f"- {name} was rejected: `/revert` `{commit}` first"), "the revert did not build"
+    assert merging(world)[1].endswith(f"- {name} was taken back: `/revert` `{commit}` first"), "no build"
     world.builder.fault = None
     await world.orders.revert(commit, OPERATOR)
     await world.settle()
@@ -405,6 +406,16 @@ def test_the_summary_of_a_night_is_due_on_the_morning_after_it(
 ) -> None:
     assert policy.summary_due(due, clock, zone) == evening
     assert policy.summary_due(due - timedelta(seconds=1), clock, zone) == evening - timedelta(days=1)
+
+
+def test_what_people_took_back_by_whatever_order_is_called_so_everywhere() -> None:
+    line = RunLine("9f3c21aa", "Map::Update", RunState.CANCELLED, "cancelled by Ann", None, None)
+    unfixed = UnfixedLine("Map::Update", 2, RunState.CANCELLED, "cancelled by Ann")
+    night = NightSummary("Testrealm", "2024-11-22", unfixed=(unfixed,))
+    rider = Rider("Map::Update", COMMIT, "9f3c21aa", RunState.CANCELLED)
+    assert doing(line) == "taken back"
+    assert "**Not fixed yet (1)**\n- `Map::Update` ×2: taken back · cancelled by Ann" in list_parts(night, None)
+    assert say_rider(rider) == "`Map::Update` (`a1b2c3d`) was taken back: `/revert` `a1b2c3d` first"
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
