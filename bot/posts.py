@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, assert_never
 
 from bot.cards import Home
-from bot.limits import cut_text
+from bot.limits import TITLE, cut_middle, cut_text
 from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
@@ -269,10 +269,12 @@ def _news(data: Data) -> Message:
 
 
 def close_news(message: Message) -> Message:
-    """The same once what it tells is over."""
+    """The same once what it tells is over; its title is all that many read."""
     embed = message.embed or Embed()
+    over = cut_middle(f"Over: {embed.title}", TITLE)
     text = f"**This is over.** `/status` tells what is now.\n{embed.description}"
-    return replace(message, embed=replace(embed, description=text, colour=Colour.GREY), buttons=(), ping=False)
+    told = replace(embed, title=over, description=text, colour=Colour.GREY)
+    return replace(message, embed=told, buttons=(), ping=False)
 
 
 def _start_up_error(data: Data, heading: str, colour: Colour) -> Message:

@@ -466,7 +466,8 @@ async def test_news_lose_their_buttons_once_what_they_tell_is_over(world: EdgeWo
     await world.deliver(2)
     (shown,) = world.messages
     assert (shown["components"], shown["edits"], world.ledger.outlived) == ([], 1, [])
-    assert shown["embeds"][0]["description"].startswith("**This is over.**")
+    assert shown["embeds"][0]["title"] == "Over: Server held: it died too often"
+    assert shown["embeds"][0]["description"] == "**This is over.** `/status` tells what is now.\n5 deaths"
 
 
 async def test_news_that_somebody_deleted_are_not_looked_for_again(world: EdgeWorld) -> None:

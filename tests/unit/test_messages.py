@@ -16,7 +16,7 @@ from bot import limits, messages, report
 from bot.cards import Home, render_card, thread_name
 from bot.markup import block, code, duration, plain, prose, title
 from bot.messages import Phase
-from bot.payloads import Colour, Message
+from bot.payloads import Colour, Embed, Message
 from bot.posts import close_news, render_post
 from bot.redaction import cleaned
 from bot.status import Instance, find_instance, render_status
@@ -809,9 +809,11 @@ def test_news_that_are_over_say_so_and_offer_nothing() -> None:
     )
     over = close_news(held)
     assert over.embed is not None
-    assert (over.embed.title, over.embed.colour) == ("Server held: it died too often", Colour.GREY)
+    assert (over.embed.title, over.embed.colour) == ("Over: Server held: it died too often", Colour.GREY)
     assert over.embed.description == "**This is over.** `/status` tells what is now.\n5 deaths"
     assert (over.embed.footer, over.buttons, over.ping) == ("Testrealm · #p1", (), False)
+    longest = close_news(Message(embed=Embed("x" * limits.TITLE, "", Colour.RED))).embed
+    assert longest is not None and longest.title == f"Over: {'x' * 122}…{'x' * 127}"
 
 
 def test_the_whole_backtrace_and_the_log_go_along_as_a_file() -> None:

@@ -596,7 +596,7 @@ async def test_a_push_that_was_owed_is_told_to_be_over_once_it_went_through_and_
     assert outlived(world) == ["push owed"]
     owed = world.ledger.list_outlived_posts()[0]
     over = close_news(render_post(owed, "Test realm")).embed
-    assert over is not None and (over.title, over.colour) == ("A push is owed", Colour.GREY)
+    assert over is not None and (over.title, over.colour) == ("Over: A push is owed", Colour.GREY)
     assert over.description == (
         "**This is over.** `/status` tells what is now.\n"
         "`overnight-20261122` is not on the remote: the remote does not answer"
