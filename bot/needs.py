@@ -15,7 +15,7 @@ from pipeline.model import Question, RunKind, RunState
 from pipeline.status_models import Need, Rider, Topic
 
 SHOWN_RIDERS = 3
-YOU, SOMEBODY = "you", "an operator"  # who is needed, as a guest and as an operator reads it
+YOU, SOMEBODY = "you", "an operator"  # who is needed, as an operator and as a guest reads it
 
 HOLD_WORDS = {
     Hold.EXIT_ZERO: "it was shut down",

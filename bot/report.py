@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,7 +20,7 @@ from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport
-from pipeline.status_models import StatusView
+from pipeline.status_models import RunLine, StatusView, Topic
 from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:
@@ -162,22 +162,39 @@ def as_text(view: StatusView | None) -> str:
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"{count_needs(view.needs)}:" if view.needs else "",
         *(f"  {bare(say_need(each))}" for each in view.needs),
-        f"Held: {view.hold} {view.hold_detail}".rstrip() if view.hold else "",
-        f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}" if view.trouble else "",
+        *_list_unneeded(view),
         f"Next start at {_local(view.next_start)}" if view.next_start else "",
         *(f"Ordered by {each.by}: {each.kind} at {_local(each.due)}" for each in view.orders),
-        f"Paused by {view.paused.by}: {view.paused.reason}" if view.paused else "",
         f"Tonight: {count(view.crashes_tonight or 0, 'crash', 'crashes')}, "
         f"{count(view.restarts_tonight or 0, 'restart')}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
-        "Not all of it is on the remote yet: the push is tried again" if view.push_owed else "",
-        *(
-            f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
-            for run in (*view.runs, *view.failed)
-        ),
+        *(_describe_run(each) for each in _list_other_runs(view)),
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _list_unneeded(view: StatusView) -> Iterator[str]:
+    """What holds things up, where nobody is needed for it: else it stands among the needs."""
+    told = {each.topic for each in view.needs}
+    if view.hold and Topic.SERVER not in told:
+        yield f"Held: {view.hold} {view.hold_detail}".rstrip()
+    if view.trouble and Topic.SERVER not in told:
+        yield f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}"
+    if view.paused and Topic.PAUSE not in told:
+        yield f"Paused by {view.paused.by}: {view.paused.reason}"
+    if view.push_owed and Topic.PUSH not in told:
+        yield "Not all of it is on the remote yet: the push is tried again"
+
+
+def _list_other_runs(view: StatusView) -> list[RunLine]:
+    """The same of runs."""
+    told = {each.run for each in view.needs}
+    return [each for each in (*view.runs, *view.failed) if each.id not in told]
+
+
+def _describe_run(run: RunLine) -> str:
+    return f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
 
 
 def _describe_bot(*, keeper: bool) -> str:

@@ -42,7 +42,7 @@ def find_instance(now: datetime) -> Instance:
 def render_status(view: StatusView, instance: Instance | None = None, who: str = YOU) -> Message:
     """For `who` reads it. First whether a person is needed, then server, runs, branch, and what does not work."""
     state, colour = _state(view)
-    fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view))]
+    fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view, who))]
     if view.degraded:
         fields.append(Field("Does not work", "\n".join(f"- {prose(each)}" for each in view.degraded)))
     if instance is not None:
@@ -132,11 +132,11 @@ def _since(moment: datetime | None, word: str) -> str:
     return f"{word} since {ago(moment)}" if moment else ""
 
 
-def _pipeline(view: StatusView) -> str:
+def _pipeline(view: StatusView, who: str) -> str:
     if view.crashes_tonight is None:
         return "Not known while the database does not work."
-    going = [line for line in view.runs if line.state not in (RunState.AWAITING_APPROVAL, RunState.PROPOSED)]
-    lines = [_pause(view), _branch(view), _queue(view), *(f"- {_run(line)}" for line in going[:SHOWN_RUNS])]
+    going = [line for line in view.runs if line.state not in _PERSONS_TURN]
+    lines = [_pause(view), _branch(view), _queue(view, who), *(f"- {_run(line)}" for line in going[:SHOWN_RUNS])]
     if len(going) > SHOWN_RUNS:
         lines.append(f"- and {len(going) - SHOWN_RUNS} more")
     return "\n".join(line for line in lines if line) or "Nothing in work."
@@ -149,11 +149,16 @@ def _pause(view: StatusView) -> str:
     return f"**Paused** by {plain(view.paused.by)} {ago(view.paused.at)}{why}"
 
 
-def _queue(view: StatusView) -> str:
+def _queue(view: StatusView, who: str) -> str:
     """Where more than one is under way: how many wait for whom."""
-    waits = Counter("waiting for `/resume`" if line.paused else _WAITS_FOR.get(line.state, "in work")
-                    for line in view.runs)  # fmt: skip
+    waits = Counter(_wait(line, who) for line in view.runs)
     return join(*(f"{number} {who}" for who, number in waits.items())) if len(view.runs) > 1 else ""
+
+
+def _wait(line: RunLine, who: str) -> str:
+    if line.paused:
+        return "waiting for `/resume`"
+    return f"waiting for {who}" if line.state in _PERSONS_TURN else _WAITS_FOR.get(line.state, "in work")
 
 
 def _branch(view: StatusView) -> str:
@@ -216,10 +221,9 @@ _PAUSED = {
     RunState.AWAITING_DEPLOYMENT: "built, waits for `/resume`",
 }
 
+_PERSONS_TURN = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)
 _WAITS_FOR = {
     RunState.ANALYZING: "with the analyst",
-    RunState.PROPOSED: "waiting for you",
-    RunState.AWAITING_APPROVAL: "waiting for you",
     RunState.READY: "waiting for their turn",
     RunState.AWAITING_DEPLOYMENT: "waiting to go live",
 }

@@ -6,6 +6,7 @@ import os
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -1126,6 +1127,65 @@ def test_a_guest_reads_that_an_operator_is_needed() -> None:
     assert [each.description.splitlines()[0] for each in shown if each] == [
         "Nothing waits for an operator.", "**1 thing needs an operator**",
     ]  # fmt: skip
+
+
+def test_a_guest_reads_of_runs_that_they_wait_for_an_operator() -> None:
+    states = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)
+    runs = tuple(RunLine(f"9f3c21a{state[0]}", NAME, state, None, None, None) for state in states)
+    shown = [render_status(make_status(runs=runs), who=who).embed for who in ("you", "an operator")]
+    branch = f"`overnight-20241122` at [`a1b2c3d`]({URL})"
+    assert [each.fields[1].value for each in shown if each] == [
+        f"{branch}\n2 waiting for you", f"{branch}\n2 waiting for an operator",
+    ]  # fmt: skip
+
+
+def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    view = make_status(
+        server=ServerState.HELD, hold=Hold.BREAKER, hold_detail="5 deaths in 3 min", pid=None, restarts_tonight=1,
+        trouble="it crashed: `Map::Update`", paused=PauseView("Ann", "raid", NOW), push_owed=True,
+        runs=(
+            RunLine("9f3c21aa", NAME, RunState.AWAITING_APPROVAL, "it waits", Question.PATCH, None),
+            RunLine("77aa77aa", "Map::Update", RunState.BUILDING, None, None, None),
+        ),
+        failed=(RunLine("66bb66bb", "Loot::Roll", RunState.FAILED, "no try left", None, None),),
+        needs=(
+            Need(Topic.SERVER, "breaker", "5 deaths in 3 min"),
+            Need(Topic.PAUSE, "Ann", "raid"),
+            Need(Topic.APPROVAL, NAME, "it waits", "9f3c21aa", None, "AWAITING_APPROVAL", "patch"),
+            Need(Topic.LOOK, "Loot::Roll", "no try left", "66bb66bb", None, "FAILED"),
+            Need(Topic.PUSH, "overnight-20241122", "no route"),
+        ),
+    )  # fmt: skip
+    assert report.as_text(view) == """\
+Testrealm: server held
+Its keeper is process 4710
+No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
+5 things need you:
+  the server is held: it died too often (5 deaths in 3 min) · /start-server starts it
+  the pipeline is paused by Ann · raid · /resume lets it go on
+  EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits
+  Loot::Roll given up: needs a person · run 66bb66bb · no try left
+  overnight-20241122 is not on the remote yet · no route · it is tried again by itself
+Tonight: 2 crashes, 1 restart
+Branch overnight-20241122 at a1b2c3d4e5f6
+Run 77aa77aa: Map::Update: BUILDING"""
+    assert report.as_text(replace(view, needs=())) == """\
+Testrealm: server held
+Its keeper is process 4710
+No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
+Held: breaker 5 deaths in 3 min
+Down: it crashed: `Map::Update`
+Paused by Ann: raid
+Not all of it is on the remote yet: the push is tried again
+Tonight: 2 crashes, 1 restart
+Branch overnight-20241122 at a1b2c3d4e5f6
+Run 9f3c21aa: EventDispatcher::UnsubscribeAll: AWAITING_APPROVAL (it waits)
+Run 77aa77aa: Map::Update: BUILDING
+Run 66bb66bb: Loot::Roll: FAILED (no try left)"""
 
 
 def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:
