@@ -52,13 +52,13 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.LOOK:
             return _of_run(need, LOOK_WORDS.get(RunState(need.state or "PROPOSED"), "**needs a look**"), home)
         case Topic.ANSWER:
-            since = f", since {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
-            return _of_run(need, f"**nobody answers its request**, which waits in the queue{since}", home)
+            return _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
             return join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, say_riders(need.riders))
         case Topic.PUSH:
-            return join(f"{code(need.subject)} is not on the remote yet", detail, "it is tried again by itself")
+            owed = f"{code(need.subject)} **does not reach the remote**{_since(need)}"
+            return join(owed, detail, "it goes there by itself once the remote takes it")
         case Topic.DEGRADED:
             return f"does not work: {detail}"
         case _:
@@ -78,6 +78,10 @@ def _server(need: Need) -> str:
             why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
             cure = _OTHER_FIRST if need.subject == Hold.FOREIGN else "`/start-server` starts it"
             return join(f"the server is held: {why}{f' ({detail})' if detail else ''}", cure)
+
+
+def _since(need: Need) -> str:
+    return f", since {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
 
 
 def _of_run(need: Need, words: str, home: Home | None) -> str:

@@ -15,7 +15,7 @@ from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
 REVIEWED = 14  # nights: how long a branch waits for its review, and is looked for in the base branch
-UNANSWERED = timedelta(minutes=30)  # after which somebody should see who reads the queue
+UNANSWERED = timedelta(minutes=30)  # after which somebody should see who reads the queue, or what the remote refuses
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links:
             since = run.updated_at.timestamp()
             yield replace(_of_run(store, run), topic=Topic.ANSWER, since=since)
     for owed in waiting.owed:
-        yield Need(Topic.PUSH, owed.name, owed.owed_reason or "")
+        if owed.owed_since is not None and now - owed.owed_since >= UNANSWERED:
+            yield Need(Topic.PUSH, owed.name, owed.owed_reason or "", since=owed.owed_since.timestamp())
     for each in waiting.reviews:
         compare = links.compare(each.branch.base, each.branch.name)
         yield Need(Topic.REVIEW, each.branch.name, fixes=each.fixes, url=compare, riders=each.riders)

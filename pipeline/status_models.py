@@ -52,7 +52,7 @@ class Topic(StrEnum):
     LOOK = "look"  # a proposal, a run that was given up, or a build that may not go live
     ANSWER = "answer"  # a request that nobody has answered for long
     REVIEW = "review"  # a night branch to merge
-    PUSH = "push"  # owed
+    PUSH = "push"  # owed for long
     DEGRADED = "degraded"  # in summaries of earlier versions
 
 
@@ -80,7 +80,7 @@ class Need:
     fixes: int = 0  # to review
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
-    since: float | None = None  # seconds since the epoch: since when it is unanswered
+    since: float | None = None  # seconds since the epoch: since when it is unanswered, or owed
 
 
 @dataclass(frozen=True)

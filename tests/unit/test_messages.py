@@ -1169,7 +1169,7 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
   the pipeline is paused by Ann · raid · /resume lets it go on
   EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits
   Loot::Roll given up: needs a person · run 66bb66bb · no try left
-  overnight-20241122 is not on the remote yet · no route · it is tried again by itself
+  overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
 Tonight: 2 crashes, 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
 Run 77aa77aa: Map::Update: BUILDING"""

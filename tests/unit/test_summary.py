@@ -20,7 +20,7 @@ from bot.cards import Home
 from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
-from bot.status import doing
+from bot.status import doing, render_status
 from bot.summary import PICTURE, list_parts, merge_part, render_summary
 from pipeline import change_orders, policy, views
 from pipeline.card_models import Post, PostKind
@@ -268,12 +268,22 @@ async def test_a_server_that_is_down_comes_first(world: World) -> None:
     assert (first.topic, first.detail) == (Topic.SERVER, "it was shut down")
 
 
-async def test_a_push_that_is_owed_is_a_need_and_what_does_not_work_is_told(world: World) -> None:
+async def test_a_push_is_a_need_once_it_is_owed_for_half_an_hour_and_what_does_not_work_is_told(world: World) -> None:
     world.source.remote_gone = True
     await heal(world)
     world.tools.degraded["console"] = "the console is deaf"
-    topics = [each.topic for each in look(world).needs]
-    assert topics == [Topic.PUSH, Topic.REVIEW]
+    early = views.status(world.tools)
+    assert ([each.topic for each in early.needs], early.push_owed) == ([Topic.REVIEW], True)
+    assert "· **not all of it is on the remote yet**" in str(render_status(early))
+    (owed,) = world.store.list_owed_branches()
+    assert owed.owed_since is not None
+    await world.pass_time(minutes=30)
+    push, review = look(world).needs
+    assert say_need(push) == (
+        f"`overnight-20261122` **does not reach the remote**, since <t:{int(owed.owed_since.timestamp())}:R>"
+        " · the remote does not answer · it goes there by itself once the remote takes it"
+    )
+    assert (push.topic, review.topic) == (Topic.PUSH, Topic.REVIEW)
     assert "the console is deaf" in look(world).degraded
     assert look(world).branches[0].pushed is False
 
@@ -451,7 +461,8 @@ TEXT = f"""\
 2. the pipeline is paused by Ann · I look myself · `/resume` lets it go on
 3. `Map::Update` **waits for an approval** of its patch · run `9f3c21aa` · {SEE}
 4. `Spell::Cast` **needs a look** · run `9f3c21ab` · the change touches `sql/` · {SEE}
-5. `overnight-20241122` is not on the remote yet · the remote does not answer · it is tried again by itself
+5. `overnight-20241122` **does not reach the remote** · the remote does not answer · it goes there by itself \
+once the remote takes it
 6. `overnight-20241122` has 2 fixes to review: [compare](https://example.org/compare/b...overnight)
 
 **Does not work**
