@@ -46,6 +46,7 @@ class Where(BaseSettings):
     realm_name: str = "realm"
     source_remote: str = "origin"
     source_commit_url: str | None = None
+    analyst_command: str = ""
     timezone: Annotated[str | None, AfterValidator(read_zone)] = None
 
     @property
@@ -144,7 +145,7 @@ def _read_status(where: Where) -> StatusView:
 
     keeper = _find_keeper(where)
     return views.outside_status(
-        where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, _link(where)
+        where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, links_of(where)
     )
 
 
@@ -338,22 +339,22 @@ def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
 
     store = _open(where)
     seen = views.look(store, _find_keeper(where))
-    return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, _link(where)))
+    return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, links_of(where)))
 
 
-def _link(where: Where) -> Links:
-    """Pages of commits, as the remote of our clone has them."""
+def links_of(where: Where) -> Links:
+    """Pages of commits, as the remote of our clone has them; and what the settings tell."""
     from pipeline import policy
     from pipeline.adapters.git import CLONE, GitSource
     from pipeline.needs import Links
 
     if not (where.state_dir / CLONE).is_dir():
-        return Links(remote=where.source_remote)
+        return Links(remote=where.source_remote, has_command=bool(where.analyst_command))
     source = GitSource(
         where.state_dir, where.state_dir, review=policy, remote_name=where.source_remote,
         commit_url_template=where.source_commit_url,
     )  # fmt: skip
-    return Links(source.url, source.compare_url, where.source_remote)
+    return Links(source.url, source.compare_url, where.source_remote, bool(where.analyst_command))
 
 
 def summary_as_plain(summary: NightSummary) -> dict[str, Any]:

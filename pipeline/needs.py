@@ -30,11 +30,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Links:
-    """Pages of commits and comparisons, and the remote's name."""
+    """Pages of commits and comparisons, the remote's name, and whether the queue has a reader of ours."""
 
     url: Callable[[str], str | None] = lambda commit: None
     compare: Callable[[str, str], str | None] = lambda base, branch: None
     remote: str = "origin"
+    has_command: bool = False  # ANALYST_COMMAND is set: it takes each request by itself, once
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links:
     for run in (*waiting.asking, *waiting.stuck, *waiting.given_up):
         yield _of_run(store, run)
     for run in waiting.unanswered:
-        if now - run.updated_at >= UNANSWERED:
+        taken = links.has_command and not run.attempts and not run.reason  # or will be, once our clone is there
+        if not taken and now - run.updated_at >= UNANSWERED:
             since = run.updated_at.timestamp()
             yield replace(_of_run(store, run), topic=Topic.ANSWER, since=since)
     for owed in waiting.owed:

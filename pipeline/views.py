@@ -129,7 +129,7 @@ def look(store: Store, keeper: Keeper) -> Seen:
 
 
 def links_of(tools: Tools) -> Links:
-    return Links(tools.source.url, tools.source.compare_url, tools.realm.remote)
+    return Links(tools.source.url, tools.source.compare_url, tools.realm.remote, tools.analyst.has_command)
 
 
 def _look(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
@@ -378,7 +378,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         paused_by_it=_paused_itself(tools, run, store.get_pause()),
         puts_back=run is not None and _puts_back(store, run),
         withdrawn=withdrawn,
-        in_queue=not tools.analyst.has_command,
+        in_queue=run is not None and _is_in_queue(store, run),
         mended=_is_mended(store, run, withdrawn),
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=_was_only_taken_back(store, run),

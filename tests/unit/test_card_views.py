@@ -332,6 +332,29 @@ def note_when(
     return noted
 
 
+async def test_a_request_that_a_command_will_take_needs_nobody_until_the_command_is_done_with_it(world: World) -> None:
+    world.analyst.has_command = True
+    world.tools.prepared.clear()  # our clone is not there yet
+    run = await world.crash("Map::Update")
+    waits = f"*its request waits in the queue for an answer, since* <t:{int(run.updated_at.timestamp())}:R>"
+    await world.pass_time(hours=1)
+    status = views.status(world.tools)
+    assert text(world).startswith(f"Server back after **0.1 s** · {waits}\n")
+    assert [doing(line) for line in status.runs] == ["its request waits in the queue for an answer"]
+    assert status.needs == ()
+    world.tools.prepared.set()
+    await world.settle()
+    assert world.analyst.commanded == [run.request_id], "it did not answer"
+    await world.pass_time(hours=1)
+    failed = world.runs("Map::Update")[-1]
+    (need,) = views.status(world.tools).needs
+    assert say_need(need) == (
+        "`Map::Update` **nobody answers its request**, which waits in the queue,"
+        f" since <t:{int(failed.updated_at.timestamp())}:R> · run `{run.id}`"
+        " · the analyst gave no answer: it ended with code 1"
+    )
+
+
 async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(world: World) -> None:
     world.analyst.has_command = world.analyst.thinks = True
     world.keeper.crash("Map::Update")

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from world import GOOD, World
 
+from bot import report
 from bot.__main__ import main
 from bot.lock import InstanceLock
 
@@ -138,6 +139,14 @@ def test_a_driver_that_is_not_installed_is_one_line_with_the_command_that_instal
     cure = "Cure: pip install 'spirit-healer[postgres]', and start the bot again"
     words = f"the database does not work: DATABASE_URL needs psycopg, which is not installed. {cure}\n"
     assert ask(command) == (1, words)
+
+
+@pytest.mark.parametrize("command", ["", "claude -p {request}"])
+def test_the_command_line_knows_as_the_bot_does_whether_a_command_takes_requests(
+    state: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("ANALYST_COMMAND", command)
+    assert report.links_of(report.locate()).has_command is bool(command)
 
 
 # --- the summary -----------------------------------------------------------------------------------------------------
