@@ -13,6 +13,8 @@ from pipeline.errors import DefiniteError
 from pipeline.model import Frame
 
 _NEVER = re.compile(r"(?!)")
+_NUMBERED = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[1-9]|\(\?\(\d)")  # `\1`, `(?(1)…)`
+_UNUSABLE = (re.error, OverflowError, RecursionError)  # what `re.compile` raises
 _LONGEST_PATH = 400  # characters that are looked at, from the end
 _BUILT_IN = "pipeline.crash"
 LISTS = ("sentinel", "irrelevant", "prefix", "paths", "headers", "modules", "world", "waiting")
@@ -67,13 +69,18 @@ def module_name(module: str) -> str:
 
 
 def read_lists(folder: Path) -> Lists:
-    """A user's own lists; () where there is no such folder. Raises BadRule on a list or rule that is none, OSError."""
+    """A user's own lists; () where there is no such folder. Raises BadRule on a list or rule that is none, or on rules
+    that do not go together, OSError."""
     if not folder.is_dir():
         return ()
     files = sorted(path for path in folder.iterdir() if path.suffix == ".txt")
-    lists = tuple((path.stem, path.read_text("utf-8", errors="replace")) for path in files)
+    lists = tuple((path.stem, path.read_text("utf-8-sig", errors="replace")) for path in files)
     for name, text in lists:
         _check(folder / f"{name}.txt", name, text)
+    try:
+        get_rules(lists)
+    except _UNUSABLE as fault:
+        raise BadRule(f"{folder}: each rule is one, but they do not go together: {fault}") from fault
     return lists
 
 
@@ -83,8 +90,11 @@ def _check(path: Path, name: str, text: str) -> None:
     for rule in _rules_of(text):
         try:
             re.compile(rule)
-        except re.error as fault:
+            re.compile(_enclose(rule))
+        except _UNUSABLE as fault:
             raise BadRule(f"{path}: `{rule}` is no regular expression: {fault}") from fault
+        if _NUMBERED.search(rule):
+            raise BadRule(f"{path}: `{rule}` names a group by its number, which is another one beside other rules")
 
 
 @functools.lru_cache(maxsize=8)
@@ -111,7 +121,12 @@ def get_rules(own: Lists = ()) -> Rules:
 def _compile(lines: list[str], flags: re.RegexFlag = re.NOFLAG) -> re.Pattern[str]:
     if not lines:
         return _NEVER
-    return re.compile("|".join(f"(?:{line})" for line in lines), flags)
+    return re.compile("|".join(map(_enclose, lines)), flags)
+
+
+def _enclose(rule: str) -> str:
+    """As it stands beside others, where not all is allowed that is allowed alone."""
+    return f"(?:{rule})"
 
 
 def _rules_of(text: str) -> list[str]:

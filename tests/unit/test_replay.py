@@ -114,5 +114,32 @@ def test_a_rule_that_is_no_regular_expression_is_refused_by_name(tmp_path: Path)
         lists(tmp_path, prefix="Bar::.*\nFoo::(\n")
 
 
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ("(?i)Foo::.*", r"prefix\.txt: `\(\?i\)Foo::\.\*` is no regular expression: "),
+        (r"(a)\1", r"prefix\.txt: `\(a\)\\1` names a group by its number, which is another one beside other rules$"),
+        ("(a)(?(1)b|c)", r"names a group by its number"),
+        ("a{99999999999999999999}", r"is no regular expression: "),
+        (
+            "(?P<x>a)\n(?P<x>b)",
+            r"frames: each rule is one, but they do not go together: redefinition of group name 'x'",
+        ),
+    ],
+)
+def test_a_rule_that_cannot_stand_beside_others_is_refused(tmp_path: Path, rule: str, fault: str) -> None:
+    with pytest.raises(BadRule, match=fault):
+        lists(tmp_path / "frames", prefix=f"Bar::.*\n{rule}\n")
+
+
+def test_backslashes_and_groups_that_are_no_numbers_are_free(tmp_path: Path) -> None:
+    rules = lists(tmp_path, prefix="\\\\1\n(?P<x>Foo)::(?P=x)\n")
+    assert rules.is_prefix(Frame("Foo::Foo"))
+
+
+def test_a_list_that_windows_wrote_begins_with_its_first_rule(tmp_path: Path) -> None:
+    assert lists(tmp_path, prefix="\ufeffFoo::.*\n").is_prefix(Frame("Foo::Bar"))
+
+
 def test_a_folder_that_is_not_there_has_no_lists(tmp_path: Path) -> None:
     assert read_lists(tmp_path / "frames") == ()
