@@ -316,4 +316,4 @@ class ExitEvidence:
 
 class CrashReader(Protocol):
     def read(self, evidence: ExitEvidence) -> CrashReport:
-        """One report from all that a crash left; never raises on any content."""
+        """One report from all that a crash left; never raises on any content. Raises Obstructed."""

@@ -25,6 +25,7 @@ from pipeline.crash.read import combine, read_report, tell_kind
 from pipeline.crash.reading import Reading
 from pipeline.crash.rules import Rules, get_rules, module_name
 from pipeline.crash.stderr_text import read_signal, read_text
+from pipeline.errors import Obstructed
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence, OnStarted
 
@@ -70,9 +71,12 @@ class CrashFileReader:
         self._list_programs = list_programs
 
     def read(self, evidence: ExitEvidence) -> CrashReport:
-        """One report; never raises on any content."""
+        """One report; never raises on any content. Raises Obstructed where what is asked meanwhile does not answer: a
+        report that was made without it would stay for good."""
         try:
             return self._read(evidence)
+        except Obstructed:
+            raise
         except Exception as fault:  # a reader's bug must not keep a crash from being counted
             _log.exception("a crash could not be read: %s", evidence)
             report = combine([], status=evidence.status)

@@ -17,6 +17,7 @@ from pipeline.adapters.gdb import find_gdb, read_core
 from pipeline.crash.elf import read_build_id, read_core_file
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence
+from pipeline.store import DatabaseAway
 
 if sys.platform != "linux":
     pytest.skip("cores are Linux's", allow_module_level=True)
@@ -241,6 +242,25 @@ def test_gdb_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, mo
     both = [*started, int((tmp_path / "child").read_text(encoding="utf-8"))]
     assert len(both) == 2
     assert [pid for pid in both if lives(pid)] == []
+
+
+def test_a_debugger_that_cannot_be_recorded_is_ended_and_the_crash_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "gdb"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "core").write_bytes(b"")
+    started: list[int] = []
+
+    def record(pid: int, create_time: float, what: str) -> None:
+        started.append(pid)
+        raise DatabaseAway("it is away")
+
+    with pytest.raises(DatabaseAway):
+        CrashFileReader(on_started=record).read(ExitEvidence(-11, None, None, tmp_path / "core", None, 0, 0))
+    assert len(started) == 1 and not lives(started[0])
 
 
 def test_what_gdb_must_not_run_in_the_cores_folder_is_not_run(program: Path, tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_li
 from pipeline.crash.lines import read_tail
 from pipeline.crash.read import read_file
 from pipeline.crash.request import build_request
+from pipeline.crash.rules import Rules, get_rules
 from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind, Revision, Signature
 from pipeline.ports import ExitEvidence
 from pipeline.redact import Redactor
+from pipeline.store import DatabaseAway
 
 FULL = CrashReport(
     ReportKind.WHEATY,
@@ -284,6 +286,22 @@ def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_tex
     assert (report.kind, report.exception) == (ReportKind.WHEATY, ExceptionInfo("C0000005", "ACCESS_VIOLATION"))
     assert report.signature is not None
     assert report.signature.exact == "access violation | Map::Update"
+
+
+def test_a_database_that_is_away_is_waited_for_and_makes_no_report_without_rules(tmp_path: Path) -> None:
+    answers: list[Rules | DatabaseAway] = [DatabaseAway("it is away"), get_rules()]
+
+    def ask() -> Rules:
+        answer = answers.pop(0)
+        if isinstance(answer, DatabaseAway):
+            raise answer
+        return answer
+
+    reader = CrashFileReader(rules=ask)
+    evidence = ExitEvidence(-11, None, None, None, None, 0, 0)
+    with pytest.raises(DatabaseAway):
+        reader.read(evidence)
+    assert reader.read(evidence).category == "access violation"
 
 
 def test_our_own_backtrace_is_read_again(tmp_path: Path) -> None:
