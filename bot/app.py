@@ -305,7 +305,7 @@ async def serve(
             prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
             prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
             others: list[Coroutine[Any, Any, Any]] = [
-                until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools), stop),
+                until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools, stop.is_set), stop),
                 Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             ]
             tasks += [prepare, *(asyncio.ensure_future(each) for each in others)]

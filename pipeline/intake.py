@@ -36,6 +36,7 @@ STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)) 
 UNREAD = ("reading it failed time and again; the log has why",)
 SHOWN_ERRORS = 3  # of the log, above the stack
 IMPORTED_AT_ONCE = 50  # old reports in one transaction
+NOTES = "analysis.txt"  # ends the name of what people's debuggers write beside a report
 WORTH_LINES = 40  # of the log, in the thread of a crash
 
 
@@ -179,12 +180,12 @@ def executable_of(tools: Tools, build: str | None) -> Path | None:
 
 def new_reports(tools: Tools, started: float, at: float) -> tuple[Path, ...]:
     """Reports that this life of the server wrote, oldest first."""
-    return tuple(path for path, written in list_reports(tools, (".txt", ".dmp")) if started <= written <= at + 60)
+    return tuple(path for path, written in list_reports(tools) if started <= written <= at + 60)
 
 
-def list_reports(tools: Tools, suffixes: tuple[str, ...]) -> list[tuple[Path, float]]:
-    """Regular files of the crash folders and when they were written, oldest first: a link may lead nowhere, a pipe
-    keeps whoever reads it for ever, and a folder is no crash."""
+def list_reports(tools: Tools) -> list[tuple[Path, float]]:
+    """Texts and dumps in the crash folders and when they were written, oldest first. Regular files alone: a link may
+    lead nowhere, a pipe keeps whoever reads it for ever, and a folder is no crash."""
     found = []
     for folder in tools.realm.crash_dirs:
         try:
@@ -192,10 +193,14 @@ def list_reports(tools: Tools, suffixes: tuple[str, ...]) -> list[tuple[Path, fl
         except OSError:  # not there yet, or not ours to read
             continue
         for path in entries:
-            status = _status(path) if path.suffix.lower() in suffixes else None
+            status = _status(path) if _is_report(path.name.lower()) else None
             if status is not None and stat.S_ISREG(status.st_mode):
                 found.append((path, status.st_mtime))
     return sorted(found, key=lambda each: each[1])
+
+
+def _is_report(name: str) -> bool:
+    return name.endswith((".txt", ".dmp")) and not name.endswith(NOTES)
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -334,28 +339,30 @@ def import_history(tools: Tools) -> None:
     tools.store.set_fact(Fact.IMPORTED, {"at": began.isoformat(), "reports": False})
 
 
-def import_old_reports(tools: Tools) -> None:
-    """The same of the crash folders. Thousands of reports take minutes, in which nothing waits for this."""
+def import_old_reports(tools: Tools, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    """The same of the crash folders. Thousands of reports take minutes, in which nothing waits for this, nor does the
+    end of the bot: the next start goes on with it."""
     imported = tools.store.get_fact(Fact.IMPORTED)
     if imported is None or imported["reports"]:
         return
     began = datetime.fromisoformat(imported["at"]).timestamp()
     old = [each for each in list_old_reports(tools) if each[1] < began]
     for at in range(0, len(old), IMPORTED_AT_ONCE):
-        read = [read_old_report(tools, *each) for each in old[at : at + IMPORTED_AT_ONCE]]
+        batch = old[at : at + IMPORTED_AT_ONCE]
+        read = [read_old_report(tools, *each) for each in batch if not is_stopping()]
         with tools.store.together():
             for each in read:
                 tools.store.import_history(*each)
+        if len(read) < len(batch):
+            return
     tools.store.set_fact(Fact.IMPORTED, {**imported, "reports": True})
 
 
 def list_old_reports(tools: Tools) -> list[tuple[tuple[Path, ...], float]]:
-    """Text and dump of one crash together, and when the first of them was written; what people's debuggers wrote
-    beside them is no report."""
+    """Text and dump of one crash together, and when the first of them was written."""
     crashes: dict[Path, list[tuple[Path, float]]] = {}
-    for path, written in list_reports(tools, (".txt", ".dmp")):
-        if not path.name.endswith("analysis.txt"):
-            crashes.setdefault(path.with_suffix(""), []).append((path, written))
+    for path, written in list_reports(tools):
+        crashes.setdefault(path.with_suffix(""), []).append((path, written))
     return [(tuple(path for path, _ in each), each[0][1]) for each in crashes.values()]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,16 @@ from pipeline.crash.conclude import conclude
 from pipeline.crash.elf import Core, read_build_id, read_core_file
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.lines import decode, read_head, read_tail
-from pipeline.crash.minidump import DAMAGED, Identity, Minidump, is_called, parse_minidump, read_identity, read_minidump
+from pipeline.crash.minidump import (
+    DAMAGED,
+    Identity,
+    Minidump,
+    describe_damage,
+    describe_minidump,
+    is_called,
+    parse_minidump,
+    read_identity,
+)
 from pipeline.crash.read import combine, read_report, tell_kind
 from pipeline.crash.reading import Reading
 from pipeline.crash.rules import Rules, get_rules, module_name
@@ -105,13 +115,15 @@ class CrashFileReader:
                 yield self._read_core(evidence.core, evidence.executable)
 
     def _read_reports(self, evidence: ExitEvidence) -> list[Reading]:
-        """Newest first; the text of a crash before its minidump, because the text has the names of all threads."""
-        readings = []
-        for path in reversed(evidence.reports[-REPORTS:]):
-            if not path.name.endswith("analysis.txt"):  # what people's debuggers write beside a report
-                with contextlib.suppress(OSError):
-                    readings.append(self._read_artefact(path, evidence.executable))
-        return sorted(readings, key=lambda reading: reading.kind is ReportKind.MINIDUMP)
+        """Newest first; the text of a crash before its minidump, because the text has the names of all threads. Where
+        a text gave the stack, a minidump's header is all that is read of it."""
+        readings: list[Reading] = []
+        newest = [(path, _is_dump(path)) for path in reversed(evidence.reports[-REPORTS:])]
+        for path, is_dump in sorted(newest, key=itemgetter(1)):
+            told = is_dump and any(each.crashed for each in readings if each.kind is not ReportKind.MINIDUMP)
+            with contextlib.suppress(OSError):
+                readings.append(read_report(path) if told else self._read_artefact(path, evidence.executable))
+        return readings
 
     def _read_artefact(self, path: Path, executable: Path | None) -> Reading:
         kind = tell_kind(path)
@@ -122,11 +134,11 @@ class CrashFileReader:
     # --- Windows ---------------------------------------------------------------------------------------------------
 
     def _read_dump(self, path: Path, executable: Path | None) -> Reading:
-        reading = read_minidump(path)
         try:
             dump = parse_minidump(path)
-        except DAMAGED:
-            return reading
+            reading = describe_minidump(dump)
+        except DAMAGED as fault:
+            return describe_damage(fault)
         program, why = self._find_image(path, dump, executable)
         stacks = program and read_stacks(
             program, path, dump, self._timeout, on_started=self._on_started, what=self._what, scratch=self._scratch
@@ -182,6 +194,12 @@ class CrashFileReader:
         if same is not None or not found:
             return same, None
         return None, f"refused, as {found[0].name} is of another build (build id {core.build_id[:12]} is not here)"
+
+
+def _is_dump(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return tell_kind(path) is ReportKind.MINIDUMP
+    return False
 
 
 def _identify(path: Path) -> Identity | None:

@@ -77,7 +77,7 @@ def read_minidump(path: Path) -> Reading:
     try:
         return describe_minidump(parse_minidump(path))
     except DAMAGED as fault:
-        return Reading(ReportKind.MINIDUMP, notes=(f"the minidump is damaged: {fault}",))
+        return describe_damage(fault)
 
 
 def parse_minidump(path: Path) -> Minidump:
@@ -154,6 +154,11 @@ def describe_minidump(dump: Minidump) -> Reading:
         crashed_at=dump.moment,
         notes=tuple(f"comment in the dump: {each}" for each in dump.comments),
     )
+
+
+def describe_damage(fault: Exception) -> Reading:
+    """What is left to say of one that raised one of DAMAGED."""
+    return Reading(ReportKind.MINIDUMP, notes=(f"the minidump is damaged: {fault}",))
 
 
 def locate(dump: Minidump, address: int) -> Frame:

@@ -272,7 +272,7 @@ def test_a_request_without_a_report_is_still_a_request() -> None:
 
 
 def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_text(tmp_path: Path) -> None:
-    text, dump, notes = tmp_path / "a.txt", tmp_path / "a.dmp", tmp_path / "a.cdb_analysis.txt"
+    text, dump = tmp_path / "a.txt", tmp_path / "a.dmp"
     text.write_text(
         "Revision: TrinityCore rev. 0123456789ab 2025-10-31 09:00:00 +0100 (x branch)\r\nDate 4:11:2025. Time 9:15 \r\n"
         "Exception code: C0000005 ACCESS_VIOLATION\r\nCall stack:\r\nAddress   Frame     Function      SourceFile\r\n"
@@ -280,8 +280,7 @@ def test_text_and_minidump_of_one_crash_are_one_report_with_the_names_of_the_tex
         encoding="utf-8",
     )
     dump.write_bytes(b"MDMP" + b"\0" * 60)
-    notes.write_text("Exception code: C0000094 x\n", encoding="utf-8")
-    evidence = ExitEvidence(3221225477, None, None, None, None, 0, 0, reports=(text, dump, notes))
+    evidence = ExitEvidence(3221225477, None, None, None, None, 0, 0, reports=(text, dump))
     report = CrashFileReader().read(evidence)
     assert (report.kind, report.exception) == (ReportKind.WHEATY, ExceptionInfo("C0000005", "ACCESS_VIOLATION"))
     assert report.signature is not None

@@ -118,4 +118,19 @@ def test_text_and_dump_of_one_crash_are_one_and_what_a_debugger_wrote_beside_the
     drop(folder, f"{name}.txt")
     drop(folder, f"{name}.cdb_analysis.txt", 7)
     (folder / f"{name}.dmp").write_bytes(b"MDMP")
-    assert read_rows(import_from(folder, tmp_path)) == ["access violation | Bot0::Update"]
+    world = import_from(folder, tmp_path)
+    assert read_rows(world) == ["access violation | Bot0::Update"]
+    assert {path.name for path in intake.new_reports(world.tools, 0.0, 1e12)} == {f"{name}.txt", f"{name}.dmp"}
+
+
+def test_the_import_ends_with_the_bot_and_the_next_start_goes_on_with_it(tmp_path: Path) -> None:
+    for number in range(120):
+        drop(tmp_path / "Crashes", f"{number}.txt", number)
+    world = World(tmp_path, {"crash_dirs": (tmp_path / "Crashes",)}, real_reader=CrashFileReader())
+    world.clock.time += timedelta(days=3650)
+    intake.import_history(world.tools)
+    looks = iter([False] * 70)
+    intake.import_old_reports(world.tools, lambda: next(looks, True))
+    assert len(read_rows(world)) == 70
+    intake.import_old_reports(world.tools)
+    assert len(read_rows(world)) == len(set(read_rows(world))) == 120

@@ -147,3 +147,18 @@ def test_text_and_dump_of_one_crash_are_one_report(tmp_path: Path, order: int) -
     report = CrashFileReader().read(evidence)
     assert (report.kind, key(report)) == (ReportKind.WHEATY, "access violation | Game::ApplyEffect")
     assert "comment in the dump: as TrinityCore writes it" in report.notes
+    assert not [note for note in report.notes if note.startswith(MISSING)], "a text gave the stack"
+
+
+@pytest.mark.parametrize(("content", "asked"), [(REPORT, []), ("no report", ["worldserver.exe"])])
+def test_no_debugger_is_asked_for_a_stack_that_a_text_has(tmp_path: Path, content: str, asked: list[str]) -> None:
+    text = write(tmp_path, content.encode(), NAME.replace(".dmp", ".txt"))
+    names: list[str] = []
+
+    def list_programs(name: str) -> list[Path]:
+        names.append(name)
+        return []
+
+    evidence = ExitEvidence(None, None, None, None, None, 0.0, 1.0, (text, write(tmp_path, minidump())))
+    CrashFileReader(list_programs=list_programs).read(evidence)
+    assert names == asked
