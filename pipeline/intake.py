@@ -373,13 +373,15 @@ def import_answer(tools: Tools, answer: Answer, at: datetime) -> None:
     tools.analyst.file_away(answer, used=False)
 
 
-def read_old_report(tools: Tools, paths: tuple[Path, ...], written: float) -> tuple[int, datetime, Exit, CrashReport]:
+def read_old_report(
+    tools: Tools, paths: tuple[Path, ...], written: float
+) -> tuple[str, int, datetime, Exit, CrashReport]:
     """What `import_history` takes."""
     name = next((path.name for path in paths if path.suffix == ".txt"), paths[0].name)
-    end = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written, output=readable(name))
+    end = Exit(ExitVerdict.CRASH, written, 0, None, "history", None, 0, None, 0.0, written)
     report = tools.reader.read(ExitEvidence(None, None, None, None, None, written, written, reports=paths))
     number = int(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:7], 16)
-    return number, datetime.fromtimestamp(written, UTC), end, report
+    return readable(name), number, datetime.fromtimestamp(written, UTC), end, report
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pipeline.model import (
 )
 from pipeline.store.base import Base
 from pipeline.store.rows import (
+    IMPORTED,
     Crash,
     CrashRow,
     NewPost,
@@ -50,10 +51,10 @@ class Crashes(Base):
         return None if row is None else self._crash(row)
 
     def find_last_crash(self, signature: Signature) -> Crash | None:
-        """The newest of this signature."""
+        """The newest of this signature that a keeper told of."""
         with self.begin() as c:
-            query = select(t.crashes).where(is_same(t.crashes, signature)).order_by(t.crashes.c.id.desc()).limit(1)
-            row = c.execute(query).first()
+            query = select(t.crashes).where(is_same(t.crashes, signature), t.crashes.c.keeper != IMPORTED)
+            row = c.execute(query.order_by(t.crashes.c.id.desc()).limit(1)).first()
         return None if row is None else self._crash(row)
 
     def list_crashes_of_build(self, build: str | None, since: datetime) -> list[Crash]:
@@ -100,31 +101,32 @@ class Crashes(Base):
             bad = set(c.execute(select(t.builds.c.build).where(t.builds.c.bad.is_(True))).scalars())
         return any(row.exit.get("build") not in (build, *bad) for row in rows)
 
-    def import_history(self, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
-        """A report that lay there before the first start: counted as known, never analysed. Idempotent by the name that
-        `end.output` holds; two names may share a number, then the second takes the next one that is free."""
+    def import_history(self, name: str, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
+        """A report that lay there before the first start: counted as known, never analysed. Idempotent by the name;
+        two names may share a number, then the second takes the next one that is free."""
         signature = report.signature
         values = {
-            "keeper": "file", "at": at, "night": self.night_of(at), "exit": dataclasses.asdict(end),
+            "keeper": IMPORTED, "at": at, "night": self.night_of(at), "exit": {**dataclasses.asdict(end), "name": name},
             "report": self._codec.to_plain(report), "judged": "history", "back_after": 0.0,
             "family": signature and signature.family, "exact": signature and signature.exact,
             "version": signature and signature.version,
         }  # fmt: skip
         with self.begin() as c:
-            while (row := _find_imported(c, number)) is not None and row.exit.get("output") not in (None, end.output):
+            while (there := _find_imported(c, number)) not in (None, name):
                 number += 1
-            if row is None:
+            if there is None:
                 c.execute(insert(t.crashes).values(**values, number=number))
 
     def find_last_title(self) -> str | None:
         """What the server crashed of last, as its card has it; None where nobody has read that crash yet."""
         with self.begin() as c:
             query = select(t.cards.c.title).select_from(t.crashes).outerjoin(t.cards, t.crashes.c.card == t.cards.c.id)
-            return c.execute(query.order_by(t.crashes.c.id.desc()).limit(1)).scalar()
+            of_keepers = query.where(t.crashes.c.keeper != IMPORTED).order_by(t.crashes.c.id.desc())
+            return c.execute(of_keepers.limit(1)).scalar()
 
     def count_tonight(self, night: date) -> int:
         with self.begin() as c:
-            query = select(func.count()).select_from(t.crashes).where(t.crashes.c.night == night)
+            query = select(func.count()).where(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
             return c.execute(query).scalar_one()
 
     def judge_crash(
@@ -170,9 +172,11 @@ class Crashes(Base):
         )  # fmt: skip
 
 
-def _find_imported(c: Connection, number: int) -> Row[Any] | None:
-    same = and_(t.crashes.c.keeper == "file", t.crashes.c.number == number)
-    return c.execute(select(t.crashes.c.exit).where(same)).first()
+def _find_imported(c: Connection, number: int) -> str | None:
+    """The name of the report that has this number; rows of before have it as their output."""
+    same = and_(t.crashes.c.keeper == IMPORTED, t.crashes.c.number == number)
+    end = c.execute(select(t.crashes.c.exit).where(same)).scalar()
+    return None if end is None else str(end.get("name") or end.get("output"))
 
 
 def _crash_row(row: Row[Any]) -> CrashRow:

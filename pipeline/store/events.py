@@ -14,6 +14,7 @@ from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, from_plain
 from pipeline.store.base import Base
 from pipeline.store.rows import (
+    IMPORTED,
     NewPost,
 )
 from pipeline.store.writes import (
@@ -63,7 +64,7 @@ class Events(Base):
 
     def _note_recovery(self, c: Connection, at: datetime) -> None:
         waiting = select(t.crashes.c.id, t.crashes.c.at, t.crashes.c.card, t.crashes.c.exit).where(
-            t.crashes.c.back_after.is_(None), t.crashes.c.at <= at, t.crashes.c.keeper != "file"
+            t.crashes.c.back_after.is_(None), t.crashes.c.at <= at, t.crashes.c.keeper != IMPORTED
         )
         for row in c.execute(waiting).all():
             seconds = (at - row.at).total_seconds() + from_plain(Exit, row.exit).unseen
@@ -98,6 +99,6 @@ def _is_crash(each: Event) -> bool:
 
 def _is_counted(c: Connection, each: Event) -> bool:
     """A power loss may take an event that was imported and not yet synced: the next keeper tells that end once more."""
-    newest = select(t.crashes.c.exit).where(t.crashes.c.keeper != "file").order_by(t.crashes.c.id.desc())
+    newest = select(t.crashes.c.exit).where(t.crashes.c.keeper != IMPORTED).order_by(t.crashes.c.id.desc())
     told = (each.data.get("pid"), each.data.get("started"))
     return any((exit_.get("pid"), exit_.get("started")) == told for exit_ in c.execute(newest.limit(_RECENT)).scalars())

@@ -11,9 +11,7 @@ from sqlalchemy import and_, func, or_, select
 from pipeline import tables as t
 from pipeline.model import FixState, Run, RunKind, RunState
 from pipeline.store.base import Base
-from pipeline.store.rows import Branch, Deployment, read_branch, read_deployment, read_run
-
-IMPORTED = "file"  # `keeper` of what lay there before the first start: no crash of any night
+from pipeline.store.rows import IMPORTED, Branch, Deployment, read_branch, read_deployment, read_run
 
 
 @dataclass(frozen=True)

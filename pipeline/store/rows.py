@@ -31,6 +31,8 @@ from pipeline.model import (
 )
 from pipeline.read_models import OrderEnd
 
+IMPORTED = "file"  # `keeper` of a crash that lay there before the first start: no crash of any night
+
 
 class Overtaken(PipelineError):
     """The row is not in the state it was read in: somebody else decided; look again."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import postgres
 import pytest
+import sqlalchemy as sa
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import change_orders, intake, policy, views
+from pipeline import tables as t
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
 from pipeline.model import (
@@ -851,6 +853,26 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
     known = world.reader.read_name("None")
     assert world.store.count_crashes(known) == 1
     assert world.store.signature_is_known(known, "any build")
+
+
+async def test_a_report_that_is_imported_beside_the_runner_is_never_the_last_crash(tmp_path: Path) -> None:
+    crashes = tmp_path / "Crashes"
+    crashes.mkdir()
+    (crashes / "old.txt").write_text("Map::Update")
+    world = World(tmp_path, {"crash_dirs": (crashes,)})
+    world.clock.time += timedelta(days=3650)  # later than the files of the test
+    intake.import_history(world.tools)
+    await world.start()
+    run = await world.crash("None")  # as the reader calls what has no output
+    assert run.signature is not None
+    last, title = world.store.find_last_crash(run.signature), world.store.find_last_title()
+    intake.import_old_reports(world.tools)
+    assert world.store.count_crashes(run.signature) == 2
+    assert last is not None and last.run == run.id
+    assert (world.store.find_last_crash(run.signature), world.store.find_last_title()) == (last, title)
+    with world.engine.begin() as c:
+        (imported,) = c.execute(sa.select(t.crashes.c.exit).where(t.crashes.c.keeper == "file")).scalars()
+    assert (imported["output"], imported["name"]) == (None, "old.txt"), "an output is a path"
 
 
 async def test_one_crash_that_trips_over_a_bug_of_ours_hinders_no_other_and_is_its_own_in_the_end(
