@@ -117,7 +117,7 @@ def _move_cards(c: Connection, moves: dict[Signature, Counter[Signature]]) -> No
 
 
 def _write_keys(c: Connection, keys: dict[int, str]) -> None:
-    """By way of a key that nobody has: two cards may exchange theirs."""
+    """By way of a key that nobody has: one may take what another gives up."""
     for card in keys:
         c.execute(update(t.cards).where(t.cards.c.id == card).values(key=f"moving #{card}"))
     for card, key in keys.items():
