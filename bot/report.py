@@ -252,10 +252,9 @@ def _accept(where: Where) -> Comparison:
     from pipeline.crash.rules import read_lists
 
     store = _open(where, reading=False)
-    found = _replay(store, where)
+    lists = read_lists(where.state_dir / regrouping.FOLDER)
     migrations.copy_database(store.engine, where.state_dir / "copies", migrations.current(store.engine))
-    regrouping.accept(store, read_lists(where.state_dir / regrouping.FOLDER))
-    return found
+    return regrouping.accept(store, lists)
 
 
 def describe_replay(found: Comparison | None, *, accepted: bool) -> str:

@@ -40,9 +40,9 @@ def replay(store: Store, lists: Lists) -> Comparison:
     return compare(store.list_moves(_signer(lists)))
 
 
-def accept(store: Store, lists: Lists) -> int:
-    """Puts them in force, and everything that is stored under them; how many crashes got another signature."""
-    return store.sign_all_again(_signer(lists), _plain(lists))
+def accept(store: Store, lists: Lists) -> Comparison:
+    """Puts them in force, and everything that is stored under them; what that was."""
+    return compare(store.sign_all_again(_signer(lists), _plain(lists)))
 
 
 def _signer(lists: Lists) -> Callable[[CrashReport], CrashReport]:

@@ -23,25 +23,34 @@ class Signatures(Base):
 
     def list_moves(self, sign: Callable[[CrashReport], CrashReport]) -> Iterator[Move]:
         """Of each stored crash that has a signature; `sign` gives its report the new one."""
-        after = 0
-        while True:
-            with self.begin() as c:
-                rows = _list_batch(c, after)
-            for row in rows:
-                yield _signature(row), _sign(self._codec, row, sign)[1]
-            if not rows:
-                return
-            after = rows[-1].id
 
-    def sign_all_again(self, sign: Callable[[CrashReport], CrashReport], in_force: Any) -> int:
+        def list_batch(after: int) -> list[Any]:
+            with self.begin() as c:
+                return _list_batch(c, after)
+
+        for row, _, new in _sign_each(list_batch, self._codec, sign):
+            yield _signature(row), new
+
+    def sign_all_again(self, sign: Callable[[CrashReport], CrashReport], in_force: Any) -> list[Move]:
         """Gives every crash its new signature; runs and cards follow theirs; `in_force` becomes the fact of the rules.
-        How many crashes changed. Messages that were sent stay as they are, and so do crashes on their cards."""
+        What `list_moves` gives. Messages that were sent stay as they are, and so do crashes on their cards."""
         with self.begin() as c:
-            changed, moves = _sign_crashes(c, self._codec, sign)
+            moves = _sign_crashes(c, self._codec, sign)
             _move_runs(c, moves)
             _move_cards(c, moves)
             put_fact(c, Fact.RULES, in_force)
-        return changed
+        return [(old, new) for old, news in moves.items() for new in news.elements()]
+
+
+def _sign_each(
+    list_batch: Callable[[int], list[Any]], codec: Codec, sign: Callable[[CrashReport], CrashReport]
+) -> Iterator[tuple[Any, CrashReport | None, Signature]]:
+    """(row, its report by the new rules, its new signature)."""
+    after = 0
+    while rows := list_batch(after):
+        for row in rows:
+            yield row, *_sign(codec, row, sign)
+        after = rows[-1].id
 
 
 def _list_batch(c: Connection, after: int) -> list[Any]:
@@ -60,20 +69,15 @@ def _sign(codec: Codec, row: Any, sign: Callable[[CrashReport], CrashReport]) ->
 
 def _sign_crashes(
     c: Connection, codec: Codec, sign: Callable[[CrashReport], CrashReport]
-) -> tuple[int, dict[Signature, Counter[Signature]]]:
-    """How many changed, and where the crashes of each signature went."""
+) -> dict[Signature, Counter[Signature]]:
+    """Where the crashes of each signature went."""
     moves: defaultdict[Signature, Counter[Signature]] = defaultdict(Counter)
-    changed, after = 0, 0
-    while rows := _list_batch(c, after):
-        after = rows[-1].id
-        for row in rows:
-            report, new = _sign(codec, row, sign)
-            moves[_signature(row)][new] += 1
-            if report is not None and new != _signature(row):
-                values = {**_columns(new), "report": codec.to_plain(report)}
-                c.execute(update(t.crashes).where(t.crashes.c.id == row.id).values(**values))
-                changed += 1
-    return changed, dict(moves)
+    for row, report, new in _sign_each(lambda after: _list_batch(c, after), codec, sign):
+        moves[_signature(row)][new] += 1
+        if report is not None and new != _signature(row):
+            values = {**_columns(new), "report": codec.to_plain(report)}
+            c.execute(update(t.crashes).where(t.crashes.c.id == row.id).values(**values))
+    return dict(moves)
 
 
 def _columns(signature: Signature) -> dict[str, Any]:
@@ -81,7 +85,7 @@ def _columns(signature: Signature) -> dict[str, Any]:
 
 
 def _list_signed(c: Connection, table: Any, column: str) -> list[Any]:
-    """`column` and the signature of each row that has both, oldest first; never the reports."""
+    """`column` and the signature of each row that has both, by `id` (crashes: oldest first); never the reports."""
     columns = [table.c[name] for name in dict.fromkeys(("id", column, "family", "exact", "version"))]
     query = select(*columns).where(table.c[column].is_not(None), table.c.exact.is_not(None))
     return list(c.execute(query.order_by(table.c.id)).all())
