@@ -48,9 +48,8 @@ class Product:
 
 
 def list_programs(state_dir: Path, name: str) -> list[Path]:
-    """Executables of this name in every build that is kept, newest build first."""
-    found = [path for path in (state_dir / BUILDS).glob(f"*/{FILES}/**/*") if path.name.lower() == name.lower()]
-    return sorted((path for path in found if path.is_file()), key=lambda path: -path.stat().st_mtime)
+    """Executables of this name in every build that is kept and whole, newest build first."""
+    return Archive(state_dir).list_programs(name)
 
 
 class Archive:
@@ -76,6 +75,12 @@ class Archive:
             return None
         files = self.folder / build / FILES
         return manifest if all(digest(files / each.source) == each.sha256 for each in manifest.files) else None
+
+    def list_programs(self, name: str) -> list[Path]:
+        """As the manifests have them: a build that is removed meanwhile is none."""
+        kept = (manifest for build in self._newest_first() if (manifest := self.manifest(build)) is not None)
+        called = ((each, file.source) for each in kept for file in each.files if _is_called(file, name))
+        return [self.folder / manifest.build / FILES / source for manifest, source in called]
 
     def add(self, build: str, products: Sequence[Product], revision: str | None, sql: Path | None) -> Manifest:
         """Copies, syncs and publishes; what lay there under that name before is replaced. Raises OSError."""
@@ -130,6 +135,10 @@ class Archive:
 
     def _entries(self) -> list[Path]:
         return list(self.folder.iterdir()) if self.folder.is_dir() else []
+
+
+def _is_called(file: BuildFile, name: str) -> bool:
+    return PurePosixPath(file.path).name.lower() == name.lower()
 
 
 def list_symbols(executable: Path) -> list[Path]:

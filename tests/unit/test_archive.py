@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.adapters.archive import Archive, Product, list_symbols
+from pipeline.adapters.archive import Archive, Product, list_programs, list_symbols
 from pipeline.keeper.protocol import BuildFile, Manifest
 
 COMMIT = "a" * 40
@@ -42,6 +42,17 @@ def test_a_build_is_kept_with_size_and_checksum_of_each_file(archive: Archive) -
     assert kept.read_bytes() == b"program"
     assert os.access(kept, os.X_OK)
     assert archive.manifest(COMMIT) == archive.verified(COMMIT) == manifest
+
+
+def test_programs_of_a_name_come_from_the_manifests_of_whole_builds_the_newest_first(archive: Archive) -> None:
+    for age, build in enumerate(("newest", "pruned", "torn", "oldest")):
+        add(archive, build, age)
+    (archive.folder / "pruned" / "manifest.json").unlink()
+    (archive.folder / "torn" / "files" / "bin" / "worldserver").write_bytes(b"prog")
+    make_file(archive.folder / "oldest" / "files" / "worldserver")  # none of the build's own
+    found = list_programs(archive.folder.parent, "WorldServer")
+    assert found == [archive.folder / build / "files" / "bin" / "worldserver" for build in ("newest", "oldest")]
+    assert list_programs(archive.folder.parent, "authserver") == []
 
 
 def test_a_build_without_its_manifest_is_no_build(archive: Archive) -> None:
