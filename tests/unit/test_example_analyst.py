@@ -98,7 +98,8 @@ def test_all_mends_stand_side_by_side_and_nothing_is_found_twice(root: Path) -> 
     requests = {bug.name: realm_stacks.ask(bug.name, root) for bug in BUGS}
     for request in requests.values():
         apply(analyse(request, root), root)
-    again = {name: analyse(realm_stacks.ask(name, REALM), root) for name in requests}
+    died_again = {name: realm_stacks.ask(name, root) for name in requests if name != "recursion"}  # its call is gone
+    again = {name: analyse(request, root) for name, request in {**requests, **died_again}.items()}
     assert [name for name, given in again.items() if "patch" in given] == []
 
 
