@@ -21,6 +21,7 @@ from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
 from pipeline import intake, migrate, policy, regrouping, views
 from pipeline.adapters import console as consoles
+from pipeline.adapters import debugger
 from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.archive import list_programs
 from pipeline.adapters.builder import CMakeBuilder
@@ -146,7 +147,7 @@ def build_reader(realm: Realm, store: Store) -> CrashFileReader:
     def record(pid: int, create_time: float, what: str) -> None:
         store.note_child(pid, create_time, what, SystemClock().now())
 
-    what = mark_for(realm.state_dir, "gdb")
+    what = mark_for(realm.state_dir, debugger.MARK)
     return CrashFileReader(
         on_started=record, what=what, scratch=realm.state_dir / SCRATCH,
         rules=lambda: regrouping.get_rules_in_force(store),

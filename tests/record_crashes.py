@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from realm import READY, start_server
 from recorded import RECORDED, load
 
 from bot.demo.bugs import BUGS, REALM
+from pipeline.adapters.debugger import run_debugger
 from pipeline.adapters.gdb import read_core
 
 if sys.platform != "linux":
@@ -128,11 +130,12 @@ def crash(way: Way, server: Path, bug: str, folder: Path, root: Path) -> dict[st
         except subprocess.TimeoutExpired:
             return None
     core = next(folder.glob("core*"), None)
+    shown = read_core(server, core, partial(run_debugger, timeout=120)) if core else None
     said = running.read("stdout.txt").partition(READY)[2] + running.stderr
     found = {
         "bug": bug, "compiler": way.compiler, "level": way.level, "sanitized": way.sanitized, "moved": way.moved,
         "status": status, "output": "\n".join(said.splitlines()[-SAID:]),
-        "core": read_core(server, core, 120) if core else None, "printed": print_stacks(server, core) if core else None,
+        "core": shown, "printed": print_stacks(server, core) if core else None,
     }  # fmt: skip
     if core:
         core.unlink()

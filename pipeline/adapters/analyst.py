@@ -7,19 +7,18 @@ leaves undone, keeps anything else waiting: every outcome is a response in the q
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
 import re
-import shutil
 import stat
 import sys
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from pipeline.adapters.children import Child, Flood, TimedOut, mark_for
+from pipeline.adapters.children import Child, TimedOut, mark_for
+from pipeline.adapters.limits import Limits, TooMuch
 from pipeline.adapters.response_queue import ResponseQueue, move_to_free_name
 from pipeline.adapters.responses import MOST_BYTES, is_request_id, parse_response, too_large
 from pipeline.adapters.scratch import Scratch, ScratchFailed, open_scratch, remove_tree
@@ -28,7 +27,6 @@ from pipeline.errors import Cancelled, PipelineError, ResponseRejected
 from pipeline.ports import Analyst, AnalystFailed, AnalystWork, Answer, Clock
 
 MOST_OUTPUT = 8 << 20  # bytes that the command may print
-KEEP_DISK = 256 << 20  # bytes that have to stay free while the command works
 _GIT_TIMEOUT = 600.0  # seconds: a checkout of the whole source on a slow disk
 _KEPT_LOGS = 20
 _PLACE = re.compile(r"\{(request|response|worktree|prompt)\}")
@@ -38,10 +36,6 @@ _WINDOWS_BASICS = (
 )  # fmt: skip
 
 _log = logging.getLogger(__name__)
-
-
-class _TooMuch(Flood):
-    """The command printed or wrote more than it may."""
 
 
 class FileAnalyst(Analyst):
@@ -160,10 +154,10 @@ class FileAnalyst(Analyst):
                 on_started=work.on_started, low_priority=True,
             )  # fmt: skip
         try:
-            status = child.wait(self._timeout, work.cancelled, _Limits(output, MOST_OUTPUT, scratch.folder))
+            status = child.wait(self._timeout, work.cancelled, Limits(output, MOST_OUTPUT, scratch.folder))
         except TimedOut:
             return f"ANALYST_COMMAND took longer than ANALYST_TIMEOUT ({self._timeout:g} s) and was ended"
-        except (_TooMuch, Cancelled) as fault:
+        except (TooMuch, Cancelled) as fault:
             return f"ANALYST_COMMAND was ended: {fault}"
         finally:
             child.end_tree()
@@ -215,29 +209,13 @@ class _Git:
             argv, cwd=cwd, env=env, output=output, what=self._mark, on_started=self._work.on_started, low_priority=True
         )
         try:
-            return child.wait(_GIT_TIMEOUT, self._work.cancelled, _Limits(output, limit, cwd))
+            return child.wait(_GIT_TIMEOUT, self._work.cancelled, Limits(output, limit, cwd))
         except TimedOut as fault:
             raise ScratchFailed(f"git did not end: {fault}") from fault
-        except _TooMuch as fault:
+        except TooMuch as fault:
             raise ScratchFailed(f"the change is too large: {fault}") from fault
         finally:
             child.end_tree()
-
-
-class _Limits:
-    """Looked at while a child runs. Raises _TooMuch."""
-
-    def __init__(self, output: Path, most: int, folder: Path) -> None:
-        self._output = output
-        self._most = most
-        self._folder = folder
-
-    def __call__(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            if self._output.stat().st_size > self._most:
-                raise _TooMuch(f"it wrote more than {self._most >> 20} MB")
-            if shutil.disk_usage(self._folder).free < KEEP_DISK:
-                raise _TooMuch(f"less than {KEEP_DISK >> 20} MB of disk are free")
 
 
 def analyst_environment(environ: Mapping[str, str], names: Sequence[str], platform: str) -> dict[str, str]:

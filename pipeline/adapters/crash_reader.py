@@ -10,11 +10,13 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from pipeline.adapters.gdb import TIMEOUT, find_gdb, read_core
+from pipeline.adapters.debugger import MARK, TIMEOUT, run_debugger, tell_nobody
+from pipeline.adapters.gdb import find_gdb, read_core
 from pipeline.adapters.lldb import find_lldb, read_stacks
 from pipeline.crash.asan import read_sanitizer
 from pipeline.crash.conclude import conclude
@@ -47,10 +49,6 @@ REPORTS = 8  # files of the crash folders that are read, newest first
 _log = logging.getLogger(__name__)
 
 
-def _forget(pid: int, create_time: float, what: str) -> None:
-    """Nobody keeps a record of this child."""
-
-
 Programs = Callable[[str], Iterable[Path]]  # name of a program -> where builds of it lie
 
 
@@ -67,16 +65,13 @@ class CrashFileReader:
         self,
         *,
         timeout: float = TIMEOUT,
-        on_started: OnStarted = _forget,
-        what: str = "gdb",
+        on_started: OnStarted = tell_nobody,
+        what: str = MARK,
         scratch: Path | None = None,
         rules: Callable[[], Rules] = get_rules,
         list_programs: Programs = _know_none,
     ) -> None:
-        self._timeout = timeout
-        self._on_started = on_started
-        self._what = what
-        self._scratch = scratch
+        self._run = partial(run_debugger, timeout=timeout, on_started=on_started, what=what, scratch=scratch)
         self._rules = rules
         self._list_programs = list_programs
 
@@ -140,9 +135,7 @@ class CrashFileReader:
         except DAMAGED as fault:
             return describe_damage(fault)
         program, why = self._find_image(path, dump, executable)
-        stacks = program and read_stacks(
-            program, path, dump, self._timeout, on_started=self._on_started, what=self._what, scratch=self._scratch
-        )
+        stacks = program and read_stacks(program, path, dump, self._run)
         if stacks:
             return replace(reading, crashed=stacks.crashed, others=stacks.others)
         missing = "lldb is not installed" if find_lldb() is None else why or "lldb could not read it"
@@ -174,9 +167,7 @@ class CrashFileReader:
         program, why = self._find_program(told, executable)
         found: dict[str, Any] | None = None
         if why is None:
-            found = read_core(
-                program, core, self._timeout, on_started=self._on_started, what=self._what, scratch=self._scratch
-            )
+            found = read_core(program, core, self._run)
         if found is not None:
             return read_gdb_json(found)
         why = why or ("gdb is not installed" if find_gdb() is None else "gdb could not read it")

@@ -1,21 +1,15 @@
-"""Cores through gdb, a program that may be absent: one batch run of our own script, bounded in time and output."""
+"""Cores through gdb, a program that may be absent: one batch run of our own script."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pipeline.adapters import gdb_script
-from pipeline.adapters.children import Child, TimedOut
-from pipeline.errors import ToolMissing
-from pipeline.ports import OnStarted
+from pipeline.adapters.debugger import RunDebugger, run_debugger
 
-TIMEOUT = 60.0  # seconds
-_LONGEST = 64 << 20  # bytes of gdb's output that are read
 # No network, nothing of the user's or of the core's own folder is run, nobody is asked.
 _SETTINGS = (
     "set debuginfod enabled off",
@@ -31,37 +25,14 @@ def find_gdb() -> str | None:
     return shutil.which("gdb")
 
 
-def read_core(
-    executable: Path | None,
-    core: Path,
-    timeout: float = TIMEOUT,
-    *,
-    on_started: OnStarted = lambda pid, create_time, what: None,
-    what: str = "gdb",
-    scratch: Path | None = None,
-) -> dict[str, Any] | None:
+def read_core(executable: Path | None, core: Path, run: RunDebugger = run_debugger) -> dict[str, Any] | None:
     """What the core shows (shape: `pipeline/crash/gdb_json.py`), None where gdb cannot tell: not installed, too slow,
-    not a core. `executable` must be the one that crashed: another build's gives a wrong stack without a word.
-    `scratch` = where it may leave something when we are killed; None = the folder for temporary files."""
+    not a core. `executable` must be the one that crashed: another build's gives a wrong stack without a word."""
     program = find_gdb()
     if program is None or not core.is_file():
         return None
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="spirit-healer-gdb-", dir=scratch) as folder:
-        output = Path(folder) / "output"
-        try:
-            _run(_command(program, executable, core), Path(folder), output, timeout, on_started, what)
-        except (TimedOut, ToolMissing, OSError):
-            return None
-        return _find_json(output)
-
-
-def _run(argv: list[str], folder: Path, output: Path, timeout: float, on_started: OnStarted, what: str) -> None:
-    child = Child.start(
-        argv, cwd=folder, env=_environment(folder), output=output, what=what, on_started=on_started, low_priority=True
-    )
-    child.wait(timeout)
+    said = run(_command(program, executable, core))
+    return None if said is None else _find_json(said)
 
 
 def _command(program: str, executable: Path | None, core: Path) -> list[str]:
@@ -71,14 +42,7 @@ def _command(program: str, executable: Path | None, core: Path) -> list[str]:
     return [*run, *([str(executable)] if known else []), f"--core={core.resolve()}"]
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**kept, "DEBUGINFOD_URLS": "", "HOME": str(folder), "LC_ALL": "C.UTF-8"}
-
-
-def _find_json(output: Path) -> dict[str, Any] | None:
-    with output.open("rb") as file:
-        text = file.read(_LONGEST).decode("utf-8", errors="replace")
+def _find_json(text: str) -> dict[str, Any] | None:
     for line in text.splitlines():
         if line.startswith(gdb_script.MARK):
             try:

@@ -1,4 +1,4 @@
-"""Stacks of Windows minidumps through lldb, a program that may be absent: one batch run, bounded in time and output.
+"""Stacks of Windows minidumps through lldb, a program that may be absent: one batch run.
 
 lldb finds the .pdb beside the executable, or where the executable says. No script of lldb's own is used: its Python is
 a package of its own that is often not there or broken.
@@ -6,24 +6,18 @@ a package of its own that is often not there or broken.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.adapters.children import Child, TimedOut
+from pipeline.adapters.debugger import RunDebugger, run_debugger
 from pipeline.adapters.toolchain import find_tool
 from pipeline.crash.minidump import Minidump, locate
 from pipeline.crash.names import drop_parameters
 from pipeline.crash.reading import Thread
-from pipeline.errors import ToolMissing
 from pipeline.model import Frame
-from pipeline.ports import OnStarted
 
-TIMEOUT = 60.0  # seconds
 _FRAMES = 64  # of one thread
-_LONGEST = 16 << 20  # bytes of lldb's output that are read
 _FORMAT = "frame ${frame.index}|${function.name}|${line.file.fullpath}|${line.number}|${frame.pc}\\n"
 _THREAD = re.compile(r"^(?P<mark>[* ]) thread #(?P<number>\d+)")
 _FRAME = re.compile(r"^\s+(?:\* )?frame \d+\|(?P<function>.*)\|(?P<file>[^|]*)\|(?P<line>\d*)\|0x(?P<pc>[0-9a-f]+)$")
@@ -45,30 +39,14 @@ def read_stacks(
     executable: Path,
     path: Path,
     dump: Minidump,
-    timeout: float = TIMEOUT,
-    *,
-    on_started: OnStarted = lambda pid, create_time, what: None,
-    what: str = "lldb",
-    scratch: Path | None = None,
+    run: RunDebugger = run_debugger,
 ) -> Stacks | None:
     """None where lldb cannot tell: not installed, too slow, no stack. `executable` must be the one that crashed."""
     program = find_lldb()
     if program is None:
         return None
-    if scratch is not None:
-        scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="spirit-healer-lldb-", dir=scratch) as folder:
-        output = Path(folder) / "output"
-        try:
-            child = Child.start(
-                _command(program, executable, path), cwd=Path(folder), env=_environment(Path(folder)), output=output,
-                what=what, on_started=on_started, low_priority=True,
-            )  # fmt: skip
-            child.wait(timeout)
-        except (TimedOut, ToolMissing, OSError):
-            return None
-        with output.open("rb") as file:
-            return parse(file.read(_LONGEST).decode("utf-8", errors="replace"), dump)
+    said = run(_command(program, executable, path))
+    return None if said is None else parse(said, dump)
 
 
 def _command(program: Path, executable: Path, path: Path) -> list[str]:
@@ -79,11 +57,6 @@ def _command(program: Path, executable: Path, path: Path) -> list[str]:
 
 def _quote(path: Path) -> str:
     return '"' + str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    kept = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
-    return {**{name: os.environ[name] for name in kept if name in os.environ}, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
 
 
 def parse(text: str, dump: Minidump) -> Stacks | None:

@@ -14,6 +14,7 @@ from analyst_bench import Bench
 from small_disks import put_on_small
 
 from pipeline.adapters import analyst as module
+from pipeline.adapters import limits
 from pipeline.adapters.analyst import analyst_environment, fill_template
 from pipeline.crash.prompt import canary_of, write_prompt
 from pipeline.errors import PipelineError
@@ -213,9 +214,9 @@ FILL = """
 import json, os, sys
 from pathlib import Path
 import analyst_bench as bench_of
-from pipeline.adapters import analyst as module
+from pipeline.adapters import limits
 from small_disks import find_namespace
-module.KEEP_DISK = 4 << 20 if find_namespace() else 1 << 60
+limits.KEEP_DISK = 4 << 20 if find_namespace() else 1 << 60
 bench = bench_of.Bench(Path(sys.argv[1]))
 failed = bench.run('''
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -247,7 +248,7 @@ def test_world_analyst_fills_disk_and_is_ended_with_its_scratch_clone(tmp_path: 
 
 
 def test_hostile_appetite_for_disk_is_ended(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEEP_DISK", 1 << 60)
+    monkeypatch.setattr(limits, "KEEP_DISK", 1 << 60)
     assert "of disk are free" in bench.fails("time.sleep(600)")
 
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.adapters.debugger import run_debugger
 from pipeline.adapters.gdb import find_gdb, read_core
 from pipeline.crash.elf import read_build_id, read_core_file
 from pipeline.model import CrashReport, ReportKind
@@ -237,11 +239,21 @@ def test_gdb_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, mo
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     (tmp_path / "core").write_bytes(b"")
     started: list[int] = []
-    found = read_core(None, tmp_path / "core", 1.0, on_started=lambda pid, create_time, what: started.append(pid))
-    assert found is None
+    run = partial(run_debugger, timeout=1.0, on_started=lambda pid, create_time, what: started.append(pid))
+    assert read_core(None, tmp_path / "core", run) is None
     both = [*started, int((tmp_path / "child").read_text(encoding="utf-8"))]
     assert len(both) == 2
     assert [pid for pid in both if lives(pid)] == []
+
+
+def test_a_debugger_that_prints_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.adapters.debugger.MOST_OUTPUT", 1 << 20)
+    started: list[int] = []
+    run = partial(run_debugger, on_started=lambda pid, create_time, what: started.append(pid), scratch=tmp_path / "s")
+    assert run(["yes"]) is None
+    assert run(["echo", "a stack"]) == "a stack\n"
+    assert [pid for pid in started if lives(pid)] == []
+    assert list((tmp_path / "s").iterdir()) == []
 
 
 def test_a_debugger_that_cannot_be_recorded_is_ended_and_the_crash_is_read_later(
