@@ -16,6 +16,7 @@ from bot.markup import block, code, commit_link, count, duration, join, plain, p
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
 from pipeline.card_models import Post, PostKind
+from pipeline.crash.own_text import write_own
 from pipeline.keeper.protocol import from_plain
 from pipeline.model import Verdict
 from pipeline.summary import NightSummary
@@ -163,9 +164,7 @@ def _backtrace(data: Data) -> Message:
     guess = f"**{prose(_text(data, 'hypothesis'))}** *(from the report alone)*" if data.get("hypothesis") else ""
     errors = "".join(f"before it: {code(each)}\n" for each in _lines(data, "errors")).rstrip()
     text = "\n".join(part for part in (guess, facts, block(cut_text(stack, SHOWN)), errors, notes) if part)
-    log = "\n".join(_lines(data, "log"))
-    head = f"class: {_text(data, 'category')}\n" if data.get("category") and frames else ""  # `inspect` reads it again
-    full = f"{head}{stack}\n\n--- the log before the crash ---\n{log}\n" if log else f"{head}{stack}"
+    full = write_own(_text(data, "category") if frames else "", stack, _lines(data, "log"))
     return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))
 
 
