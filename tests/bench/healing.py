@@ -6,6 +6,7 @@ sends SIGTERM, waits, and starts it again. Figures of a shared machine: quote th
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import statistics
@@ -13,12 +14,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from bot.demo.world import make_world
 from pipeline.adapters.toolchain import executable_name
 
 READY = b"(worldserver-daemon) ready..."
+PATIENCE = 30.0  # seconds until the realm must be ready, or gone
 
 
 def heal() -> dict[str, float]:
@@ -68,25 +71,33 @@ def own_restarts(folder: Path, times: int = 7) -> list[float]:
     """Seconds from SIGTERM until the realm's next life is ready, with nothing of ours around."""
     world = make_world(folder)
     argv = [str(world.server_dir / executable_name("worldserver")), "-c", "worldserver.conf"]
-    log, took = world.server_dir / "Server.log", []
-
-    def start() -> subprocess.Popen[bytes]:
-        log.unlink(missing_ok=True)
-        server = subprocess.Popen(argv, cwd=world.server_dir, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while READY not in (log.read_bytes() if log.exists() else b""):
-            time.sleep(0.0005)
-        return server
-
-    server = start()
-    for _ in range(times):
-        began = time.perf_counter()
-        server.terminate()
-        server.wait(30)
-        server = start()
-        took.append(time.perf_counter() - began)
-    server.terminate()
-    server.wait(30)
+    began, took = 0.0, []
+    for _ in range(times + 1):
+        with running(argv, world.server_dir) as server:
+            if began:
+                took.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            server.terminate()
+            server.wait(PATIENCE)
     return took
+
+
+@contextlib.contextmanager
+def running(argv: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One life of the realm, ready; killed whatever comes."""
+    log = folder / "Server.log"
+    log.unlink(missing_ok=True)
+    server = subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while READY not in (log.read_bytes() if log.exists() else b""):
+            if server.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"the realm did not get ready (exit code {server.returncode}): {log}")
+            time.sleep(0.0005)
+        yield server
+    finally:
+        server.kill()
+        server.wait(PATIENCE)
 
 
 def main() -> None:

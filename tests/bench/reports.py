@@ -90,13 +90,12 @@ def import_all(folder: Path, reports: int) -> dict[str, float]:
     tools = cast(Tools, SimpleNamespace(store=store, realm=realm, reader=CrashFileReader()))
     store.set_fact(Fact.IMPORTED, {"at": "2100-01-01T00:00:00+00:00", "reports": False})
     bare = time_reading(crashes)
-    process, before = psutil.Process(), 0
+    process = psutil.Process()
     before = process.memory_info().rss
     began = time.perf_counter()
     intake.import_old_reports(tools)
     seconds = time.perf_counter() - began
     grown = process.memory_info().rss - before
-    intake.import_old_reports(tools)
     with engine.begin() as c:
         known: Any = c.execute(select(func.count(), func.count(t.crashes.c.exact.distinct()))).one()
     assert known[0] == reports, f"{known[0]} of {reports} are in"
