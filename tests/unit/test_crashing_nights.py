@@ -85,7 +85,7 @@ def read_rows(world: World) -> list[str | None]:
 
 
 def test_reports_whose_names_share_a_number_are_both_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of ten thousand names two share 28 bits of a hash more often than not at all."""
+    """Of ten thousand names two share 28 bits of a hash about once in six imports."""
 
     class OneNumber:
         def __init__(self, _: bytes) -> None: ...

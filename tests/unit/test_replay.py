@@ -56,10 +56,12 @@ def test_the_same_rules_give_a_stored_report_the_same_signature(reading: Reading
     assert sign_again(report, get_rules()) == report
 
 
-@pytest.mark.parametrize("name", ["a stack", "a library alone", "frames without symbols"])
+@pytest.mark.parametrize("name", ["a stack", "frames without symbols"])
 def test_other_rules_give_a_stored_report_what_they_give_a_new_one(name: str, tmp_path: Path) -> None:
     rules = lists(tmp_path, irrelevant="Mgr::.*\n", modules="worldserver\\.exe")
-    report = sign_again(stored(READINGS[name]), rules)
+    before = stored(READINGS[name])
+    report = sign_again(before, rules)
+    assert report.signature != before.signature
     assert (report.signature, report.crashing_frame) == (
         conclude(READINGS[name], rules).signature,
         conclude(READINGS[name], rules).crashing_frame,
