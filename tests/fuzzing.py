@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from artefacts import read_file
 from hypothesis import strategies as st
 from sqlalchemy import event
 from world import FakeKeeper, World
@@ -34,7 +35,7 @@ from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.adapters.responses import parse_response
 from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.crash.gdb_json import read_gdb_json
-from pipeline.crash.read import combine, read_file
+from pipeline.crash.read import combine
 from pipeline.errors import ResponseRejected
 from pipeline.keeper import adoption
 from pipeline.keeper.book import Book

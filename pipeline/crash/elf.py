@@ -15,6 +15,7 @@ from pipeline.crash.classes import name_signal
 from pipeline.crash.lines import open_regular
 
 _IDENT = b"\x7fELF\x02\x01"
+_SEGMENT = "<IIQQQQQ8x"  # Elf64_Phdr
 _PT_LOAD, _PT_NOTE, _PT_PHDR = 1, 4, 6
 _NT_PRSTATUS, _NT_AUXV, _NT_FILE, _NT_BUILD_ID = 1, 6, 0x46494C45, 3
 _AT_PHDR, _AT_PHNUM = 3, 5
@@ -40,7 +41,12 @@ class _Segment:
     offset: int
     address: int
     in_file: int
-    in_memory: int
+
+    @classmethod
+    def read(cls, fields: tuple[int, ...]) -> _Segment:
+        """From a program header, unpacked by _SEGMENT."""
+        kind, _, offset, address, _, in_file, _ = fields
+        return cls(kind, offset, address, in_file)
 
 
 def read_core_file(path: Path) -> Core:
@@ -90,8 +96,7 @@ def _list_segments(content: Layout) -> Iterator[_Segment]:
     if count == 0xFFFF and sections:  # more mappings than fit: the first section's header has their number
         (count,) = content.unpack("<I", sections + 44)
     for index in range(min(count, _HEADERS)):
-        kind, _, offset, address, _, in_file, in_memory = content.unpack("<IIQQQQQ", start + index * size)
-        yield _Segment(kind, offset, address, in_file, in_memory)
+        yield _Segment.read(content.unpack(_SEGMENT, start + index * size))
 
 
 def _list_notes(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -138,10 +143,11 @@ def _find_build_id_in_memory(content: Layout, segments: list[_Segment], headers:
                 return content.bytes_at(each.offset + begin, min(size, each.in_file - begin))
         return b""
 
-    table = read(at, count * 56)
-    own = [struct.unpack_from("<IIQQQQQ", table, index * 56) for index in range(len(table) // 56)]
-    bias = next((at - each[3] for each in own if each[0] == _PT_PHDR), 0)
-    return _find_build_id(read(bias + each[3], min(each[5], _FEW)) for each in own if each[0] == _PT_NOTE)
+    size = struct.calcsize(_SEGMENT)
+    table = read(at, count * size)
+    own = [_Segment.read(each) for each in struct.iter_unpack(_SEGMENT, table[: len(table) // size * size])]
+    bias = next((at - each.address for each in own if each.kind == _PT_PHDR), 0)
+    return _find_build_id(read(bias + each.address, min(each.in_file, _FEW)) for each in own if each.kind == _PT_NOTE)
 
 
 def _find_build_id(blocks: Iterator[bytes]) -> str | None:

@@ -1,6 +1,6 @@
-"""The little of a Windows minidump that needs no debugger: exception, threads, modules, comments, time.
+"""The little of a Windows minidump that needs no debugger: exception, modules, comments, time.
 
-Layout: MINIDUMP_HEADER and the streams 3 (threads), 4 (modules), 6 (exception), 10 and 11 (comments) of
+Layout: MINIDUMP_HEADER and the streams 4 (modules), 6 (exception), 10 and 11 (comments) of
 minidumpapiset.h; others are passed, also those that nobody has described yet. The stack takes a debugger and the very
 executable that crashed (`adapters/lldb.py`): one that was built anew gives a wrong stack without a word, so that it is
 known by its TimeDateStamp and SizeOfImage.
@@ -23,9 +23,9 @@ from pipeline.crash.signatures import name_frame
 from pipeline.model import Frame, ReportKind
 
 _HEADER, _DIRECTORY, _EXCEPTION, _MODULE = "<4sIIIIIQ", "<III", "<IIIIQQ", "<QIIII"
-_MODULE_SIZE, _THREAD_SIZE = 108, 48
-_STREAMS, _MODULES, _THREADS = 1000, 4096, 4096  # that are read at most
-_THREADS_STREAM, _MODULES_STREAM, _EXCEPTION_STREAM = 3, 4, 6
+_MODULE_SIZE = 108
+_STREAMS, _MODULES = 1000, 4096  # that are read at most
+_MODULES_STREAM, _EXCEPTION_STREAM = 4, 6
 _COMMENTS = {10: "utf-8", 11: "utf-16-le"}
 _COMMENT_SIZE, _COMMENT_SHOWN = 4096, 500
 _NAME_SIZE = 2048
@@ -60,7 +60,6 @@ class Minidump:
     code: int | None  # of the exception
     address: int  # where it happened, 0 = not known
     thread: int | None  # that died
-    threads: tuple[int, ...]
     modules: tuple[Module, ...]
     comments: tuple[str, ...]
 
@@ -92,7 +91,6 @@ def parse_minidump(path: Path) -> Minidump:
             code,
             address,
             thread,
-            tuple(_list_threads(content, streams.get(_THREADS_STREAM))),
             tuple(_list_modules(content, streams.get(_MODULES_STREAM))),
             tuple(text for kind in _COMMENTS if (text := _read_comment(content, kind, streams.get(kind)))),
         )
@@ -112,13 +110,6 @@ def _read_exception(content: Layout, stream: _Stream) -> tuple[int | None, int, 
         return None, 0, None
     thread, _, code, _, _, address = content.unpack(_EXCEPTION, stream[1])
     return code, address, thread
-
-
-def _list_threads(content: Layout, stream: _Stream) -> Iterator[int]:
-    if stream is not None:
-        (count,) = content.unpack("<I", stream[1])
-        for index in range(min(count, _THREADS)):
-            yield content.unpack("<I", stream[1] + 4 + index * _THREAD_SIZE)[0]
 
 
 def _list_modules(content: Layout, stream: _Stream) -> Iterator[Module]:

@@ -1,6 +1,6 @@
 """Any artefact in, one report out. The kind is told by the content, never by the name.
 
-`read_file` reads one file by itself; `combine` joins what one exit left: text, core, Windows report, bare status.
+`read_report` reads one file by itself; `combine` joins what one exit left: text, core, Windows report, bare status.
 """
 
 from __future__ import annotations
@@ -42,11 +42,6 @@ _GDB = re.compile(
 _INTENDED = {0: "ended with 0: a shutdown that was asked for", 2: "ended with 2: a restart that was asked for"}
 
 
-def read_file(path: Path, rules: Rules | None = None) -> CrashReport:
-    """What one file says of one crash. Raises OSError where it cannot be opened, nothing on any content."""
-    return conclude(read_report(path), rules)
-
-
 def tell_kind(path: Path) -> ReportKind | None:
     """Of a file that takes a debugger, None for a text. Raises OSError."""
     head = read_head(path, HEAD)
@@ -56,7 +51,8 @@ def tell_kind(path: Path) -> ReportKind | None:
 
 
 def read_report(path: Path) -> Reading:
-    """The same before it is judged."""
+    """What one file says of one crash, before it is judged. Raises OSError where it cannot be opened, nothing on any
+    content."""
     head = read_head(path, HEAD)
     if head.startswith(b"MDMP"):
         return read_minidump(path)

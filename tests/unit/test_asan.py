@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from artefacts import read_file
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.crash.asan import read_frame, read_sanitizer
 from pipeline.crash.conclude import conclude
-from pipeline.crash.read import read_file
 from pipeline.crash.reading import Reading, Thread
 from pipeline.model import CrashReport, ExceptionInfo, Frame, ReportKind
 

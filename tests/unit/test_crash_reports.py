@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from artefacts import read_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from pipeline.card_models import Post, PostKind
 from pipeline.crash.as_json import inspect_object, render_frames, report_from_plain, report_to_plain
 from pipeline.crash.context import TAIL, first_analysis, is_bot_related, last_lines, pick_errors, pick_warnings
 from pipeline.crash.lines import read_tail
-from pipeline.crash.read import read_file
 from pipeline.crash.request import build_request
 from pipeline.crash.rules import Rules, get_rules
 from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind, Revision, Signature

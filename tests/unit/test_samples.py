@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from artefacts import read_file
 
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.lldb import find_lldb
 from pipeline.crash.as_json import inspect_object, report_from_plain, report_to_plain
-from pipeline.crash.read import read_file
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples"
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason=f"no samples beside the repository ({SAMPLES})")

@@ -5,11 +5,11 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from artefacts import read_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.crash.conclude import conclude
-from pipeline.crash.read import read_file
 from pipeline.crash.wheaty import read_wheaty
 from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind, Revision
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from bot.demo.analyst.case import Case, Edit, Finding, Place, can_stand_under, put_under, surround
-from bot.demo.analyst.code import Class, Function, Member, Span, find_statement, list_controls, split_arguments
+from bot.demo.analyst.code import STEP, Class, Function, Member, Span, find_statement, list_controls, split_arguments
 
 DEPTH = 3  # innermost functions of our own that are looked at
 READS = frozenset({"ACCESS_VIOLATION", "USE_AFTER_FREE", "PURE_VIRTUAL_CALL"})
@@ -202,7 +202,7 @@ def _end_first(shape: Class, holder: Function, user: str, needed: str) -> Edit |
         return surround(file, find_statement(file, at), before=(statement,))
     if members.index(owned[0]) < members.index(users[0]):
         return None
-    indent = file.indent_of(holder.body.end) + "    "
+    indent = file.indent_of(holder.body.end) + STEP
     return Edit(file, Span(holder.body.start, holder.body.start), f"\n{indent}{statement}")
 
 

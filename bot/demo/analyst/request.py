@@ -23,8 +23,6 @@ class Frame:
 class Request:
     id: str
     category: str  # `ACCESS_VIOLATION`, `FREEZE`, …
-    function: str | None  # of interest
-    place: str | None  # `Map.cpp:12`
     assertion: str | None  # what was asserted, and its message
     frames: tuple[Frame, ...]  # innermost first, those with a line
 
@@ -36,8 +34,6 @@ def read_request(plain: Mapping[str, Any]) -> Request:
     return Request(
         id=str(plain["request_id"]),
         category=str(crash.get("crash_category") or "UNKNOWN"),
-        function=crash.get("crash_function"),
-        place=crash.get("crash_location"),
         assertion=said.removeprefix(_ASSERTION) if said.startswith(_ASSERTION) else None,
         frames=tuple(_read_frames([str(each) for each in crash.get("call_stack") or ()])),
     )

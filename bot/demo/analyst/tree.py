@@ -48,10 +48,9 @@ class SourceTree:
             if file is not None and word in file.text and pattern.search(file.code):
                 yield file
 
-    def list_functions(self, name: str, owner: str | None = None) -> list[Function]:
-        """Definitions of that name, in that class where one is given."""
-        found = [each for file in self.list_with(name) for each in file.functions if each.name == name]
-        return [each for each in found if owner is None or each.owner == owner]
+    def list_functions(self, name: str) -> list[Function]:
+        """Definitions of that name, in any class or in none."""
+        return [each for file in self.list_with(name) for each in file.functions if each.name == name]
 
     def list_functions_of(self, owner: str) -> list[Function]:
         return [each for file in self.list_with(owner) for each in file.functions if each.owner == owner]
