@@ -90,16 +90,18 @@ class Crashes(Base):
         return None if plain is None else self._codec.from_plain(plain)
 
     def was_only_taken_back(self, signature: Signature | None) -> bool:
-        """Whether it was seen in builds alone that were taken back: nothing that stays has ever crashed so."""
-        return signature is not None and not self.signature_is_known(signature, "")
+        """Whether it was seen, and in builds alone that were taken back: nothing that stays has ever crashed so."""
+        if signature is None:
+            return False
+        with self.begin() as c:
+            seen = _builds_that_crashed(c, signature)
+            return bool(seen) and seen <= _bad_builds(c)
 
     def signature_is_known(self, signature: Signature, build: str) -> bool:
         """Whether this crash was seen with another build (imported history included). What made another build worse
         is no excuse for this one."""
         with self.begin() as c:
-            rows = c.execute(select(t.crashes.c.exit).where(is_same(t.crashes, signature))).all()
-            bad = set(c.execute(select(t.builds.c.build).where(t.builds.c.bad.is_(True))).scalars())
-        return any(row.exit.get("build") not in (build, *bad) for row in rows)
+            return not _builds_that_crashed(c, signature) <= {build, *_bad_builds(c)}
 
     def import_history(self, name: str, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
         """A report that lay there before the first start: counted as known, never analysed. Idempotent by the name;
@@ -170,6 +172,16 @@ class Crashes(Base):
             row.id, row.at, row.night, from_plain(Exit, row.exit), report, signature, row.judged, row.card, row.run,
             row.back_after,
         )  # fmt: skip
+
+
+def _builds_that_crashed(c: Connection, signature: Signature) -> set[str | None]:
+    """None = nobody knows which build it was; the database picks them, as a signature may have thousands of crashes."""
+    build = t.crashes.c.exit["build"].as_string()
+    return set(c.execute(select(build).where(is_same(t.crashes, signature)).distinct()).scalars())
+
+
+def _bad_builds(c: Connection) -> set[str | None]:
+    return set(c.execute(select(t.builds.c.build).where(t.builds.c.bad.is_(True))).scalars())
 
 
 def _find_imported(c: Connection, number: int) -> str | None:

@@ -33,6 +33,7 @@ from pipeline.model import (
     Run,
     RunKind,
     RunState,
+    Signature,
     Verdict,
     WholeFile,
 )
@@ -853,6 +854,18 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
     known = world.reader.read_name("None")
     assert world.store.count_crashes(known) == 1
     assert world.store.signature_is_known(known, "any build")
+
+
+async def test_what_crashed_in_builds_alone_that_were_taken_back_is_told_from_what_never_crashed(world: World) -> None:
+    first = await world.crash("Spell::Cast")
+    await world.answer(first, GOOD)
+    second = await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    world.expect(first, RunState.ROLLED_BACK)
+    assert world.store.was_only_taken_back(second.signature)
+    assert not world.store.was_only_taken_back(first.signature)
+    assert not world.store.was_only_taken_back(Signature("never seen", "never seen", 1))
+    assert not world.store.was_only_taken_back(None)
 
 
 async def test_a_report_that_is_imported_beside_the_runner_is_never_the_last_crash(tmp_path: Path) -> None:
