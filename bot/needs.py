@@ -97,19 +97,23 @@ def say_riders(riders: Sequence[Rider]) -> str:
     """How many, and which; "" = none."""
     if not riders:
         return ""
-    shown = [f"{name_rider(each)} {_FATES.get(each.state, 'is not wanted')}" for each in riders[:SHOWN_RIDERS]]
+    shown = [f"{name_rider(each)} {_fate(each)}" for each in riders[:SHOWN_RIDERS]]
     more = [f"and {len(riders) - SHOWN_RIDERS} more"] if len(riders) > SHOWN_RIDERS else []
     return f"**a merge brings {count(len(riders), 'other commit')} too:** {', '.join([*shown, *more])}"
 
 
 def say_rider(rider: Rider) -> str:
     """With what comes before a merge."""
-    return f"{name_rider(rider)} {_FATES.get(rider.state, 'is not wanted')}: {_cure(rider)}"
+    return f"{name_rider(rider)} {_fate(rider)}: {_cure(rider)}"
 
 
 def name_rider(rider: Rider) -> str:
     subject = code(rider.subject) if rider.kind == RunKind.FIX else f"the {plain(rider.kind)} of {code(rider.subject)}"
     return f"{subject} ({code(short(rider.commit))})"
+
+
+def _fate(rider: Rider) -> str:
+    return _FATES.get(rider.state) or ("is being reverted" if rider.reverting else "is not wanted")
 
 
 def _cure(rider: Rider) -> str:

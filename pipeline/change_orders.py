@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from pipeline import policy
 from pipeline.errors import Refused
 from pipeline.model import Done, Impossible, Outcome, Patch, Run, RunKind, RunState
 from pipeline.points import point
@@ -23,7 +24,7 @@ def find_fix(tools: Tools, commit: str) -> Run | Impossible:
     run = tools.store.get_run_by_commit(commit.lower())
     if run is None or run.commit is None:
         return Impossible(f"`{commit[:40]}` is not a commit of ours. `/revert` offers those that are.")
-    undone = tools.store.find_revert(run.commit)
+    undone = policy.find_revert(run.commit, tools.store.list_reverts())
     if undone is not None:
         return Impossible(f"`{run.commit[:12]}` is reverted already, in `{(undone.commit or undone.id)[:12]}`.")
     return run

@@ -219,8 +219,8 @@ def _unfixed(store: Store, card: NightCard) -> UnfixedLine:
     if store.get_pause() is not None and policy.waits_for_resume(last, asked=store.was_asked(last)):
         return UnfixedLine(card.title, card.crashes, "paused", last.reason or "", card.message)
     if policy.is_hindered(last):
-        state = "stuck" if policy.is_stuck(last) else "hindered"
-        return UnfixedLine(card.title, card.crashes, state, last.reason or "", card.message)
+        held = "stuck" if policy.is_stuck(last) else "hindered"
+        return UnfixedLine(card.title, card.crashes, held, last.reason or "", card.message)
     state = last.fix_state if last.state is RunState.SUCCEEDED else last.state  # recurred, or reverted
     return UnfixedLine(card.title, card.crashes, state or last.state, last.reason or "", card.message)
 

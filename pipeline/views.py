@@ -232,7 +232,7 @@ def _fix_line(tools: Tools, run: Run) -> FixLine:
     commit = run.commit or ""
     return FixLine(
         commit, run.subject, run.id, run.state, run.updated_at, tools.source.url(commit),
-        tools.store.find_revert(commit) is not None,
+        policy.find_revert(commit, tools.store.list_reverts()) is not None,
     )  # fmt: skip
 
 
@@ -378,7 +378,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         paused_by_it=_paused_itself(tools, run, store.get_pause()),
         puts_back=run is not None and _puts_back(store, run),
         withdrawn=withdrawn,
-        in_queue=run is not None and _is_in_queue(store, run),
+        in_queue=run is not None and _is_in_queue(store, run, None),
         mended=_is_mended(store, run, withdrawn),
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=_was_only_taken_back(store, run),
@@ -482,7 +482,13 @@ def revert_link(tools: Tools, run: Run | None) -> FixLink | None:
 def _find_revert(store: Store, run: Run | None) -> FixLink | None:
     if run is None:
         return None
-    undone = run if run.kind is RunKind.REVERT else store.find_revert(run.commit) if run.commit else None
+    undone = (
+        run
+        if run.kind is RunKind.REVERT
+        else policy.find_revert(run.commit, store.list_reverts())
+        if run.commit
+        else None
+    )
     return FixLink(undone.commit, None, undone.branch) if undone and undone.commit else None
 
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OURS, FixState, Impossible, Patch, Run, RunKind, RunState, Verdict
@@ -194,7 +195,7 @@ def name_undone(tools: Tools, deployment: Deployment, runs: Sequence[Run]) -> li
 def _is_to_undo(tools: Tools, deployment: Deployment, before: str | None, run: Run) -> bool:
     """A fix that is in the build and was not taken out since; a revert only where what it took out was in the build
     before: reverting one of a fix that was rolled back or rejected would bring that back."""
-    if tools.store.find_revert(run.commit or "") is not None:
+    if policy.find_revert(run.commit or "", tools.store.list_reverts()) is not None:
         return False  # somebody has ordered that already
     if run.undoes:
         return finding.holds_any(tools, before, run.undoes)

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
 
-from pipeline import policy
 from pipeline import tables as t
 from pipeline.model import (
     CHANGE_LANE,
@@ -114,10 +113,6 @@ class Runs(Base):
     def list_reverts(self) -> list[Run]:
         """Runs that undo a commit, whatever became of them, oldest first."""
         return self._list_runs(t.runs.c.kind == RunKind.REVERT)
-
-    def find_revert(self, commit: str) -> Run | None:
-        """The revert of a commit that is under way or was made, and was not undone in turn."""
-        return policy.find_revert(commit, self.list_reverts())
 
     def list_committed_runs(self, since: date) -> list[Run]:
         """Runs that made a commit which has built, oldest first."""

@@ -29,7 +29,9 @@ READINGS = {
     ),
     "a text": Reading(ReportKind.ASSERTION, "uncaught exception", detail="std::runtime_error | no map 5310"),
     "frames without symbols": Reading(
-        ReportKind.WHEATY, "access violation", crashed=Thread((Frame(module="worldserver.exe", offset="6d062a"),))
+        ReportKind.WHEATY,
+        "access violation",
+        crashed=Thread((Frame(module="worldserver.exe", offset="6d062a"), Frame(module="game.dll", offset="12"))),
     ),
     "a library alone": Reading(ReportKind.CORE, "abort", crashed=Thread((Frame("memcpy"), Frame("strlen")))),
     "the environment": Reading(ReportKind.ASSERTION, "abort", cause=Cause("port in use", "end it"), crashed=STACK),

@@ -16,7 +16,7 @@ from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 from pipeline import change_orders, intake, policy, views
 from pipeline import tables as t
 from pipeline.card_models import PostKind
-from pipeline.keeper.protocol import Desired, EventKind, Hold, ServerState
+from pipeline.keeper.protocol import EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
     Approval,
@@ -39,9 +39,10 @@ from pipeline.model import (
 )
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
+from pipeline.stages import wish
 from pipeline.status_models import Topic
 from pipeline.store.runs import CHUNK
-from pipeline.tools import Passage
+from pipeline.tools import Passage, Tools
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 
@@ -439,15 +440,16 @@ async def test_a_fix_that_goes_out_with_its_own_revert_is_never_called_live(
     run, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
     world.keeper.swap_fault = NO_SPACE
     said: list[object] = []
-    wish = world.keeper.wish
+    reconcile = wish.reconcile
 
-    def revert_meanwhile(desired: Desired) -> None:
-        commit = world.get(run).commit
-        if not said and desired.build is not None and desired.build.build == commit:
-            said.append(change_orders.revert(world.tools, commit, "Ann"))
-        wish(desired)
+    def and_then_it_is_reverted(tools: Tools) -> bool:
+        written = reconcile(tools)
+        commit, wished = world.get(run).commit, world.keeper.desired()
+        if not said and wished is not None and wished.build is not None and wished.build.build == commit:
+            said.append(change_orders.revert(tools, commit or "", "Ann"))
+        return written
 
-    monkeypatch.setattr(world.keeper, "wish", revert_meanwhile)
+    monkeypatch.setattr(wish, "reconcile", and_then_it_is_reverted)
     await world.answer(run, GOOD)
     assert [type(each) for each in said] == [Done]
     world.keeper.swap_fault = None
