@@ -17,7 +17,8 @@ def tell_halts(tools: Tools) -> bool:
         return False  # that nobody looks after the server is told by whoever starts the next keeper
     halt = tools.keeper.find_halt()
     news = [post for who in Halted for post in _tell(tools, who, halt.detail if halt and halt.who is who else None)]
-    tools.store.add_posts(news, tools.now())
+    if news:
+        tools.store.add_posts(news, tools.now())
     return bool(news)
 
 

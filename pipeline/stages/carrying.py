@@ -38,7 +38,7 @@ class Veto:
 def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
     """What runs was built on these: deploying one would take the server back to what was before. Whether there were
     any."""
-    running = finding.running_commit(tools)
+    running = finding.running_commit(tools) if waiting else None
     live = [
         run
         for run in waiting
