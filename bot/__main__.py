@@ -191,7 +191,10 @@ def inspect(files: tuple[Path, ...], as_json: bool) -> None:
         plain = [inspect_object(each, str(path)) for path, each in found]
         print_json(plain[0] if len(plain) == 1 else plain)
     else:
-        click.echo("\n\n".join(report.describe_crash(path, each) for path, each in found))
+        entries, faults = report.read_knowledge()
+        click.echo("\n\n".join(report.describe_crash(path, each, entries) for path, each in found))
+        for words in faults:
+            click.echo(words, err=True)
     sys.exit(0 if all(each.kind != "unknown" for _, each in found) else 1)
 
 

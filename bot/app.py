@@ -19,7 +19,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import intake, migrate, policy, regrouping, views
+from pipeline import intake, knowledge, migrate, policy, regrouping, views
 from pipeline.adapters import console as consoles
 from pipeline.adapters import debugger
 from pipeline.adapters.analyst import FileAnalyst
@@ -408,6 +408,7 @@ def migrate_database(tools: Tools) -> None:
 def settle_rules(tools: Tools) -> None:
     """Before the next crash is grouped."""
     note_fault(tools, "rules of grouping", regrouping.settle(tools.store, tools.realm.state_dir))
+    knowledge.list_entries(tools)  # says what of the user's own cannot be used
 
 
 def open_queue(tools: Tools) -> None:

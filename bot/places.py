@@ -15,8 +15,8 @@ from pipeline.keeper.protocol import LOCK_FOLDER
 
 # Folders in the state folder that the bot or the keeper makes, fills and wipes.
 OURS = (
-    "source", "source.new", "source.broken", "builds", "logs", "copies", "frames", "scratch", "server", "sandbox",
-    "toolchain",
+    "source", "source.new", "source.broken", "builds", "logs", "copies", "frames", "knowledge", "scratch", "server",
+    "sandbox", "toolchain",
 )  # fmt: skip
 BUILD, QUEUE = "build", "queue"  # in the state folder, where no setting names another place
 _USERS = ("SOURCE_DIR", "SERVER_DIR", "BUILD_LIKE")

@@ -25,6 +25,7 @@ from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:
     from pipeline.adapters.keeper_client import FileKeeper
+    from pipeline.crash.known import Entry
     from pipeline.crash.replay import Comparison, Counts
     from pipeline.needs import Links
     from pipeline.store import Store
@@ -295,9 +296,21 @@ def inspect(files: Sequence[Path]) -> list[CrashReport]:
     return [reader.read_alone(each) for each in files]
 
 
-def describe_crash(path: Path, report: CrashReport) -> str:
-    """A crash for a person at a terminal."""
+def read_knowledge() -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """(what is known of crashes, the user's own first; what of that cannot be used)."""
+    from pipeline.crash.known import get_entries, read_own
+    from pipeline.knowledge import FOLDER
+
+    own, faults = read_own(locate().state_dir / FOLDER)
+    return (*own, *get_entries()), faults
+
+
+def describe_crash(path: Path, report: CrashReport, entries: Sequence[Entry] | None = None) -> str:
+    """A crash for a person at a terminal; `entries` = what is known of others, None = the built-in ones."""
+    from pipeline.crash.known import find_entry
+
     signature = report.signature
+    known = find_entry(report, entries)
     frames = [
         f"  {'>' if index == report.crashing_frame else ' '} {frame.function or frame.module or '?'}"
         + (f"  {frame.file}:{frame.line}" if frame.file else "")
@@ -309,6 +322,7 @@ def describe_crash(path: Path, report: CrashReport) -> str:
         f"  assertion: {report.assertion.expression}" if report.assertion else "",
         f"  revision: {report.revision.hash}{'+' if report.revision.dirty else ''}" if report.revision else "",
         f"  not a bug: {report.cure}" if report.environment and report.cure else "",
+        f"  known: {known.name}: {known.cause} Cure: {known.cure}" if known else "",
         *frames,
         *(f"  note: {note}" for note in report.notes),
     ]

@@ -15,6 +15,7 @@
     views.py plans.py records.py    what they see: the present, what an order would do, what was
     summary.py timeline.py          a night as people read it in the morning
     startup.py halts.py             why a server does not come up, or stands still
+    knowledge.py                    what is known of crashes, a user's own words first
     regrouping.py                   which rules of grouping are in force, and how a change comes into force
 
 The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the two together):

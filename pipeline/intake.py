@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline import startup
+from pipeline import knowledge, startup
 from pipeline.card_models import PostKind
 from pipeline.crash.context import first_analysis, last_lines, pick_errors
 from pipeline.crash.signatures import NAMELESS
@@ -299,7 +299,7 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
         {
             "signature": report.signature and report.signature.exact,
             "category": report.category,
-            "hypothesis": tools.redact(first_analysis(located).summary or ""),
+            "hypothesis": tools.redact(first_analysis(located, knowledge.list_entries(tools)).summary or ""),
             "errors": [tools.redact(line) for line in pick_errors(lines)[-SHOWN_ERRORS:]],
             "frames": [asdict(frame) for frame in located.frames[:64]],
             "crashing_frame": report.crashing_frame,

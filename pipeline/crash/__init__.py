@@ -8,6 +8,6 @@ read.py           any file, or all that one exit left  -> a report
 reading.py        what every reader gives                conclude.py   what is made of it
 signatures.py     the key; names.py and mangling.py spell, rules.py and data/ say which frames count
 classes.py        the words for kinds of crashes
-context.py        logs before the crash, the first analysis; known.py the families that are known
+context.py        logs before the crash, the first analysis; known.py crashes that are known elsewhere
 request.py        what an analyst is asked               as_json.py    `inspect --json`, and the store's form
 """

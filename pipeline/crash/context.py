@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.crash import classes
 from pipeline.crash.as_json import spell_frame
-from pipeline.crash.known import find_family
+from pipeline.crash.known import Entry, find_entry
 from pipeline.crash.lines import read_tail
 from pipeline.model import Analysis, CrashReport
 
@@ -63,18 +63,19 @@ _SAYINGS: dict[str, str] = {
 _CRITICAL = frozenset({classes.FREEZE, classes.STACK_OVERFLOW, *_SAYINGS} - {classes.ASSERTION, classes.ABORT})
 
 
-def first_analysis(report: CrashReport) -> Analysis:
-    """What a person would say after one look at the report; confidence is always low, because nobody read the code."""
+def first_analysis(report: CrashReport, entries: Sequence[Entry] | None = None) -> Analysis:
+    """What a person would say after one look at the report; confidence is always low, because nobody read the code.
+    `entries` = what is known of other crashes, None = the built-in ones."""
     frame = report.frame
-    family = None if report.environment else find_family(report)
-    details = [*report.notes, *([family.cure] if family else [])]
+    known = find_entry(report, entries)
+    details = [*report.notes, *([known.cure] if known else [])]
     return Analysis(
         category=report.category,
         severity=rate_severity(report),
         file=frame.file if frame else None,
         line=frame.line if frame else None,
         function=frame.function if frame else None,
-        summary=" ".join(part for part in (_say(report), family.cause if family else None) if part),
+        summary=" ".join(part for part in (_say(report), known.cause if known else None) if part),
         details="\n".join(details) or None,
         confidence="low",
     )
@@ -103,10 +104,10 @@ def _say(report: CrashReport) -> str:
     return re.sub(r"\{\w+\}", lambda found: filled.get(found[0], found[0]), saying)
 
 
-def suggest(report: CrashReport) -> list[str]:
-    """What cured this family elsewhere."""
-    family = None if report.environment else find_family(report)
-    return [family.cure] if family else []
+def suggest(report: CrashReport, entries: Sequence[Entry] | None = None) -> list[str]:
+    """What cured such a crash elsewhere."""
+    known = find_entry(report, entries)
+    return [known.cure] if known else []
 
 
 def is_bot_related(report: CrashReport, lines: Sequence[str] = ()) -> bool:

@@ -20,6 +20,7 @@ from pipeline.crash.context import (
     rate_severity,
     suggest,
 )
+from pipeline.crash.known import Entry
 from pipeline.crash.prompt import canary_of
 from pipeline.model import CrashReport, Frame, ReportKind, Signature
 
@@ -48,8 +49,10 @@ def build_request(
     previous_attempts: Sequence[Mapping[str, Any]] = (),
     redact: Callable[[str], str] = lambda text: text,
     built_in: Sequence[Path | str] = (),
+    entries: Sequence[Entry] | None = None,
 ) -> dict[str, object]:
-    """A JSON object. `logs` = paths of the dead server's logs, those of bots known by their name.
+    """A JSON object. `logs` = paths of the dead server's logs, those of bots known by their name;
+    `entries` = what is known of other crashes, None = the built-in ones.
 
     Files are named as the repository names them, whether they were compiled in `source_dir` or in one of `built_in`: an
     analyst that reads a path of the user's own checkout would edit it there.
@@ -61,7 +64,7 @@ def build_request(
         "status": "pending",
         "priority": "high",
         "request_type": "comprehensive_analysis",
-        "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at),
+        "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at, entries),
         "context": _context(logs),
         "signature": signature.exact if signature else None,
         "occurrences": occurrences,
@@ -75,8 +78,10 @@ def build_request(
     return {**{name: _clean(value, redact) for name, value in request.items()}, **ours, "request_id": request_id}
 
 
-def _crash(crash_id: str, report: CrashReport, crashed_at: datetime) -> dict[str, object]:
-    analysis = first_analysis(report)
+def _crash(
+    crash_id: str, report: CrashReport, crashed_at: datetime, entries: Sequence[Entry] | None
+) -> dict[str, object]:
+    analysis = first_analysis(report, entries)
     frame = report.frame
     return {
         "crash_id": crash_id,
@@ -90,7 +95,7 @@ def _crash(crash_id: str, report: CrashReport, crashed_at: datetime) -> dict[str
         "severity": rate_severity(report),
         "is_bot_related": is_bot_related(report),
         "root_cause_hypothesis": analysis.summary,
-        "fix_suggestions": suggest(report),
+        "fix_suggestions": suggest(report, entries),
     }
 
 

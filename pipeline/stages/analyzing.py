@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from pipeline import knowledge
 from pipeline.crash.context import is_bot_log
 from pipeline.crash.request import build_request
 from pipeline.model import Run, RunState
@@ -108,6 +109,7 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
         similar=similar_fixes(tools, run),
         previous_attempts=tools.store.get_previous(run.id),
         redact=tools.redact,
+        entries=knowledge.list_entries(tools),
     )
 
 

@@ -115,6 +115,22 @@ def test_a_settings_file_of_another_code_page_is_one_line_for_every_command(stat
     assert ask(command) == (1, ".env: is not written in UTF-8 (byte 12): save it as UTF-8\n")
 
 
+def test_inspecting_names_a_crash_that_is_known_and_a_file_of_ones_own_that_cannot_be_used(state: Path) -> None:
+    Path("stderr.txt").write_text("\n/src/Object.h:399 in WorldObject::GetMap ASSERTION FAILED:\n  m_currMap\n")
+    own = state / "knowledge"
+    own.mkdir(parents=True)
+    (own / "a.toml").write_text(
+        "[[crash]]\nname = 'ours'\nsays = 'm_currMap'\ncause = 'The ferry.'\ncure = 'Wait for it.'\n"
+    )
+    (own / "b.toml").write_text("[[crash]]\n")
+    assert ask("inspect", "stderr.txt") == (
+        0,
+        "stderr.txt: assertion, assertion\n  signature: assertion | WorldObject::GetMap | m_currMap\n"
+        "  assertion: m_currMap\n  known: ours: The ferry. Cure: Wait for it.\n"
+        f"  > WorldObject::GetMap  /src/Object.h:399\n{own / 'b.toml'}: entry 1 has no `name`\n",
+    )
+
+
 if sys.platform != "win32":
 
     def test_inspecting_a_pipe_or_a_device_is_refused_and_hangs_nobody(state: Path) -> None:
