@@ -15,6 +15,7 @@ from edge_fakes import COMMIT, NAME, NOW, REVERT, FakeDesk, make_card
 from edge_world import EdgeWorld, get_buttons, open_world, until
 
 from bot import messages
+from bot.audit import URGENT
 from bot.commands.delays import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
@@ -721,12 +722,53 @@ TOO_LATE = ("operator", "confirm-revert", COMMIT, "too late: nothing was done")
 LOCKED = "the database does not work: database is locked. Cure: end the program that holds it"
 
 
-async def test_an_order_that_cannot_be_written_down_is_not_carried_out_and_says_why(world: EdgeWorld) -> None:
+@pytest.mark.parametrize(
+    ("custom_id", "_order"), [each for each in BUTTONS if each[0].split(":")[0] not in URGENT], ids=str
+)
+async def test_what_brings_other_code_to_life_is_not_carried_out_before_it_is_written_down_and_says_why(
+    world: EdgeWorld, custom_id: str, _order: Any
+) -> None:
+    message = await send_button(world, custom_id)
     world.ledger.audit_fails = True
-    assert (await world.slash("pause"))["content"] == (
-        f"`/pause` cannot be answered now, and **nothing was done**: {LOCKED}."
-    )
+    await world.sandbox.click(message, custom_id)
+    action = custom_id.split(":")[0]
+    told = await world.sandbox.wait_for(lambda s: [m["content"] for m in s["messages"] if LOCKED in m["content"]])
+    assert told == [f"`/{action}` cannot be answered now, and **nothing was done**: {LOCKED}."]
     assert world.desk.orders == []
+
+
+@pytest.mark.parametrize(("custom_id", "order"), [each for each in BUTTONS if each[0].split(":")[0] in URGENT], ids=str)
+async def test_what_holds_stops_or_starts_is_carried_out_and_its_rows_are_owed(
+    world: EdgeWorld, caplog: pytest.LogCaptureFixture, custom_id: str, order: tuple[str, ...]
+) -> None:
+    message = await send_button(world, custom_id)
+    world.ledger.audit_fails = True
+    assert (await world.sandbox.click(message, custom_id))["response"] is not None
+    assert (world.desk.orders, world.ledger.begun, world.ledger.audit) == ([order], [], [])
+    world.ledger.audit_fails = False
+    await world.slash("whoami")
+    action = custom_id.split(":")[0]
+    done, asked = world.ledger.audit
+    assert [(each[1], each[3]) for each in (*world.ledger.begun, done)] == [(action, "begun"), (action, "done")]
+    assert asked == ("operator", "whoami", "", "answered")
+    for each in (*world.ledger.begun, done):
+        assert str(each[1:])[1:] in caplog.text, "a bot that is killed before it could be written had no trace of it"
+
+
+@pytest.mark.parametrize(("command", "options", "order"), ORDERS)
+async def test_a_command_waits_for_the_audit_only_where_it_brings_other_code_to_life(
+    world: EdgeWorld, command: str, options: dict[str, str], order: tuple[str, ...]
+) -> None:
+    world.ledger.audit_fails = True
+    answer = await world.slash(command, **options)
+    refused = f"`/{command}` cannot be answered now, and **nothing was done**: {LOCKED}."
+    assert (answer["content"] == refused, world.desk.orders) == (
+        (False, [order]) if command in URGENT else (True, [])
+    )  # fmt: skip
+
+
+def test_whatever_is_carried_out_unwritten_is_an_operators_order() -> None:
+    assert {TABLE[each] for each in URGENT} == {Need.OPERATOR}
 
 
 async def test_a_question_whose_order_could_not_be_written_down_is_answered_by_the_next_click(world: EdgeWorld) -> None:
