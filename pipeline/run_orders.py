@@ -80,7 +80,7 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
 
 def name_wait(tools: Tools, run: Run) -> str:
     """Why it does not go now, "" = it does."""
-    veto = carrying.find_hindrance(tools, carrying.Load(run.commit or "", [run]))
+    veto = carrying.find_hindrance(tools, carrying.look_at(tools, run.commit or "", [run]))
     return "" if veto is None else f"It goes as soon as it may: {veto.words}."
 
 

@@ -52,7 +52,7 @@ class Tools:
     secrets: tuple[str, ...] = field(default=(), repr=False)  # values of settings that no fix may hold
     alarms: dict[tuple[str, datetime], float] = field(default_factory=dict)  # what, when -> monotonic seconds
     stumbles: dict[int, Stumble] = field(default_factory=dict)  # by the id of the crash
-    wishing: threading.Lock = field(default_factory=threading.Lock)  # one writer of desired.json at a time
+    wishing: threading.Lock = field(default_factory=threading.Lock)  # one word on desired.json at a time
 
     def now(self) -> datetime:
         return self.clock.now()

@@ -21,10 +21,11 @@ BECAME = {
 
 @dataclass(frozen=True)
 class Load:
-    """A build that may go live, and the runs that wait for it."""
+    """A build that may go live, and the runs that wait for it, as they were looked at."""
 
     build: str
     runs: list[Run]
+    reverts: frozenset[str]  # that were ordered by then, whatever became of them
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def choose(tools: Tools, runs: Sequence[Run]) -> Load | None:
     the others. A build that may not go says why on the card of its run, and the one before it is looked at. While
     paused only what a person ordered goes, with what its build contains."""
     may = [run for run in runs if policy.is_ordered(run)] if tools.store.get_pause() is not None else runs
-    loads = [(_load(tools, run.commit, runs), run) for run in may if run.commit]
+    reverts = list_ordered(tools)
+    loads = [(_load(tools, run.commit, runs, reverts), run) for run in may if run.commit]
     begun = {load.build: (tools.store.started_at(load.build), len(load.runs)) for load, _ in loads}
     for load, run in sorted(loads, key=lambda each: begun[each[0].build], reverse=True):
         veto = find_hindrance(tools, load)
@@ -95,8 +97,16 @@ def choose(tools: Tools, runs: Sequence[Run]) -> Load | None:
     return None
 
 
-def _load(tools: Tools, build: str, runs: Sequence[Run]) -> Load:
-    return Load(build, [each for each in runs if _contains(tools, build, each.commit)])
+def look_at(tools: Tools, build: str, runs: Sequence[Run]) -> Load:
+    return Load(build, list(runs), list_ordered(tools))
+
+
+def list_ordered(tools: Tools) -> frozenset[str]:
+    return frozenset(revert.id for revert in tools.store.list_reverts())
+
+
+def _load(tools: Tools, build: str, runs: Sequence[Run], reverts: frozenset[str]) -> Load:
+    return Load(build, [each for each in runs if _contains(tools, build, each.commit)], reverts)
 
 
 def find_hindrance(tools: Tools, load: Load) -> Veto | None:
@@ -167,7 +177,8 @@ def why_not_any_more(tools: Tools, load: Load) -> str | None:
 
 
 def find_objection(tools: Tools, load: Load) -> str | None:
-    """What people have said since it was chosen; asks the database alone."""
+    """What people have said since it was looked at; asks the database alone, and so not which change a new revert
+    takes out of the build: that is looked at again."""
     now = [tools.store.get_run(run.id) or run for run in load.runs]
     if any(run.state is not RunState.AWAITING_DEPLOYMENT for run in now):
         return "a change that it would bring was taken back"
@@ -175,4 +186,6 @@ def find_objection(tools: Tools, load: Load) -> str | None:
         policy.is_ordered(run) for run in now if run.commit == load.build
     ):
         return "paused"
+    if list_ordered(tools) != load.reverts:
+        return "a revert was ordered since"
     return None

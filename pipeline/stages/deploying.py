@@ -56,7 +56,7 @@ def take_standby_back(tools: Tools) -> bool:
     standby = tools.store.get_standby()
     if standby is None:
         return False
-    load = Load(standby.build, tools.store.list_runs_of(standby.id))
+    load = carrying.look_at(tools, standby.build, tools.store.list_runs_of(standby.id))
     why = carrying.why_not_any_more(tools, load)
     if why is not None:
         withdraw_standby(tools, why)
@@ -75,14 +75,14 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
         return False
     if wish.is_stopped(tools):
         postponing.tell(tools, runs, STOPPED)
-        return stand_by(tools, build, runs, observed)
+        return stand_by(tools, load, observed)
     if goes_by_itself(tools, build, observed):
         return False
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
     decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(map(policy.is_ordered, runs)):
         postponing.tell(tools, runs, decision.reason)
-        return stand_by(tools, build, runs, observed)
+        return stand_by(tools, load, observed)
     return announce(tools, build, runs, observed)
 
 
@@ -93,15 +93,16 @@ def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
     return standby is not None and standby.build == build and coming
 
 
-def stand_by(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:
+def stand_by(tools: Tools, load: Load, observed: Observed) -> bool:
     """The build is also the keeper's for the next start: a crash deploys it at no extra downtime."""
     standby = tools.store.get_standby()
-    if standby is not None and standby.build == build:
+    if standby is not None and standby.build == load.build:
         return False
-    with tools.store.together():  # somebody may have said no since it was chosen
-        if carrying.find_objection(tools, Load(build, list(runs))) is not None:
+    with tools.wishing, tools.store.together():  # somebody may have said no since it was chosen
+        if carrying.find_objection(tools, load) is not None:
             return False
-        tools.store.add_deployment(new_deployment(tools, build, "standby", observed, runs), runs, tools.now())
+        deployment = new_deployment(tools, load.build, "standby", observed, load.runs)
+        tools.store.add_deployment(deployment, load.runs, tools.now())
     point("standby.noted")
     return True
 
@@ -243,14 +244,14 @@ def adopt_standby(tools: Tools, observed: Observed) -> bool:
 
 
 def stop_when_due(tools: Tools, deployment: Deployment) -> bool:
-    load = Load(deployment.build, tools.store.list_runs_of(deployment.id))
+    load = carrying.look_at(tools, deployment.build, tools.store.list_runs_of(deployment.id))
     if (why := carrying.why_not_any_more(tools, load)) is not None:
         return call_off(tools, deployment, why)
     if deployment.stop_at is not None and not tools.is_past("stop", deployment.stop_at, tools.realm.stop_notice):
         return False
     console_call(tools, "saveall")
     point("deploy.saved")
-    with tools.store.together():  # saving takes seconds, in which people still order
+    with tools.wishing, tools.store.together():  # saving takes seconds, in which people still order
         if (why := carrying.find_objection(tools, load)) is not None:
             return call_off(tools, deployment, why)
         now = tools.now()

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import postgres
 import pytest
@@ -22,8 +23,10 @@ from bare_realm import Realm
 from small_disks import mounted
 from world import GOOD, OPERATOR, OTHER, World
 
+from pipeline import run_orders
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
+from pipeline.stages import carrying
 from pipeline.views import status
 
 SOON = 0.05  # seconds a test is patient with a lock
@@ -217,4 +220,35 @@ if postgres.is_expected():
                 while not often.is_set():
                     await world.settle()
         await expect_well(world, "Map::Update", "Spell::Cast")
+        world.engine.dispose()
+
+    async def test_a_no_beside_the_choice_of_what_stands_by_is_kept(
+        tmp_path: Path, cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Here transactions run side by side: that nobody has said no is read before the row of the standby is kept."""
+        world = await World(tmp_path, {"max_players_for_restart": 0}, database=cluster.make_database()).start()
+        world.players.online = 3
+        run = await world.crash("Map::Update")
+        find_objection = carrying.find_objection
+        answered: list[int] = []  # how many wishes there were by then
+
+        def reject() -> None:
+            run_orders.reject(world.tools, run.id, "Bob", "no", world.runner.cancel)
+            answered.append(len(world.keeper.wishes))
+
+        person = threading.Thread(target=reject)
+
+        def look(*arguments: Any) -> str | None:
+            why = find_objection(*arguments)
+            if person.ident is None:
+                person.start()
+                if not world.tools.wishing.locked():
+                    person.join()
+            return why
+
+        monkeypatch.setattr(carrying, "find_objection", look)
+        await world.answer(run, GOOD)
+        person.join()
+        later = [each.next_build for each in world.keeper.wishes[answered[0] :]]
+        assert not any(later), "it was rejected, and stands by"
         world.engine.dispose()

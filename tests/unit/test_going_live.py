@@ -370,11 +370,11 @@ async def test_a_crash_of_an_older_standby_while_a_newer_takes_its_place_costs_n
     done: list[int] = []
     stand_by = deploying.stand_by
 
-    def late(tools: Any, build: str, *arguments: Any) -> bool:
-        if not done and build == world.get(other).commit:
+    def late(tools: Any, load: Any, *arguments: Any) -> bool:
+        if not done and load.build == world.get(other).commit:
             done.append(1)
             world.keeper.crash("Loot::Roll")
-        return stand_by(tools, build, *arguments)
+        return stand_by(tools, load, *arguments)
 
     monkeypatch.setattr(deploying, "stand_by", late)
     builds: list[str | None] = []
@@ -440,3 +440,32 @@ async def test_a_rollback_never_reverts_the_revert_of_what_was_rolled_back(tmp_p
     await world.answer(third, LOOT)
     await world.pass_time(minutes=3)
     assert world.running == world.expect(third, RunState.SUCCEEDED).commit, "the night goes on"
+
+
+@pytest.mark.parametrize("again", ["the fix", "the revert of its revert"])
+async def test_what_was_brought_back_and_is_reverted_while_the_server_saves_does_not_go_live(
+    tmp_path: Path, again: str
+) -> None:
+    """What goes out is the revert of a revert: the fix that it brings back is over since long."""
+    world = await make(tmp_path, **HOLD)
+    run = await world.crash("Map::Update")
+    world.players.online = 3
+    await world.answer(run, GOOD)
+    commit = world.get(run).commit or ""
+    await world.orders.reject(run.id, BOB, "no")
+    await world.pass_time(minutes=1)
+    (first,) = reverts(world)
+    said: list[object] = []
+
+    def meanwhile() -> None:
+        if not said:
+            world.builder.fault = "the compiler is gone"
+            unwanted = commit if again == "the fix" else reverts(world)[-1].commit or ""
+            said.append(change_orders.revert(world.tools, unwanted, "Bob"))
+
+    world.console.meanwhile = meanwhile
+    await world.orders.revert(world.get(first).commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert said and isinstance(said[0], Done), said
+    assert live(world).get("src/Map.cpp") != "good", "reverted while the server saved, and live"
