@@ -1,6 +1,7 @@
 """The autonomous pipeline. Knows nothing of Discord.
 
     model.py read_models.py         the words as values, and what people see of them
+    traces.py                       what the history of the source tells of a crash
     errors.py obstacles.py ports.py the errors, what a machine may put in the way, the seams
     keeper/                         the server's parent, a process of its own
     crash/                          reports -> CrashReport, signatures, context (pure)

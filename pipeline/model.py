@@ -377,6 +377,7 @@ class Commit:
     subject: str
     committed_at: datetime
     run: str | None = None  # its `Run:` trailer
+    author: str = ""  # a name
 
 
 @dataclass(frozen=True)

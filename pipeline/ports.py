@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pipeline.keeper.protocol import Desired, Event, Manifest, Observed
 from pipeline.model import BuildResult, Change, Commit, CrashReport, Patch, Progress, Response
+from pipeline.traces import Place, Trace
 
 OnStarted = Callable[[int, float, str], None]  # pid, create time (seconds since the epoch), what it is
 
@@ -88,6 +89,10 @@ class Source(Protocol):
     def list_unmerged(self, head: str, other: str) -> list[Commit]:
         """Commits of `other` that the files at `head` lack, newest first: they are not in its history, or the merge
         that brought them was undone."""
+
+    def trace(self, at: str, good: str | None, places: Sequence[Place], seconds: float) -> Trace:
+        """Who changed these places of a crashed commit last, what changed since a good one, and which fixes of ours are
+        in it, as far as that can be told in so many seconds. Raises SourceUnusable where there is no such commit."""
 
     def url(self, commit: str) -> str | None:
         """The commit's page, None where the remote has none."""

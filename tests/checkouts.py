@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +48,10 @@ void Map::Update(uint32 diff)
 USUAL: dict[str, str | bytes] = {"src/game/Map.cpp": MAP_CPP, "CMakeLists.txt": "project(x)\n", "sql/a.sql": "--\n"}
 
 
-def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
+def git(folder: Path, *arguments: str, stdin: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
     """The plain git of a user, with no configuration of this machine."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | CLEAN
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment = {**inherited, **CLEAN, **(env or {})}
     done = subprocess.run(
         ["git", *arguments], cwd=folder, env=environment, input=stdin, capture_output=True, timeout=60
     )
@@ -82,13 +85,24 @@ class Checkout:
     folder: Path
     remote: Path
 
-    def commit(self, files: dict[str, str | bytes], message: str = "change") -> str:
+    def commit(
+        self,
+        files: dict[str, str | bytes],
+        message: str = "change",
+        *,
+        author: str = "User",
+        at: datetime | None = None,
+    ) -> str:
+        """`at` = when, None = now."""
         for name, content in files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
         git(self.folder, "add", "--force", "--", *files)
-        git(self.folder, "commit", "-q", "-m", message)
+        env = {"GIT_AUTHOR_NAME": author}
+        if at is not None:
+            env |= {"GIT_AUTHOR_DATE": at.isoformat(), "GIT_COMMITTER_DATE": at.isoformat()}
+        git(self.folder, "commit", "-q", "-m", message, env=env)
         return git(self.folder, "rev-parse", "HEAD")
 
     def head(self) -> str:

@@ -10,7 +10,7 @@ world.expect(run, RunState.SUCCEEDED)
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,6 +71,7 @@ from pipeline.store import Codec, Store, open_engine
 from pipeline.store.engine import PATIENCE
 from pipeline.tables import metadata
 from pipeline.tools import Tools
+from pipeline.traces import Place, Trace
 from pipeline.views import Ledger
 
 START = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
@@ -121,6 +122,8 @@ class FakeSource:
         self.remote_gone = False
         self.diverged: set[str] = set()
         self.base = BASE
+        self.traced: list[tuple[str, str | None, tuple[Place, ...]]] = []  # what was asked about
+        self.history = Trace(fixes=())  # what it tells of any crash
 
     def prepare(self) -> None: ...
 
@@ -223,6 +226,10 @@ class FakeSource:
 
     def list_unmerged(self, head: str, other: str) -> list[Commit]:
         return self.log(head, other)
+
+    def trace(self, at: str, good: str | None, places: Sequence[Place], seconds: float) -> Trace:
+        self.traced.append((at, good, tuple(places)))
+        return dataclasses.replace(self.history, since=good)
 
     def url(self, commit: str) -> str | None:
         return f"https://example.org/commit/{commit}"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.adapters import git_clone, git_history
+from pipeline.adapters import git_clone, git_history, git_trace
 from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url, compare_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
@@ -26,6 +26,7 @@ from pipeline.errors import SourceUnusable, TransientError
 from pipeline.model import Change, Commit, Patch
 from pipeline.points import point
 from pipeline.ports import Diverged, PatchLimits, Pushed, Review
+from pipeline.traces import Place, Trace
 
 __all__ = ["GitSource"]
 
@@ -204,6 +205,11 @@ class GitSource:
 
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
         return git_history.holds_fix(self._repository, revision, fix, run)
+
+    def trace(self, at: str, good: str | None, places: Sequence[Place], seconds: float) -> Trace:
+        crashed = self._repository.get_commit(at)
+        known = None if good is None else self._repository.find_commit(good)
+        return git_trace.trace(self._repository, crashed, known, places, seconds)
 
     def url(self, commit: str) -> str | None:
         return commit_url(self._remote.url(), self._template, commit)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pipeline.adapters.git_process import LOCAL
 from pipeline.adapters.git_repository import Repository
 from pipeline.model import Commit
 
@@ -39,6 +40,14 @@ def find_revert(repository: Repository, head: str, commit: str) -> str | None:
     undone = _read_named(repository, f"{target}..{at}", _REVERTS)
     standing = [revert for revert, targets in undone.items() if _names({target}, targets)]
     return next((revert for revert in standing if not _is_undone({revert}, undone)), None)
+
+
+def list_fixes(repository: Repository, at: str, since: str, most: int, seconds: float) -> list[Commit]:
+    """Commits of ours in the history of `at` that are neither undone nor undo one, newest first; `since` = git's own
+    option. Merges bring what others made."""
+    ours = repository.list_commits(at, since, "--no-merges", f"--max-count={most}", "--grep=^Run: ", timeout=seconds)
+    undone = _read_named(repository, at, _REVERTS, since, timeout=seconds)
+    return [fix for fix in ours if fix.run and fix.hash not in undone and not _is_undone({fix.hash}, undone)]
 
 
 def find_whole(repository: Repository, head: str, other: str) -> str:
@@ -90,9 +99,12 @@ def _patch_ids(repository: Repository, patches: bytes) -> list[tuple[str, str]]:
     return [(id_, commit) for id_, _, commit in (line.partition(" ") for line in lines)]
 
 
-def _read_named(repository: Repository, span: str, words: str) -> dict[str, list[str]]:
+def _read_named(
+    repository: Repository, span: str, words: str, *options: str, timeout: float = LOCAL
+) -> dict[str, list[str]]:
     """Commit -> the (perhaps short) hashes that its message names after these words."""
-    out = repository.run("log", "-z", "--format=%H %B", "--fixed-strings", f"--grep={words}", span, "--").out
+    log = ("log", "-z", "--format=%H %B", "--fixed-strings", f"--grep={words}", *options, span, "--")
+    out = repository.run(*log, timeout=timeout).out
     records = (record.partition(" ") for record in out.decode(errors="replace").split("\0") if record)
     named = re.compile(rf"{words} ([0-9a-f]{{7,64}})")
     return {commit: named.findall(message) for commit, _, message in records}

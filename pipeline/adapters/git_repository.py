@@ -13,7 +13,7 @@ from pipeline.errors import SourceUnusable
 from pipeline.model import Commit
 
 _REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./+-]*\^?")  # no option, no `@{…}`, no `:/…`
-_COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%s"
+_COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%an%x1f%s"
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Repository:
             raise SourceUnusable(f"the commit {revision[:60]!r} is not in our clone")
         return found
 
-    def list_commits(self, span: str, *options: str) -> list[Commit]:
-        """Commits of a range of full hashes, newest first."""
-        out = self.run("log", "-z", "--topo-order", f"--format={_COMMIT}", *options, span, "--").out
+    def list_commits(self, span: str, *options: str, paths: Sequence[str] = (), timeout: float = LOCAL) -> list[Commit]:
+        """Commits of a range of full hashes, newest first; with `paths` those that touch one of them."""
+        log = ("log", "-z", "--topo-order", f"--format={_COMMIT}", *options, span, "--", *paths)
+        out = self.run(*log, timeout=timeout).out
         return [_parse(record) for record in out.decode(errors="replace").split("\0") if record]
 
     def merge_base(self, one: str, other: str) -> str | None:
@@ -80,6 +81,6 @@ class Repository:
 
 
 def _parse(record: str) -> Commit:
-    hash_, tree, seconds, runs, subject = record.split("\x1f", 4)
+    hash_, tree, seconds, runs, author, subject = record.split("\x1f", 5)
     run = runs.split("\x1e")[-1].strip()  # ours is the last one
-    return Commit(hash_.strip(), tree, subject, datetime.fromtimestamp(int(seconds), UTC), run or None)
+    return Commit(hash_.strip(), tree, subject, datetime.fromtimestamp(int(seconds), UTC), run or None, author)
