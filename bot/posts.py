@@ -15,6 +15,7 @@ from bot.limits import TITLE, cut_middle, cut_text
 from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
+from bot.suspicions import list_suspicions
 from pipeline.card_models import Post, PostKind
 from pipeline.crash.own_text import write_own
 from pipeline.keeper.protocol import from_plain
@@ -23,6 +24,7 @@ from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
 SHOWN_ERRORS = 3
+SHOWN_NOTES = 5
 STILL_RUNS = (
     "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and what"
     " people order, goes through. Nothing else is patched, built or deployed until `/resume`."
@@ -160,10 +162,11 @@ def _backtrace(data: Data) -> Message:
         _exit_status(data.get("status")),
         f"core {code(PurePath(_text(data, 'core')).name)}" if data.get("core") else "",
     )
-    notes = "\n".join(prose(each) for each in _lines(data, "notes")[:5])
+    notes = "\n".join(prose(each) for each in _lines(data, "notes")[:SHOWN_NOTES])
     guess = f"**{prose(_text(data, 'hypothesis'))}** *(from the report alone)*" if data.get("hypothesis") else ""
     errors = "".join(f"before it: {code(each)}\n" for each in _lines(data, "errors")).rstrip()
-    text = "\n".join(part for part in (guess, facts, block(cut_text(stack, SHOWN)), errors, notes) if part)
+    parts = (guess, facts, *list_suspicions(data.get("suspects")), block(cut_text(stack, SHOWN)), errors, notes)
+    text = "\n".join(part for part in parts if part)
     full = write_own(_text(data, "category") if frames else "", stack, _lines(data, "log"))
     return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))
 

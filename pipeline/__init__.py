@@ -17,6 +17,7 @@
     summary.py timeline.py          a night as people read it in the morning
     startup.py halts.py             why a server does not come up, or stands still
     knowledge.py                    what is known of crashes, a user's own words first
+    suspects.py                     who and what is suspected of a crash, before anybody analysed it
     regrouping.py                   which rules of grouping are in force, and how a change comes into force
 
 The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the two together):

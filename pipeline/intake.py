@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline import knowledge, startup
+from pipeline import knowledge, startup, suspects
 from pipeline.card_models import PostKind
 from pipeline.crash.context import first_analysis, last_lines, pick_errors
 from pipeline.crash.signatures import NAMELESS
@@ -25,6 +25,7 @@ from pipeline.model import OVER, Analysis, CrashReport, FixState, Frame, ReportK
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.ports import Answer, ExitEvidence
+from pipeline.redact import redact_all
 from pipeline.store import Crash, Fact, NewPost, Overtaken, Refusal
 from pipeline.tools import Stumble, Tools, bug_topic
 
@@ -227,18 +228,18 @@ def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
     signature = report.signature
     if signature is None:
         raise ValueError("a crash has a signature by now")
-    posts = [backtrace_post(tools, crash, report)]
     runs = tools.store.list_runs_of_signature(signature)
     judged, recurred = decide(tools, crash, report, runs)
     now = tools.now()
     if judged != "run":
         newest = runs[-1].id if runs else None
         known = bool(tools.store.count_crashes(signature))
-        posts = posts if not known else []
+        posts = [] if known else [backtrace_post(tools, crash, report)]
         tools.store.judge_crash(crash, report, judged, now, run=newest, recurred=recurred, posts=posts)
         return
     previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run))]
     run = new_run(crash, signature, now)
+    posts = [backtrace_post(tools, crash, report)]
     tools.store.judge_crash(crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts)
 
 
@@ -310,8 +311,13 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "notes": [tools.redact(note) for note in report.notes],
             "log": [tools.redact(line) for line in lines],
             "core": crash.exit.core,
+            "suspects": None if report.environment else suspects_of(tools, crash, report),
         },
     )
+
+
+def suspects_of(tools: Tools, crash: Crash, report: CrashReport) -> Any:
+    return redact_all(suspects.describe(tools, suspects.gather(tools, crash, report)), tools.redact)
 
 
 def within_source(tools: Tools, frame: Frame) -> Frame:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 from urllib.parse import quote
 
 STRUCK = "***"
@@ -100,6 +101,17 @@ class Redactor:
 def redact(text: str, secrets: Collection[str] = ()) -> str:
     """The text without the given values and without what looks like a secret."""
     return Redactor(secrets)(text)
+
+
+def redact_all(value: Any, redact: Callable[[str], str]) -> Any:
+    """What JSON can hold, with each of its texts redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redact_all(each, redact) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact_all(each, redact) for each in value]
+    return value
 
 
 def _forms(secret: str) -> Iterator[str]:

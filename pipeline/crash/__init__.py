@@ -9,5 +9,6 @@ reading.py        what every reader gives                conclude.py   what is m
 signatures.py     the key; names.py and mangling.py spell, rules.py and data/ say which frames count
 classes.py        the words for kinds of crashes
 context.py        logs before the crash, the first analysis; known.py crashes that are known elsewhere
+similar.py        which crashes are alike
 request.py        what an analyst is asked               as_json.py    `inspect --json`, and the store's form
 """

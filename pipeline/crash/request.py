@@ -23,6 +23,7 @@ from pipeline.crash.context import (
 from pipeline.crash.known import Entry
 from pipeline.crash.prompt import canary_of
 from pipeline.model import CrashReport, Frame, ReportKind, Signature
+from pipeline.redact import redact_all
 
 LINES = 60  # of each log
 LOOKED_AT = 400  # lines of each log in which errors and warnings are looked for
@@ -46,6 +47,7 @@ def build_request(
     source_dir: Path | str,
     base_commit: str | None,
     similar: Sequence[Mapping[str, Any]] = (),
+    suspects: Mapping[str, Any] | None = None,
     previous_attempts: Sequence[Mapping[str, Any]] = (),
     redact: Callable[[str], str] = lambda text: text,
     built_in: Sequence[Path | str] = (),
@@ -70,12 +72,13 @@ def build_request(
         "occurrences": occurrences,
         "revision": _revision(known),
         "similar": [dict(each) for each in similar],
+        "suspects": suspects,
         "previous_attempts": [dict(each) for each in previous_attempts],
         "notice": NOTICE,
     }
     # Paths and hashes of ours are no secrets, and a word struck out of them would make them useless.
     ours = {"source_dir": str(source_dir), "base_commit": base_commit, "canary": canary_of(request_id)}
-    return {**{name: _clean(value, redact) for name, value in request.items()}, **ours, "request_id": request_id}
+    return {**{name: redact_all(value, redact) for name, value in request.items()}, **ours, "request_id": request_id}
 
 
 def _crash(
@@ -140,13 +143,3 @@ def _message(report: CrashReport) -> str | None:
 
 def _revision(report: CrashReport) -> str | None:
     return None if report.revision is None else f"{report.revision.hash}{'+' if report.revision.dirty else ''}"
-
-
-def _clean(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, Mapping):
-        return {key: _clean(each, redact) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_clean(each, redact) for each in value]
-    return value

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pipeline import knowledge
+from pipeline import knowledge, suspects
 from pipeline.crash.context import is_bot_log
 from pipeline.crash.request import build_request
 from pipeline.model import Run, RunState
@@ -94,6 +94,9 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
     signature = run.signature
     if crash is None and signature is not None:
         crash = tools.store.find_last_crash(signature)
+    found = None
+    if crash is not None and crash.report is not None and not crash.report.environment:
+        found = suspects.describe(tools, suspects.gather(tools, crash, crash.report))
     return build_request(
         request_id=run.request_id or run.id,
         at=tools.now(),
@@ -106,7 +109,8 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
         source_dir=tools.source.work_tree(),
         built_in=(tools.realm.source_dir,),
         base_commit=base,
-        similar=similar_fixes(tools, run),
+        similar=[*similar_fixes(tools, run), *(found["similar"] if found else ())],
+        suspects=found and {name: each for name, each in found.items() if name not in ("similar", "known")},
         previous_attempts=tools.store.get_previous(run.id),
         redact=tools.redact,
         entries=knowledge.list_entries(tools),

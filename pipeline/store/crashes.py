@@ -20,9 +20,11 @@ from pipeline.model import (
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     IMPORTED,
+    Build,
     Crash,
     CrashRow,
     NewPost,
+    read_build,
 )
 from pipeline.store.writes import (
     card_key,
@@ -33,6 +35,8 @@ from pipeline.store.writes import (
     refuse_second_judgement,
     touch,
 )
+
+MOST_GROUPS = 2000  # kinds of crashes that are compared
 
 
 class Crashes(Base):
@@ -68,6 +72,26 @@ class Crashes(Base):
             return c.execute(
                 select(func.count()).select_from(t.crashes).where(is_same(t.crashes, signature))
             ).scalar_one()
+
+    def list_groups(self) -> list[tuple[Signature, int, datetime]]:
+        """(signature, how often, when last) of every kind of crash, the last seen first; the newest so many."""
+        same = (t.crashes.c.family, t.crashes.c.exact, t.crashes.c.version)
+        last = func.max(t.crashes.c.at)
+        query = select(*same, func.count(), last).where(t.crashes.c.exact.is_not(None)).group_by(*same)
+        with self.begin() as c:
+            rows = c.execute(query.order_by(last.desc()).limit(MOST_GROUPS)).all()
+        return [(Signature(family, exact, version), times, at) for family, exact, version, times, at in rows]
+
+    def find_last_good(self, signature: Signature | None, build: str | None, found: str | None) -> Build | None:
+        """The build that was last found healthy, is another one than `build`, and never crashed so; None too where it
+        has no commit. `found` = the build of crashes that name none."""
+        with self.begin() as c:
+            crashed = set() if signature is None else _builds_that_crashed(c, signature)
+            crashed |= {found} if None in crashed else set()
+            healthy = and_(t.builds.c.healthy_at.is_not(None), t.builds.c.bad.is_(False))
+            rows = c.execute(select(t.builds).where(healthy).order_by(t.builds.c.healthy_at.desc())).all()
+        good = next((row for row in rows if row.build != build and row.build not in crashed), None)
+        return None if good is None or good.commit is None else read_build(good)
 
     def first_seen(self, signature: Signature) -> datetime | None:
         with self.begin() as c:

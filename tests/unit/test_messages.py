@@ -655,6 +655,48 @@ def test_a_link_is_only_made_of_an_address() -> None:
 
 # --- posts -----------------------------------------------------------------------------------------------------------
 
+ANN = {"hash": "e" * 40, "author": "Ann", "at": "2024-11-20T12:00:00+00:00", "subject": "maps: hurry", "url": None}
+BOB = {"hash": COMMIT, "author": "Bob *x*", "at": "2024-11-21T12:00:00+00:00", "subject": "x @everyone", "url": URL}
+PLACE = {"function": "Map::Update", "file": "src/Map.cpp", "line": 412}
+GOOD = {"hash": "d" * 40, "url": None}
+SUSPICIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({}, ()),
+    ({"touches": [], "since": None, "changed": None, "near": [], "fixes": None, "similar": [], "known": None}, ()),
+    (
+        {"touches": [{**PLACE, "commit": ANN, "is_new": True}, {**PLACE, "line": 9, "commit": BOB, "is_new": True},
+                     {**PLACE, "line": 7, "commit": ANN, "is_new": True}],
+         "since": GOOD, "changed": 1, "near": [ANN]},
+        ("**suspect**: `eeeeeee` *maps: hurry* by Ann <t:1732104000:R> touched `Map::Update` line 412",
+         f"**suspect**: {LINK.split(' ')[0]} *x @\u200beveryone* by Bob \\*x\\* <t:1732190400:R>"
+         " touched `Map::Update` line 9",
+         "since the last good build `ddddddd`: 1 commit; these files: `eeeeeee` *maps: hurry*"),
+    ),
+    (
+        {"touches": [{**PLACE, "commit": ANN, "is_new": False}, {**PLACE, "commit": BOB, "is_new": None}],
+         "since": GOOD, "changed": 0},
+        ("`Map::Update` line 412 was last changed by `eeeeeee` *maps: hurry* by Ann <t:1732104000:R>,"
+         " not since the last good build",
+         "nothing is new since the last good build `ddddddd`"),
+    ),
+    (
+        {"touches": [{**PLACE, "commit": None, "is_new": False}]},
+        ("`Map::Update` line 412 has not changed since the last good build",),
+    ),
+    ({"touches": [{**PLACE, "commit": None}]}, ("`Map::Update` line 412 has not changed for half a year",)),
+    ({"fixes": [ANN, BOB, ANN, ANN, ANN]},
+     (f"fixes of ours in this build: `eeeeeee`, {LINK.split(' ')[0]}, `eeeeeee` and 2 more",)),
+    (
+        {"similar": [{"title": "Map::Relocate", "times": 2, "last": ANN["at"], "commit": COMMIT, "url": URL},
+                     {"title": "Map::`x", "times": 1, "last": ANN["at"], "commit": None},
+                     {"title": "third", "times": 1, "last": ANN["at"], "commit": None}],
+         "known": {"name": "the ferry", "cause": "It sank.", "cure": "Set `Ferry = 0`.", "see": "wiki#7"}},
+        (f"similar: `Map::Relocate` crashed 2 times, last <t:1732104000:R> · fixed in {LINK.split(' ')[0]}",
+         "similar: `Map::ˋx` crashed 1 time, last <t:1732104000:R>",
+         "known as *the ferry*: Set `Ferry = 0`. (wiki#7)"),
+    ),
+    ({"notes": ["it is @here", "b", "c", "d"]}, ("*it is @\u200bhere*", "*b*", "*c*")),
+]  # fmt: skip
+
 POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     (
         PostKind.ANALYSIS,
@@ -702,6 +744,15 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "*(from the report alone)*\nfreeze\n"
         "```\n   0  Map::Update  src/Map.cpp:7\n```\nbefore it: `ERROR[server] **Ann** hangs`",
     ),
+    *[
+        (
+            PostKind.BACKTRACE,
+            {"category": "abort", "frames": "f", "suspects": given},
+            "The crash",
+            "\n".join(("abort", *lines, "```\nf\n```")),
+        )
+        for given, lines in SUSPICIONS
+    ],
     (
         PostKind.BUILD_FAILED,
         {

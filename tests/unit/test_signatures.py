@@ -1,6 +1,7 @@
 """One key for one bug: names, frames that count, and what a key is made of."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.crash.names import bare_name, drop_parameters, normalise
 from pipeline.crash.rules import get_rules, read_lists
 from pipeline.crash.signatures import VERSION, find_interest, name_frame, sign_assertion, sign_stack, sign_text
+from pipeline.crash.similar import rate_likeness
 from pipeline.model import Assertion, Frame, Signature
 
 SAME_FUNCTION = {
@@ -248,3 +250,28 @@ def test_names_of_any_length_are_read_in_linear_time() -> None:
         name = alphabet * 20_000
         assert len(normalise(name) or "") <= 300
     assert len(normalise("".join(chance.choice("<>():ab ") for _ in range(100_000))) or "") <= 300
+
+
+def _likeness(one: str, other: str, version: int = 1) -> int:
+    signatures = [Signature(" | ".join(each.split(" | ")[:2]), each, version) for each in (one, other)]
+    return rate_likeness(signatures[0], replace(signatures[1], version=1), lambda name: name == "World::Update")
+
+
+DIED = "access violation | Spell::Cast | Unit::Hit | Map::Visit"
+
+
+def test_a_crash_is_like_one_that_died_in_the_same_function_or_came_the_same_way() -> None:
+    assert _likeness(DIED, "assertion | Spell::Cast | caster") == 11
+    assert _likeness(DIED, "double free | Spell::Cast | Unit::Hit") == 12
+    assert _likeness(DIED, "access violation | Pet::Die | Unit::Hit | Map::Visit") == 2
+    assert _likeness("assertion | Pet::Die | owner", "assertion | Pet::Die | caster") == 11
+
+
+def test_what_every_crash_has_in_common_is_no_likeness_nor_is_a_crash_like_itself() -> None:
+    assert _likeness(DIED, "access violation | Pet::Die | Unit::Hit") == 0
+    assert _likeness("freeze | World::Update", "abort | World::Update | main") == 0
+    assert _likeness("abort | A | World::Update | main", "abort | B | World::Update | main") == 0
+    assert _likeness("assertion | A | owner", "assertion | B | owner") == 0
+    assert _likeness(DIED, DIED) == 0
+    assert _likeness(DIED, "abort | Spell::Cast | Unit::Hit", version=2) == 0
+    assert _likeness("abort", "freeze") == 0
