@@ -73,14 +73,14 @@ def rolled_back(view: CardView, run: Run) -> Face:
     paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
     needed = join(paused, facts.LOOK_WORDS[run.state] if view.given_up else "")
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
-    worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY
+    worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse
     title = "Rolled back: the fix made it worse" if worse else "Rolled back: {}"
     return make_face(
         view,
         title,
         Colour.RED,
         needed,
-        join(code(view.title), facts.reason(run)),
+        join(code(view.title) if worse else "", facts.reason(run)),
         join(f"{build} was put back then", taken),
         buttons=buttons,
     )
@@ -99,6 +99,9 @@ def failed(view: CardView, run: Run) -> Face:
             facts.crash_line(view),
             buttons=revert_button(run),
         )
+    if view.only_taken_back:
+        known = f"**It was {facts.ONLY_TAKEN_BACK}:** nobody is needed unless it comes again"
+        return make_face(view, "Not fixed: {}", Colour.GREY, known, facts.reason(run), facts.server_line(view))
     if view.diagnostics and not run.commit:
         return make_face(
             view,
@@ -118,7 +121,10 @@ def cancelled(view: CardView, run: Run) -> Face:
         view,
         f"{withdrawal(run.reason or '')}: {{}}",
         Colour.GREY,
-        join(facts.reason(run) or facts.TAKEN_BACK[run.state], facts.unmended(view) if run.kind is RunKind.FIX else ""),
+        join(
+            facts.reason(run) or facts.WITHDRAWN_WORDS[run.state],
+            facts.unmended(view) if run.kind is RunKind.FIX else "",
+        ),
         facts.crash_line(view),
         facts.server_line(view),
     )

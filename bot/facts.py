@@ -120,7 +120,7 @@ LOOK_WORDS = {
 }
 
 
-TAKEN_BACK = {RunState.CANCELLED: "taken back", RunState.ROLLED_BACK: "rolled back"}  # by people; by its verdict
+WITHDRAWN_WORDS = {RunState.CANCELLED: "taken back", RunState.ROLLED_BACK: "rolled back"}  # by people; by its verdict
 
 
 def owed(run: Run) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.cards import Home
-from bot.facts import LOOK_WORDS, TAKEN_BACK
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
@@ -74,6 +74,8 @@ def _server(need: Need) -> str:
             return "the keeper does not answer: whether the server runs is not known"
         case "down":
             return f"the server does not start: {detail}"
+        case Hold.STOPPED if detail:  # which says who stopped it
+            return f"the server is down: {detail} · `/start-server` starts it"
         case _:
             why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
             cure = _OTHER_FIRST if need.subject == Hold.FOREIGN else "`/start-server` starts it"
@@ -126,6 +128,6 @@ def _cure(rider: Rider) -> str:
 
 _FATES: dict[str, str] = {
     RunState.AWAITING_APPROVAL: "waits for an approval",
-    **{state: f"was {words}" for state, words in TAKEN_BACK.items()},
+    **{state: f"was {words}" for state, words in WITHDRAWN_WORDS.items()},
     RunState.FAILED: "has failed",
 }

@@ -155,8 +155,9 @@ def _count_lines(diff: str) -> tuple[int, int]:
 def _backtrace(data: Data) -> Message:
     frames = _frame_lines(data)
     stack = "\n".join(frames) or "no stack could be read"
+    category = _text(data, "category")
     facts = join(
-        prose(_text(data, "category")),
+        "" if data.get("assertion") and category == "assertion" else prose(category),
         f"assertion {code(_text(data, 'assertion'))}" if data.get("assertion") else "",
         f"running {code(revision(_text(data, 'revision')))}" if data.get("revision") else "",
         _exit_status(data.get("status")),
@@ -199,7 +200,8 @@ def _build_failed(data: Data) -> Message:
     shown = block("\n".join(errors[:SHOWN_ERRORS])) if errors else ""
     rest = f"{count(more, 'more error')} in the log" if more > 0 else ""
     attempt = f"try {data['attempt']}" if data.get("attempt") else ""
-    text = "\n".join(part for part in (_reason(data), shown, join(attempt, rest)) if part)
+    reason = "" if _text(data, "reason") in errors else _reason(data)
+    text = "\n".join(part for part in (reason, shown, join(attempt, rest)) if part)
     log = (Attachment("build.log", path=Path(_text(data, "log"))),) if data.get("log") else ()
     return _plain_news("The fix does not compile" if errors else "The build failed", text, Colour.AMBER, log)
 

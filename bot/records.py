@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from bot import markup
 from bot.cards import Home
-from bot.facts import ONLY_TAKEN_BACK
+from bot.faces import withdrawal
+from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision
 from bot.payloads import Attachment, Colour, Embed, Field, Message
@@ -36,7 +37,7 @@ _COLOURS = {
 def render_run(view: RunView, home: Home) -> Message:
     """First what it does now, then what it is about, then each of its steps."""
     run = view.run
-    state = doing(view.line).replace("**", "")
+    state = (_say_no(run) or doing(view.line)).replace("**", "")
     lines = (
         prose(cut_middle(run.reason, 500)) if run.reason else "",
         join(f"run {code(run.id)}", f"kind {run.kind}", f"asked for by {plain(run.asked_by)}" if run.asked_by else "",
@@ -53,6 +54,11 @@ def render_run(view: RunView, home: Home) -> Message:
             (Field("Steps", _steps(view.steps)),),
         )
     )
+
+
+def _say_no(run: Run) -> str:
+    """What people did to it, in the word of its card; "" = nothing."""
+    return withdrawal(run.reason or "").lower() if run.state is RunState.CANCELLED else ""
 
 
 def _change(view: RunView) -> str:
@@ -100,17 +106,24 @@ def render_crashes(view: CrashesView) -> Message:
     if not view.crashes:
         return Message(embed=Embed(f"No crash {span}", "Nothing was counted.", Colour.GREEN))
     heading = f"{count(view.crashes, 'crash', 'crashes')} of {count(len(view.lines), 'kind')} {span}"
-    lines = [_crash_line(line) for line in view.lines[:SHOWN_CRASHES]]
+    lines = [f"- {_crash_line(line)}" for line in view.lines[:SHOWN_CRASHES]]
     more = len(view.lines) - SHOWN_CRASHES
     lines += [f"and {count(more, 'more kind')}, in the file"] if more > 0 else []
     lines += [f"{view.unread} not read yet"] if view.unread else []
     files = (Attachment("crashes.txt", "\n".join(map(_crash_row, view.lines)) + "\n"),) if more > 0 else ()
-    colour = Colour.AMBER if any(_needs_somebody(line.run) for line in view.lines) else Colour.GREY
+    colour = Colour.AMBER if any(map(_needs_somebody, view.lines)) else Colour.GREY
     return Message(embed=Embed(heading, "\n".join(lines), colour), files=files)
 
 
-def _needs_somebody(run: Run | None) -> bool:
-    return run is not None and run.state in (RunState.PROPOSED, RunState.AWAITING_APPROVAL, RunState.FAILED)
+def _needs_somebody(line: CrashLine) -> bool:
+    if line.run is None or _is_gone(line, line.run):
+        return False
+    return line.run.state in (RunState.PROPOSED, RunState.AWAITING_APPROVAL, RunState.FAILED)
+
+
+def _is_gone(line: CrashLine, run: Run) -> bool:
+    """Over, and so is what crashed."""
+    return line.only_taken_back and run.state in (RunState.FAILED, RunState.ROLLED_BACK)
 
 
 def _crash_line(line: CrashLine) -> str:
@@ -131,14 +144,21 @@ def fate(line: CrashLine) -> str:
         return _JUDGED.get(line.judged or "", plain(line.judged or "not read yet"))
     if run.fix_state is FixState.RECURRED:
         return "**came back with its fix in place**"
-    if run.fix_state is FixState.REVERTED or (run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED):
-        return "its fix was taken back"
+    if _is_gone(line, run):
+        return ONLY_TAKEN_BACK
+    gone = run.kind is RunKind.REVERT and run.state is RunState.SUCCEEDED
+    if run.state is RunState.ROLLED_BACK or (gone and run.asked_by is None):
+        return f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}"
+    if run.fix_state is FixState.REVERTED or gone:
+        return f"its fix was {WITHDRAWN_WORDS[RunState.CANCELLED]}"
     if run.state is RunState.SUCCEEDED and line.only_taken_back:
         return join(
             f"new try live in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "", ONLY_TAKEN_BACK
         )
     if run.state is RunState.SUCCEEDED:
         return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
+    if run.state is RunState.CANCELLED:
+        return _say_no(run)
     return doing(RunLine(run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before))
 
 
@@ -164,7 +184,7 @@ def render_crash(view: CrashView, home: Home) -> Message:
     if view.runs:
         fields.append(Field("Runs", "\n".join(_run_line(run) for run in view.runs[:SHOWN_RUNS])))
     fields.append(Field("Signature", code(line.signature.exact, 900)))
-    colour = Colour.AMBER if _needs_somebody(line.run) else Colour.GREY
+    colour = Colour.AMBER if _needs_somebody(line) else Colour.GREY
     text = "\n".join(part for part in lines if part)
     return Message(embed=Embed(markup.title("Crash in {}", line.title), text, colour, tuple(fields)))
 

@@ -12,11 +12,11 @@ from importlib import metadata
 from typing import assert_never
 
 from bot import markup
-from bot.facts import LOOK_WORDS, TAKEN_BACK
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
 from bot.markup import ago, code, commit_link, count, join, plain, prose
 from bot.needs import QUESTIONS, YOU, count_needs, say_need
 from bot.payloads import Colour, Embed, Field, Message
-from pipeline.keeper.protocol import ServerState
+from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import Question, RunState
 from pipeline.status_models import OrderLine, RunLine, StatusView
 
@@ -80,7 +80,7 @@ def _state(view: StatusView) -> tuple[str, Colour]:
         case ServerState.BACKOFF:
             return "server down, starts again", Colour.RED
         case ServerState.HELD:
-            return "server held", Colour.RED
+            return "server stopped" if view.hold is Hold.STOPPED else "server held", Colour.RED
         case ServerState.ABSENT:
             return "server not running", Colour.RED
         case _:
@@ -145,8 +145,7 @@ def _pipeline(view: StatusView, who: str) -> str:
 def _pause(view: StatusView) -> str:
     if view.paused is None:
         return "" if view.runs else "Nothing in work."
-    why = f": {prose(view.paused.reason)}" if view.paused.reason else ""
-    return f"**Paused** by {plain(view.paused.by)} {ago(view.paused.at)}{why}"
+    return f"**Paused** {ago(view.paused.at)}"  # by whom and why is what needs somebody, above
 
 
 def _queue(view: StatusView, who: str) -> str:
@@ -202,7 +201,7 @@ def doing(line: RunLine) -> str:
         case RunState.SUCCEEDED:
             return "succeeded"
         case RunState.CANCELLED:
-            return TAKEN_BACK[line.state]
+            return WITHDRAWN_WORDS[line.state]
         case _:
             assert_never(line.state)
 

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot import chart
 from bot.cards import Home
-from bot.facts import ONLY_TAKEN_BACK, TAKEN_BACK
+from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, say_need, say_rider
@@ -127,7 +127,8 @@ def _unfixed(line: UnfixedLine, home: Home | None) -> str:
     times = f" ×{line.crashes}" if line.crashes > 1 else ""
     why = prose(cut_middle(line.why, 160))
     see = f"[see]({home.link(line.message)})" if line.message and home else ""
-    return join(f"{code(line.subject)}{times}: {_doing(line.state)}", why, see)
+    doing = "" if line.state == RunState.CANCELLED and why else _doing(line.state)  # that begins with the word for it
+    return join(f"{code(line.subject)}{times}: {doing or why}", why if doing else "", see)
 
 
 def _doing(state: str) -> str:
@@ -136,10 +137,12 @@ def _doing(state: str) -> str:
 
 _IN_WORK = (
     RunState.ANALYZING, RunState.READY, RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING,
-    RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK, "hindered",
+    RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK, "hindered", "in queue",
+    "new try",
 )  # fmt: skip
 _DOING = {
     "paused": "waits for `/resume`",
+    "in queue": "its request waits in the queue for an answer",
     "hindered": "a fix is built and may not go live yet",
     "stuck": "a fix is built and may not go live: needs a person",
     RunState.ANALYZING: "with the analyst",
@@ -153,9 +156,11 @@ _DOING = {
     RunState.DEPLOYING: "a fix is being deployed",
     RunState.VERIFYING: "a fix is live and being watched",
     RunState.ROLLING_BACK: "its fix is being rolled back",
-    RunState.ROLLED_BACK: f"its fix made it worse and was {TAKEN_BACK[RunState.ROLLED_BACK]}",
+    RunState.ROLLED_BACK: f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}",
+    "new try": f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}, the next try goes on from there",
+    "only taken back": ONLY_TAKEN_BACK,
     RunState.FAILED: "given up",
-    RunState.CANCELLED: TAKEN_BACK[RunState.CANCELLED],
+    RunState.CANCELLED: WITHDRAWN_WORDS[RunState.CANCELLED],
     "environment": "environment, not a bug",
     FixState.RECURRED: "came back with its fix in place",
     FixState.REVERTED: "its fix was reverted",

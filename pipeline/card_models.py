@@ -76,6 +76,7 @@ class CardView:
     withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live
     mended: bool = True  # False: it is known that no fix of this crash is live
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
+    made_worse: bool = True  # False: the build that was rolled back crashed only of what was known before
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 

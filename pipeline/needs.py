@@ -3,13 +3,13 @@ keeper alone, so that it is the same beside the bot and without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, FixState, Run, RunState
+from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState
 from pipeline.status_models import Need, PauseView, Rider, Topic
 from pipeline.store import Branch, Fact, Store
 
@@ -51,6 +51,7 @@ class Review:
 class Waiting:
     """What the database holds that may need somebody, read once for whatever shows it."""
 
+    night: date
     pause: PauseView | None
     asking: list[Run]
     stuck: list[Run]
@@ -64,10 +65,11 @@ def gather_waiting(store: Store, night: date) -> Waiting:
     """What waits since an earlier night waits still."""
     pause = store.get_pause()
     return Waiting(
+        night=night,
         pause=pause,
         asking=store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED),
         stuck=list_stuck(store, pause),
-        given_up=store.list_given_up(night - DAY),
+        given_up=list_given_up(store, night - DAY),
         unanswered=store.list_unanswered(),
         owed=store.list_owed_branches(),
         reviews=list_reviews(store, night),
@@ -112,6 +114,33 @@ def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:
     built = store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
     looked_at = [run for run in built if pause is None or not policy.waits_for_resume(run, asked=False)]
     return [run for run in looked_at if policy.is_stuck(run)]
+
+
+# --- what nobody works on any more -----------------------------------------------------------------------------------
+
+
+def list_given_up(store: Store, since: date) -> list[Run]:
+    """Of these nights: what failed or was rolled back and no other run goes on with. A fix of what was seen only in a
+    build that was taken back is not missed."""
+    failed = store.list_failed_last(since)
+    heirs = store.list_heirs(since) if failed else {}
+    return [run for run in failed if run.kind is not RunKind.FIX or _is_missed(store, run, heirs)]
+
+
+def _is_missed(store: Store, run: Run, heirs: Mapping[str, Sequence[Run]]) -> bool:
+    return find_heir(run, heirs) is None and not store.was_only_taken_back(run.signature)
+
+
+def find_heir(run: Run, heirs: Mapping[str, Sequence[Run]]) -> Run | None:
+    """The newest run that goes on from this attempt, or from one that did: on its way, or live. The crash of a build
+    that was worse asks what its fix asked, and is told of that."""
+    later = [each for each in heirs.get(run.commit or "", ()) if each.created_at > run.created_at]
+    found = [each if _goes_on(each) else find_heir(each, heirs) for each in later]
+    return next((each for each in reversed(found) if each is not None), None)
+
+
+def _goes_on(run: Run) -> bool:
+    return run.state not in OVER or (run.state is RunState.SUCCEEDED and _is_live(run))
 
 
 def _of_run(store: Store, run: Run) -> Need:

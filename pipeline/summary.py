@@ -4,14 +4,14 @@ epoch, the night is ISO; each has a default, as a summary that waits in the outb
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Review, Seen, gather_waiting, list_needs
+from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, list_needs
 from pipeline.status_models import Need, Rider
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
@@ -58,7 +58,9 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    state: str = ""  # a RunState, "paused", "hindered", "stuck", "environment", "recurred"; else what became of it
+    # a RunState, "paused", "in queue", "hindered", "stuck", "new try", "only taken back", "environment", "recurred";
+    # else what became of it
+    state: str = ""
     why: str = ""
     message: str | None = None
 
@@ -162,7 +164,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         degraded=tuple(scene.degraded) if current else (),
         branches=tuple(_branch(scene, each) for each in waiting.reviews if each.branch.night == night),
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
-        unfixed=tuple(_unfixed(store, card) for card in cards if card.crashes and not any(map(is_fixed, card.runs))),
+        unfixed=tuple(_list_unfixed(store, cards, waiting)),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
         counts=_count(store, night, before, chart.server, count_starts(happenings, chart.begin)),
@@ -210,19 +212,33 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
     )
 
 
-def _unfixed(store: Store, card: NightCard) -> UnfixedLine:
-    fixes = [run for run in card.runs if run.kind is RunKind.FIX]
-    if not fixes:
-        why = (card.report or {}).get("cure") if card.judged == "environment" else None
-        return UnfixedLine(card.title, card.crashes, card.judged or "not read yet", why or "", card.message)
-    last = fixes[-1]
-    if store.get_pause() is not None and policy.waits_for_resume(last, asked=store.was_asked(last)):
-        return UnfixedLine(card.title, card.crashes, "paused", last.reason or "", card.message)
-    if policy.is_hindered(last):
-        held = "stuck" if policy.is_stuck(last) else "hindered"
-        return UnfixedLine(card.title, card.crashes, held, last.reason or "", card.message)
-    state = last.fix_state if last.state is RunState.SUCCEEDED else last.state  # recurred, or reverted
-    return UnfixedLine(card.title, card.crashes, state or last.state, last.reason or "", card.message)
+def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UnfixedLine]:
+    heirs = store.list_heirs(waiting.night)
+    for card in cards:
+        if not card.crashes or any(map(is_fixed, card.runs)):
+            continue
+        fixes = [run for run in card.runs if run.kind is RunKind.FIX]
+        if fixes:
+            state, why = _stand(store, fixes[-1], waiting, heirs), fixes[-1].reason
+        else:
+            state = card.judged or "not read yet"
+            why = (card.report or {}).get("cure") if card.judged == "environment" else None
+        yield UnfixedLine(card.title, card.crashes, state, why or "", card.message)
+
+
+def _stand(store: Store, run: Run, waiting: Waiting, heirs: Mapping[str, Sequence[Run]]) -> str:
+    """Of a run that has not fixed its crash."""
+    if waiting.pause is not None and policy.waits_for_resume(run, asked=store.was_asked(run)):
+        return "paused"
+    if any(each.id == run.id for each in waiting.unanswered):
+        return "in queue"
+    if policy.is_hindered(run):
+        return "stuck" if policy.is_stuck(run) else "hindered"
+    if run.state is RunState.ROLLED_BACK and find_heir(run, heirs) is not None:
+        return "new try"
+    if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and store.was_only_taken_back(run.signature):
+        return "only taken back"
+    return (run.fix_state if run.state is RunState.SUCCEEDED else None) or run.state  # recurred, or reverted
 
 
 def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:

@@ -18,7 +18,7 @@ from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKi
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Observed, ServerState, from_plain
 from pipeline.model import OURS, CrashReport, Diagnostic, Progress, Run, RunKind, RunState, Verdict
-from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
+from pipeline.needs import Links, Seen, gather_waiting, list_given_up, list_needs, list_server_needs
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.read_models import FixLine, RevertPlan
 from pipeline.startup import Trouble
@@ -380,6 +380,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         withdrawn=withdrawn,
         in_queue=run is not None and _is_in_queue(store, run, None),
         mended=_is_mended(store, run, withdrawn),
+        made_worse=_made_worse(store, run),
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=_was_only_taken_back(store, run),
     )
@@ -409,8 +410,10 @@ def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bo
 
 
 def _was_only_taken_back(store: Store, run: Run | None) -> bool:
-    """Asked of what is live; else its card does not tell."""
-    return run is not None and run.state is RunState.SUCCEEDED and store.was_only_taken_back(run.signature)
+    """Asked of what is live or was given up; else its card does not tell."""
+    if run is None or run.state not in (RunState.SUCCEEDED, RunState.FAILED):
+        return False
+    return store.was_only_taken_back(run.signature)
 
 
 def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
@@ -424,7 +427,14 @@ def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
 def _is_given_up(tools: Tools, run: Run) -> bool:
     if run.state is not RunState.ROLLED_BACK:
         return False
-    return any(each.id == run.id for each in tools.store.list_given_up(tools.night() - timedelta(days=1)))
+    return any(each.id == run.id for each in list_given_up(tools.store, tools.night() - timedelta(days=1)))
+
+
+def _made_worse(store: Store, run: Run | None) -> bool:
+    """Asked of what was rolled back; else its card does not tell."""
+    rolled_back = run is not None and run.state is RunState.ROLLED_BACK
+    deployment = store.get_deployment(run.deployment) if run and rolled_back and run.deployment else None
+    return deployment is None or not store.crashed_as_known(deployment.build, deployment.created_at)
 
 
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:

@@ -16,6 +16,7 @@ from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
 WORSE = "the fix made the server worse and was taken back"
+NO_BETTER = "the server crashed while the fix was watched, of what was known before, and it was taken back"
 CALLED_OFF = "a rollback was ordered"
 
 
@@ -115,7 +116,7 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
         return False
     if any(crash.judged is None for crash in crashes_of(tools, deployment)):
         return False  # which run asks about it is known only then
-    reason = deployment.reason or "the new server was worse"
+    reason = say_where(tools, deployment)
     runs = tools.store.list_runs_of(deployment.id)
     pause(tools, f"rolled back: {name_all(runs)}: {reason}")
     point("rollback.paused")
@@ -126,8 +127,9 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     if deployment.verdict is Verdict.UNHEALTHY:  # what a person took back, a person tries again
         changes["verdict"] = Verdict.UNHEALTHY
         fixes = [run for run in runs if run.kind is RunKind.FIX]
-        if not hand_over(tools, deployment, fixes, reason):
-            try_again(tools, fixes, WORSE, reason)
+        what = NO_BETTER if tools.store.crashed_as_known(deployment.build, deployment.created_at) else WORSE
+        if not hand_over(tools, deployment, fixes, what, reason):
+            try_again(tools, fixes, what, reason)
     point("rollback.retried")
     tools.store.move_deployment(
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
@@ -141,13 +143,22 @@ def name_all(runs: Sequence[Run]) -> str:
     return ", ".join(f"`{run.subject}`" + (f" (`{run.commit[:7]}`)" if run.commit else "") for run in runs)
 
 
-def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], reason: str) -> bool:
+def say_where(tools: Tools, deployment: Deployment) -> str:
+    """The reason, with what was seen: the keeper puts a build back before anybody has read what that died of."""
+    reason = deployment.reason or "the new server was worse"
+    places = list(dict.fromkeys(crash.signature.title for crash in crashes_of(tools, deployment) if crash.signature))
+    if deployment.verdict is not Verdict.UNHEALTHY or not places or any(place in reason for place in places):
+        return reason
+    return f"{reason}: it crashed in {' and '.join(f'`{place}`' for place in places)}"
+
+
+def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], what: str, reason: str) -> bool:
     """The crash of the new build has a run of its own: it learns what was tried. Whether there is one."""
     crashes = crashes_of(tools, deployment)
     begun = {crash.run for crash in crashes if crash.judged == "run" and crash.run is not None}
     for run in begun:
         for fix in fixes:
-            tools.store.add_previous(run, attempt_of(fix, WORSE, reason))
+            tools.store.add_previous(run, attempt_of(fix, what, reason))
     return bool(begun)
 
 

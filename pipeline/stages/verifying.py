@@ -66,7 +66,7 @@ def wrong_revision(tools: Tools, deployment: Deployment, observed: Observed) -> 
 
 def judge_crash(tools: Tools, deployment: Deployment, crash: Crash) -> Judgement:
     signature, report = crash.signature, crash.report
-    where = signature.title if signature else "an unknown place"
+    where = f"`{signature.title}`" if signature else "an unknown place"
     after = "" if crash.exit.ready_after is None else f" {crash.exit.lived - crash.exit.ready_after:.0f} s after ready"
     own = [run.signature for run in tools.store.list_runs_of(deployment.id) if run.kind is RunKind.FIX]
     if signature is not None and any(each and each.exact == signature.exact for each in own):

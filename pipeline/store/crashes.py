@@ -127,6 +127,11 @@ class Crashes(Base):
         with self.begin() as c:
             return not _builds_that_crashed(c, signature) <= {build, *_bad_builds(c)}
 
+    def crashed_as_known(self, build: str, since: datetime) -> bool:
+        """Whether it crashed, and each time of what was known before: of no crash can it be told that it brought it."""
+        seen = [crash.signature for crash in self.list_crashes_of_build(build, since)]
+        return bool(seen) and all(each is not None and self.signature_is_known(each, build) for each in seen)
+
     def import_history(self, name: str, number: int, at: datetime, end: Exit, report: CrashReport) -> None:
         """A report that lay there before the first start: counted as known, never analysed. Idempotent by the name;
         two names may share a number, then the second takes the next one that is free."""

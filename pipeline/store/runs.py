@@ -75,9 +75,8 @@ class Runs(Base):
         with self.begin() as c:
             return set(c.scalars(select(t.runs.c.id).where(of)))
 
-    def list_given_up(self, since: date) -> list[Run]:
-        """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after: nobody
-        works on what they were about."""
+    def list_failed_last(self, since: date) -> list[Run]:
+        """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after."""
         newest = {(run.kind, run.signature): run for run in self._list_runs(t.runs.c.night >= since)}
         gone = [run for run in newest.values() if run.fix_state not in (FixState.WATCHING, FixState.VERIFIED)]
         rolled_back = [run for run in gone if run.state is RunState.ROLLED_BACK and run.kind is RunKind.FIX]
@@ -211,6 +210,19 @@ class Runs(Base):
     def get_previous(self, run: str) -> list[dict[str, Any]]:
         with self.begin() as c:
             return list(c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or [])
+
+    def list_heirs(self, since: date) -> dict[str, list[Run]]:
+        """Commit of an attempt -> the runs of these nights that were told of it, and go on from there."""
+        query = select(t.runs).where(t.runs.c.night >= since).order_by(t.runs.c.created_at, t.runs.c.id)
+        with self.begin() as c:
+            rows = c.execute(query).all()
+        told = [
+            (str(each["commit"]), read_run(row)) for row in rows for each in row.previous or [] if each.get("commit")
+        ]
+        heirs: dict[str, list[Run]] = {}
+        for commit, run in told:
+            heirs.setdefault(commit, []).append(run)
+        return heirs
 
     def add_previous(self, run: str, attempt: dict[str, Any]) -> None:
         """Remembers what an attempt brought, for the next request."""

@@ -76,7 +76,7 @@ async def test_a_new_try_after_a_crash_of_what_was_taken_back_is_not_called_its_
     lines = {each.title: fate(each) for each in (await world.orders.list_crashes(1)).lines}
     link = f"[`{(fix.commit or '')[:7]}`]({world.source.url(fix.commit or '')})"
     assert lines["Loot::Roll"] == f"new try live in {link} · seen only in a build that was taken back"
-    assert lines["Spell::Cast"] == "its fix was taken back"
+    assert lines["Spell::Cast"] == "its fix was rolled back"
     (fixed,) = (await world.orders.summary(None)).fixed
     assert (fixed.subject, fixed.only_taken_back) == ("Loot::Roll", True)
 
@@ -175,7 +175,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     summary = render_summary(views.night_summary(world.tools, world.tools.night())).embed
     assert summary is not None
     assert (
-        "**Not fixed yet (2)**\n- `Map::Update`: taken back · rejected by Bob: wrong lock\n"
+        "**Not fixed yet (2)**\n- `Map::Update`: rejected by Bob: wrong lock\n"
         "- `Spell::Cast`: a fix is built and may not go live: needs a person · its build still "
         f"holds `Map::Update` (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` "
         "orders one"

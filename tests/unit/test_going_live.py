@@ -9,8 +9,10 @@ import pytest
 from nights import Killed, Reaper
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
+from bot.cards import render_card
 from pipeline import change_orders, run_orders
 from pipeline.errors import TransientError
+from pipeline.keeper.protocol import EventKind, ExitVerdict
 from pipeline.model import Approval, Done, FixState, Patch, Question, Run, RunKind, RunState, WholeFile
 from pipeline.stages import deploying
 from pipeline.store import Overtaken, Store
@@ -469,3 +471,27 @@ async def test_what_was_brought_back_and_is_reverted_while_the_server_saves_does
     await world.pass_time(minutes=3)
     assert said and isinstance(said[0], Done), said
     assert live(world).get("src/Map.cpp") != "good", "reverted while the server saved, and live"
+
+
+async def test_a_known_crash_in_the_watch_is_told_as_such_and_not_laid_on_the_fix(tmp_path: Path) -> None:
+    world = await make(tmp_path)
+    await world.crash("Map::Load")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    build = world.expect(run, RunState.VERIFYING).commit or ""
+    fallback = world.keeper.wished.fallback if world.keeper.wished else None
+    assert fallback is not None
+    world.keeper.end(ExitVerdict.CRASH, "Map::Load", -11)
+    world.keeper.note(EventKind.FELL_BACK, build=fallback.build, bad=build, why="two deaths")
+    world.keeper.start(fallback.build, None)
+    await world.settle()
+    back = world.expect(run, RunState.ROLLED_BACK)
+    assert back.reason == "the new server died twice: it crashed in `Map::Load`"
+    view = world.ledger.get_card_view(world.store.get_card_of_run(run.id))
+    shown = render_card(view).embed
+    assert shown is not None and shown.title == "Rolled back: Map::Update"
+    assert "the new server died twice: it crashed in `Map::Load`" in shown.description
+    (again,) = (each for each in world.runs("Map::Update") if each.retry_of == run.id)
+    assert world.store.get_previous(again.id)[-1]["what"] == (
+        "the server crashed while the fix was watched, of what was known before, and it was taken back"
+    )

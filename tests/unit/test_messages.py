@@ -435,9 +435,32 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Rolled back: {NAME}",
         Colour.RED,
         "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**\n"
-        f"`{NAME}` · ordered by Ann: it lags\n"
+        "ordered by Ann: it lags\n"
         "previous build `7d14957` was put back then · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
+    ),
+    "rolled back, and it crashed of what was known": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={
+                "reason": "the new server died twice: it crashed in `Map::Load`",
+                "verdict": Verdict.UNHEALTHY,
+            },
+            deployment=LIVE,
+            made_worse=False,
+        ),
+        f"Rolled back: {NAME}",
+        Colour.RED,
+        "the new server died twice: it crashed in `Map::Load`\nprevious build `7d14957` was put back then",
+        [],
+    ),
+    "given up, and only a build that was taken back crashed so": (
+        card(RunState.FAILED, of_run={"reason": "no try is left"}, only_taken_back=True),
+        f"Not fixed: {NAME}",
+        Colour.GREY,
+        "**It was seen only in a build that was taken back:** nobody is needed unless it comes again\n"
+        f"no try is left\n{BACK}",
+        [],
     ),
     "the revert of what was never live": (
         make_card(
@@ -469,7 +492,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        f"`{NAME}` · ordered by Ann: it lags\nprevious build `7d14957` was put back then · fix reverted in `e4f5a6b`",
+        "ordered by Ann: it lags\nprevious build `7d14957` was put back then · fix reverted in `e4f5a6b`",
         [],
     ),
     "deploying while the server is stopped": (
@@ -1123,7 +1146,7 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     )
     assert [each.value for each in embed.fields] == [
         "2 crashes and 3 restarts tonight",
-        f"**Paused** by Ann <t:{THEN}:R>: raid\n"
+        f"**Paused** <t:{THEN}:R>\n"
         f"`overnight-20241122` at [`a1b2c3d`]({URL}) · **not all of it is on the remote yet**\n"
         "1 waiting for you · 1 in work\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",

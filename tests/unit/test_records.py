@@ -28,6 +28,7 @@ from pipeline.model import (
     Frame,
     Impossible,
     ReportKind,
+    Run,
     RunKind,
     RunState,
     Signature,
@@ -104,8 +105,8 @@ def test_crashes_are_listed_by_signature_with_counts_times_and_verdict() -> None
     other = make_crash_line(run=None, judged="environment", title="port 8085 is in use", times=1, ever=1)
     assert look(records.render_crashes(CrashesView(NIGHT, NIGHT, 6, 1, (make_crash_line(), other)))) == (
         "6 crashes of 2 kinds this night",
-        f"`{NAME}` ×4 (9 ever) · last <t:{THEN}:R>, first <t:{FIRST}:R> · building\n"
-        f"`port 8085 is in use` ×1 · last <t:{THEN}:R> · not a bug: its environment\n"
+        f"- `{NAME}` ×4 (9 ever) · last <t:{THEN}:R>, first <t:{FIRST}:R> · building\n"
+        f"- `port 8085 is in use` ×1 · last <t:{THEN}:R> · not a bug: its environment\n"
         "1 not read yet",
         {},
     )
@@ -142,13 +143,39 @@ FIX = FixLink(COMMIT, URL, None)
             make_crash_line(run=make_run(RunState.SUCCEEDED, fix_state=FixState.RECURRED)),
             "**came back with its fix in place**",
         ),
-        (make_crash_line(run=make_run(RunState.SUCCEEDED, kind=RunKind.REVERT)), "its fix was taken back"),
+        (
+            make_crash_line(run=make_run(RunState.SUCCEEDED, kind=RunKind.REVERT, asked_by="Ann")),
+            "its fix was taken back",
+        ),
+        (make_crash_line(run=make_run(RunState.SUCCEEDED, kind=RunKind.REVERT)), "its fix was rolled back"),
+        (make_crash_line(run=make_run(RunState.ROLLED_BACK)), "its fix was rolled back"),
         (make_crash_line(run=make_run(RunState.FAILED)), "**given up: needs a person**"),
+        (
+            make_crash_line(run=make_run(RunState.FAILED), only_taken_back=True),
+            "seen only in a build that was taken back",
+        ),
+        (make_crash_line(run=make_run(RunState.CANCELLED, reason="rejected by Ann")), "rejected"),
+        (make_crash_line(run=make_run(RunState.CANCELLED, reason="cancelled by Ann")), "cancelled"),
         (make_crash_line(run=make_run(RunState.ANALYZING)), "with the analyst"),
     ],
 )
 def test_the_verdict_of_a_crash_is_a_few_words(line: CrashLine, words: str) -> None:
     assert records.fate(line) == words
+
+
+@pytest.mark.parametrize(
+    ("run", "only_taken_back", "colour"),
+    [
+        (make_run(RunState.FAILED), False, Colour.AMBER),
+        (make_run(RunState.FAILED), True, Colour.GREY),
+        (make_run(RunState.PROPOSED), True, Colour.AMBER),
+        (None, False, Colour.GREY),
+    ],
+)
+def test_crashes_are_amber_where_one_needs_somebody(run: Run | None, only_taken_back: bool, colour: Colour) -> None:
+    line = make_crash_line(run=run, only_taken_back=only_taken_back)
+    embed = records.render_crashes(CrashesView(NIGHT, NIGHT, 1, 0, (line,))).embed
+    assert embed is not None and embed.colour is colour
 
 
 def test_a_crash_is_shown_with_its_stack_and_what_was_tried() -> None:

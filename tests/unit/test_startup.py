@@ -191,15 +191,17 @@ def test_the_command_line_names_cause_and_next_try() -> None:
 
 
 async def test_the_status_names_a_crash_whose_fix_was_rolled_back(tmp_path: Path) -> None:
-    """It goes on crashing, and nobody is asked about it again."""
+    """It goes on crashing, and who was asked about the crash of the worse build was called off."""
     world = await World(tmp_path).start()
     run = await world.crash("Spell::Cast")
     await world.answer(run, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
-    await world.crash("Loot::Roll")
+    second = await world.crash("Loot::Roll")
     await world.pass_time(minutes=3)
     await world.orders.resume(OPERATOR)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.ROLLED_BACK)
+    assert status(world)["needs"] == "Nothing waits for you."
+    await world.orders.cancel_run(second.id, OPERATOR)
     needs = status(world)["needs"]
     assert "- `Spell::Cast` **rolled back, so it still crashes: needs a person**" in needs
     await world.crash("Spell::Cast")

@@ -16,7 +16,7 @@ from edge_fakes import COMMIT, NAME, NOW, URL
 from world import BASE, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
-from bot.cards import Home
+from bot.cards import Home, render_card
 from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
@@ -25,7 +25,7 @@ from bot.summary import PICTURE, list_parts, merge_part, render_summary
 from pipeline import change_orders, policy, views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, Done, FixState, Patch, RunState, Verdict, WholeFile
+from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunState, Verdict, WholeFile
 from pipeline.status_models import Need, Rider, RunLine, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
@@ -39,6 +39,7 @@ from pipeline.summary import (
 )
 
 NIGHT = date(2026, 11, 22)
+BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 WORSE = Patch(files=(WholeFile("src/Spell.cpp", "worse"),))
 HOME = Home(1, 2)
 SEE = "[see](https://discord.com/channels/1/2/77)"
@@ -133,7 +134,7 @@ async def test_a_merge_is_told_of_the_same_as_a_deployment_what_has_failed_and_w
     )
 
 
-ASKED = ("list_given_up", "list_owed_branches", "list_unanswered", "list_reverts", "list_runs_on")
+ASKED = ("list_failed_last", "list_owed_branches", "list_unanswered", "list_reverts", "list_runs_on")
 
 
 @pytest.mark.parametrize("show", [lambda world: views.status(world.tools), look], ids=["status", "summary"])
@@ -199,11 +200,62 @@ async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) ->
     found = look(world)
     assert found.fixed == ()
     assert [(each.subject, each.state) for each in found.unfixed] == [
-        ("Spell::Cast", RunState.ROLLED_BACK), ("Loot::Roll", "paused"),
+        ("Spell::Cast", "new try"), ("Loot::Roll", "paused"),
     ]  # fmt: skip
     (undone,) = found.undone
     assert (undone.subject, undone.by) == ("Spell::Cast", None)
-    assert [each.topic for each in found.needs] == [Topic.PAUSE, Topic.LOOK], "it goes on crashing"
+    assert [each.topic for each in found.needs] == [Topic.PAUSE], "who is asked about the new crash is told of it"
+
+
+async def test_whoever_is_asked_about_the_crash_of_a_worse_build_goes_on_with_what_that_was_to_mend(
+    world: World,
+) -> None:
+    first = await world.crash("Spell::Cast")
+    await world.answer(first, WORSE)
+    second = await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    assert views.status(world.tools).needs == ()
+    assert in_work(world) == (
+        "**In work (2)**\n"
+        "- `Spell::Cast`: its fix was rolled back, the next try goes on from there · "
+        "the new server died 1 s after ready in `Loot::Roll`\n"
+        "- `Loot::Roll`: its request waits in the queue for an answer"
+    )
+    await world.answer(second, OTHER)
+    await world.pass_time(minutes=3)
+    world.expect(second, RunState.SUCCEEDED)
+    assert [each.topic for each in views.status(world.tools).needs] == [Topic.REVIEW]
+
+
+async def test_of_a_worse_fix_and_the_crash_that_it_brought_the_one_that_stays_needs_a_person(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    first = await world.crash("Spell::Cast")
+    await world.answer(first, WORSE)
+    second = await world.crash("Loot::Roll")
+    await world.pass_time(minutes=3)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    for _ in range(3):
+        await world.answer(second, BROKEN)
+    world.expect(second, RunState.FAILED)
+    status = views.status(world.tools)
+    needed = (
+        f"`Spell::Cast` **rolled back, so it still crashes: needs a person** · run `{first.id}` · "
+        "the new server died 1 s after ready in `Loot::Roll`"
+    )
+    assert [say_need(each) for each in status.needs] == [needed]
+    assert [line.subject for line in status.failed] == ["Spell::Cast"]
+    assert "- `Loot::Roll`: seen only in a build that was taken back · src/Map.cpp:3: " in "".join(
+        list_parts(look(world), None)
+    )
+    shown = render_card(world.ledger.get_card_view(world.store.get_card_of_run(second.id))).embed
+    assert shown is not None and "nobody is needed unless it comes again" in shown.description
+
+
+def in_work(world: World) -> str:
+    return next(part for part in list_parts(look(world), None) if part.startswith("**In work"))
 
 
 async def test_a_fix_that_an_operator_took_back_says_who(world: World) -> None:
@@ -224,7 +276,7 @@ async def test_a_crash_that_came_back_is_not_fixed(world: World) -> None:
     await world.pass_time(hours=1)
     await world.crash("Map::Update")
     assert [(each.subject, each.state, each.crashes) for each in look(world).unfixed] == [
-        ("Map::Update", RunState.ANALYZING, 2)
+        ("Map::Update", "in queue", 2)
     ]
 
 
@@ -423,8 +475,10 @@ def test_what_people_took_back_by_whatever_order_is_called_so_everywhere() -> No
     unfixed = UnfixedLine("Map::Update", 2, RunState.CANCELLED, "cancelled by Ann")
     night = NightSummary("Testrealm", "2024-11-22", unfixed=(unfixed,))
     rider = Rider("Map::Update", COMMIT, "9f3c21aa", RunState.CANCELLED)
+    unsaid = NightSummary("Testrealm", "2024-11-22", unfixed=(replace(unfixed, why=""),))
     assert doing(line) == "taken back"
-    assert "**Not fixed yet (1)**\n- `Map::Update` ×2: taken back · cancelled by Ann" in list_parts(night, None)
+    assert "**Not fixed yet (1)**\n- `Map::Update` ×2: cancelled by Ann" in list_parts(night, None)
+    assert "**Not fixed yet (1)**\n- `Map::Update` ×2: taken back" in list_parts(unsaid, None)
     assert say_rider(rider) == "`Map::Update` (`a1b2c3d`) was taken back: `/revert` `a1b2c3d` first"
 
 
