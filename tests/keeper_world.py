@@ -323,11 +323,27 @@ class KeeperWorld:
         """Ends what was started here, and nothing else."""
         for keeper in self.keepers + self.others:
             if keeper.poll() is None:
-                keeper.kill()
+                # A shell that it is spawning, or the server that this shell is, would be nobody's a moment later.
+                end_all(stop_tree(psutil.Process(keeper.pid)))
             keeper.wait(DEADLINE)
         end_all([each for pid in self.list_pids() for each in list_tree(pid) if _runs_in(each, self.server)])
-        # One that was spawned in this very moment has not said its number yet, but carries the mark.
-        end_all([psutil.Process(each.who.pid) for each in list_marked(make_folder_id(self.server))])
+        # One whose keeper was killed as it spawned it has not said its number yet, but carries the mark.
+        until(lambda: not self._end_marked(), "the end of whatever has the mark")
+
+    def _end_marked(self) -> list[psutil.Process]:
+        found = [each for one in list_marked(make_folder_id(self.server)) for each in list_tree(one.who.pid)]
+        end_all(found)
+        return found
+
+
+def stop_tree(process: psutil.Process) -> list[psutil.Process]:
+    """It and all below it, itself first, each stopped before what is below it is listed: so nothing is begun meanwhile."""
+    try:
+        process.suspend()
+        until(lambda: _is_zombie(process.pid) or process.status() == psutil.STATUS_STOPPED, f"{process} to stop")
+        return [process, *(each for child in process.children() for each in stop_tree(child))]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _describe(path: Path, files: Path) -> BuildFile:
