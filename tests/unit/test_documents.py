@@ -1,6 +1,7 @@
 """What the pages say of commands, settings, states and files is what the code has."""
 
 import configparser
+import dataclasses
 import re
 import tomllib
 from collections.abc import Iterator
@@ -14,13 +15,28 @@ from aiohttp import web
 from discord import app_commands
 
 import pipeline
+from bot import permissions
 from bot.__main__ import main
 from bot.client import COMMANDS
-from bot.permissions import TABLE, Need
+from bot.permissions import TABLE
 from bot.sandbox.doors import Doors
 from bot.sandbox.state import MessageState, Reply, SandboxState
 from bot.settings import NAMES, Settings, read_duration
-from pipeline.model import TRANSITIONS, RunState
+from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.model import TRANSITIONS, Progress, Question, RunState
+from pipeline.status_models import Need, OrderLine, PauseView, Rider, RunLine, StatusView, Topic
+from pipeline.summary import (
+    BranchLine,
+    Chart,
+    Counts,
+    CrashLine,
+    FixedLine,
+    Mark,
+    NightSummary,
+    UndoneLine,
+    UnfixedLine,
+)
+from pipeline.timeline import Span
 
 ROOT = Path(__file__).parents[2]
 README, ARCHITECTURE, CONTRIBUTING = (ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"))
@@ -98,7 +114,7 @@ def test_the_readme_has_the_commands_of_discord_with_their_options_and_who_may()
     assert {name: words for name, (words, _) in shown.items()} == {
         name: {option.display_name for option in command.parameters} for name, command in tree.items()
     }
-    who = {Need.MEMBER: "everyone", Need.OPERATOR: "operators"}
+    who = {permissions.Need.MEMBER: "everyone", permissions.Need.OPERATOR: "operators"}
     assert {name: each for name, (_, each) in shown.items()} == {name: who[TABLE[name]] for name in tree}
 
 
@@ -259,3 +275,24 @@ def test_the_layers_are_those_that_are_held() -> None:
     assert [set(re.split(r", ", layer)) for layer in re.split(r"\s>\s", line)] == [
         set(layer.split(" | ")) for layer in held
     ]
+
+
+# --- what --json prints ----------------------------------------------------------------------------------------------
+
+JSON = ROOT / "docs" / "json.md"
+STATUS = (StatusView, PauseView, OrderLine, RunLine, Progress, Need, Rider)
+SUMMARY = (NightSummary, FixedLine, UnfixedLine, UndoneLine, CrashLine, BranchLine, Counts, Chart, Mark, Span)
+
+
+@pytest.mark.parametrize(("part", "shapes"), [(0, STATUS), (1, SUMMARY)], ids=["status", "summary"])
+def test_each_field_that_json_has_is_described(part: int, shapes: tuple[type, ...]) -> None:
+    text = read(JSON).split("\n## `spirit-healer ")[1 + part]
+    told = set(list_spans(text))
+    for shape in shapes:
+        names = {each.name for each in dataclasses.fields(shape)}
+        assert names <= told, (shape.__name__, names - told)
+
+
+def test_the_words_that_json_uses_are_described() -> None:
+    assert {row[0].strip("`") for row in list_rows(JSON, "`")} >= {*Topic} - {Topic.DEGRADED}
+    assert {*list_spans(read(JSON))} >= {*ServerState, *Hold, *Question}

@@ -787,6 +787,18 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "The fix does not compile",
         "4 errors\n```\na.cpp:1: error: x\ne2\ne3\n```\ntry 1 · 1 more error in the log",
     ),
+    (
+        PostKind.BUILD_FAILED,
+        {"diagnostics": ["a.cpp:1: error: x"], "reason": "a.cpp:1: error: x", "attempt": 2},
+        "The fix does not compile",
+        "```\na.cpp:1: error: x\n```\ntry 2",
+    ),
+    (
+        PostKind.BACKTRACE,
+        {"category": "assertion", "assertion": "HasEffect(i)", "frames": "main", "status": -6},
+        "The crash",
+        "assertion `HasEffect(i)` · ended by signal 6\n```\nmain\n```",
+    ),
     (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20241122"}, "Built", LINK),
     (
         PostKind.REFUSED,
@@ -1151,6 +1163,16 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
         "1 waiting for you · 1 in work\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",
     ]
+
+
+def test_a_server_that_an_operator_stopped_is_called_stopped_and_by_whom_once() -> None:
+    need = Need(Topic.SERVER, "stopped", "stop wished by Ann: new disk")
+    view = make_status(server=ServerState.HELD, hold=Hold.STOPPED, hold_detail=need.detail, pid=None, needs=(need,))
+    embed = render_status(view).embed
+    assert embed is not None and embed.title == "Testrealm: server stopped"
+    assert embed.description == (
+        "**1 thing needs you**\n- the server is down: stop wished by Ann: new disk · `/start-server` starts it"
+    )
 
 
 def test_a_status_names_the_bot_that_holds_the_lock_its_versions_and_what_waits_for_discord() -> None:
