@@ -337,7 +337,7 @@ class KeeperWorld:
 
 
 def stop_tree(process: psutil.Process) -> list[psutil.Process]:
-    """It and all below it, itself first, each stopped before what is below it is listed: so nothing is begun meanwhile."""
+    """It and all below it, each stopped before what is below it is listed, so that nothing is begun meanwhile."""
     try:
         process.suspend()
         until(lambda: _is_zombie(process.pid) or process.status() == psutil.STATUS_STOPPED, f"{process} to stop")
