@@ -37,21 +37,33 @@ class Veto:
 
 
 def settle_live(tools: Tools, waiting: Sequence[Run]) -> bool:
-    """What runs was built on these: deploying one would take the server back to what was before. Whether there were
-    any."""
-    running = finding.running_commit(tools) if waiting else None
-    live = [
-        run
-        for run in waiting
-        if running and run.commit not in (None, running) and _contains(tools, running, run.commit)
-    ]
-    for run in live:
-        holds = tools.source.holds_fix(running or "", run.commit or "", run.id)
-        watched = FixState.WATCHING if holds else FixState.REVERTED
-        note = "the running build contains it already" if holds else "the running build contains it, and its revert"
-        state = watched if run.kind is RunKind.FIX else None
-        tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=state)
-    return bool(live)
+    """What runs was built on these: deploying one would take the server back to what was before. Or what was built on
+    them has the content of what runs: reverts took out all that they brought. Whether there were any."""
+    found = [(run, _find_live(tools, run)) for run in waiting]
+    for run, live in found:
+        if live is not None:
+            _settle(tools, run, live)
+    return any(live for _, live in found)
+
+
+def _find_live(tools: Tools, run: Run) -> str | None:
+    """The commit above this run's that runs, or whose content does; None = it is yet to go live."""
+    running = finding.running_commit(tools)
+    if running is None or run.commit is None or run.commit == running:
+        return None
+    branch = tools.store.get_branch(run.branch) if run.branch else None
+    head = branch.head if branch is not None else run.commit
+    if _contains(tools, running, run.commit):
+        return running
+    return head if _contains(tools, head, run.commit) and finding.runs_already(tools, head) else None
+
+
+def _settle(tools: Tools, run: Run, live: str) -> None:
+    holds = tools.source.holds_fix(live, run.commit or "", run.id)
+    watched = FixState.WATCHING if holds else FixState.REVERTED
+    note = "the running build contains it already" if holds else "the running build contains it, and its revert"
+    state = watched if run.kind is RunKind.FIX else None
+    tools.store.advance(run, RunState.SUCCEEDED, tools.now(), note=note, fix_state=state)
 
 
 def ask_approval(tools: Tools, waiting: Sequence[Run]) -> list[Run]:

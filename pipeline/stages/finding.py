@@ -15,6 +15,14 @@ def running_commit(tools: Tools) -> str | None:
     return commit_of(tools, None if observed is None else observed.build, observed)
 
 
+def runs_already(tools: Tools, commit: str) -> bool:
+    """Whether the running build was made from the same tree."""
+    running = running_commit(tools)
+    if running is None or tools.source.resolve(commit) is None:
+        return False
+    return tools.source.commit(running).tree == tools.source.commit(commit).tree
+
+
 def commit_of(tools: Tools, build: str | None, observed: Observed | None = None) -> str | None:
     """The commit that a build was made from; for one that is not ours, of what lay there before us."""
     known = None if build is None else tools.store.get_build(build)

@@ -23,7 +23,7 @@ def publish(tools: Tools, run: Run) -> Step:
     pushed = tools.store.get_run(run.id) or run  # the night may have gone on under another name
     data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch}
     posts = [NewPost(PostKind.BUILT, data)]
-    if runs_already(tools, run.commit):
+    if finding.runs_already(tools, run.commit):
         return Move(RunState.SUCCEEDED, "the running build has the same content: nothing to deploy", posts)
     return Move(RunState.AWAITING_DEPLOYMENT, "built", posts)
 
@@ -67,11 +67,3 @@ def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
     if moved is None:
         raise DefiniteError(f"the branch {name} could not be recorded")
     return moved
-
-
-def runs_already(tools: Tools, commit: str) -> bool:
-    """Whether the running build was made from the same tree."""
-    running = finding.running_commit(tools)
-    if running is None or tools.source.resolve(commit) is None:
-        return False
-    return tools.source.commit(running).tree == tools.source.commit(commit).tree

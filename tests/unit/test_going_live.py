@@ -495,3 +495,21 @@ async def test_a_known_crash_in_the_watch_is_told_as_such_and_not_laid_on_the_fi
     assert world.store.get_previous(again.id)[-1]["what"] == (
         "the server crashed while the fix was watched, of what was known before, and it was taken back"
     )
+
+
+async def test_reverts_of_all_that_was_built_end_where_nothing_is_left_to_deploy(tmp_path: Path) -> None:
+    """The last of them leaves what runs already, and the others wait for nothing."""
+    world = await make(tmp_path, approval=Approval.DEPLOY)
+    first, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(first, GOOD)
+    await world.answer(other, OTHER)
+    await world.orders.reject(first.id, BOB, "no")
+    await world.settle()
+    await world.orders.reject(other.id, BOB, "no")
+    await world.settle()
+    assert [(each.state, each.reason) for each in reverts(world)] == [(RunState.SUCCEEDED, None)] * 2
+    assert world.running in (None, "found-1")
+    await world.pass_time(hours=20)
+    third = await world.crash("Loot::Drop")
+    await world.answer(third, LOOT)
+    assert world.get(third).branch == "overnight-20261123", "nothing keeps the branch of the night before"
