@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -142,6 +142,16 @@ class EdgeWorld:
     async def slash_from(self, where: str, command: str, **options: Any) -> Reply:
         """An operator's command from a "direct message" or from "elsewhere", another server: Discord offers neither for
         commands of a server, and the bot does not rely on that."""
+        with self._moved(where):
+            return await self.sandbox.slash(command, options, "operator")
+
+    async def click_from(self, where: str, message: str, custom_id: str) -> Reply:
+        """The same of a button."""
+        with self._moved(where):
+            return await self.sandbox.click(message, custom_id)
+
+    @contextmanager
+    def _moved(self, where: str) -> Iterator[None]:
         gateway = self.sandbox._service.gateway
         dispatch = gateway.dispatch
 
@@ -149,7 +159,7 @@ class EdgeWorld:
             return dispatch(event, move(data, where) if event == "INTERACTION_CREATE" else data)
 
         with patch.object(gateway, "dispatch", send_elsewhere):
-            return await self.sandbox.slash(command, options, "operator")
+            yield
 
     async def click(self, message: MessageState, label: str, user: str = "operator") -> MessageState:
         return said(await self.sandbox.click(message["id"], get_button(message, label), user))

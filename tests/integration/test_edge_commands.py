@@ -16,10 +16,12 @@ from edge_world import EdgeWorld, get_buttons, open_world, until
 
 from bot import messages
 from bot.audit import URGENT
+from bot.commands import buttons
 from bot.commands.delays import read_delay
 from bot.login import LONGEST_WAIT, REFUSED_WAIT, Ear, run_client
 from bot.payloads import Button, Message
 from bot.permissions import TABLE, Need
+from bot.sandbox import Reply
 from bot.sandbox.permission import Permission
 from pipeline.errors import Obstructed
 from pipeline.model import Actor, Done, Impossible, Outcome, RunState
@@ -51,6 +53,12 @@ BUTTONS: list[tuple[str, tuple[str, ...]]] = [
     (f"confirm-update:{COMMIT}", ("update", "operator", COMMIT)),
     ("roll-back:a1b2c3d:it lags", ("rollback", "operator", "a1b2c3d", "it lags")),
 ]
+# Every button, by the first word of its custom_id.
+EVERY_BUTTON = {
+    **{custom_id.split(":")[0]: custom_id for custom_id, _ in BUTTONS},
+    "revert": f"revert:{COMMIT}",
+    "keep": "keep:stop",
+}
 # Every command with what it needs.
 EVERY_COMMAND: dict[str, dict[str, Any]] = {
     "status": {},
@@ -99,12 +107,15 @@ async def send_button(world: EdgeWorld, custom_id: str) -> str:
 
 
 async def test_the_commands_are_registered_once_and_again_only_when_they_changed(world: EdgeWorld) -> None:
-    names = sorted(world.sandbox.state()["commands"])
-    assert names == sorted(name for name in TABLE if name in EVERY_COMMAND)
-    assert set(names) == set(EVERY_COMMAND)
+    assert {*world.sandbox.state()["commands"]} == {*EVERY_COMMAND}
     assert world.count_requests("PUT", "/commands") == 1
     await world.restart()
     assert world.count_requests("PUT", "/commands") == 1
+
+
+def test_no_command_and_no_button_is_left_out_of_what_is_tried_by_everybody_everywhere() -> None:
+    assert {*EVERY_BUTTON} == {*buttons.ORDERS}
+    assert {*EVERY_COMMAND} | {*EVERY_BUTTON} == {*TABLE}
 
 
 def test_the_client_asks_for_guilds_only_and_mentions_nobody(world_client: discord.Client) -> None:
@@ -269,13 +280,41 @@ async def test_fault_b12_an_operator_is_refused_everything_outside_of_his_server
     assert [(row[1], row[3]) for row in world.ledger.audit] == [(command, outcome)]
 
 
-@pytest.mark.parametrize(("custom_id", "_order"), BUTTONS)
-async def test_fault_b12_a_guest_is_refused_every_button(world: EdgeWorld, custom_id: str, _order: Any) -> None:
+@pytest.mark.parametrize("custom_id", EVERY_BUTTON.values())
+@pytest.mark.parametrize("who", ["guest", "operator"])
+async def test_fault_b12_a_guest_is_refused_every_button_and_so_is_an_operator_whose_role_was_taken(
+    world: EdgeWorld, who: str, custom_id: str
+) -> None:
     message = await send_button(world, custom_id)
-    reply = await world.sandbox.click(message, custom_id, "guest")
+    world.sandbox.set_operator("operator", granted=False)
+    reply = await world.sandbox.click(message, custom_id, who)
+    await is_refused(world, reply, messages.not_allowed(), (who, "refused: no operator"))
+
+
+@pytest.mark.parametrize(
+    ("where", "words", "outcome"),
+    [
+        ("direct message", "in direct messages", "refused: direct message"),
+        ("elsewhere", "in another one", "refused: other server"),
+    ],
+)
+@pytest.mark.parametrize("custom_id", EVERY_BUTTON.values())
+async def test_fault_b12_an_operator_is_refused_every_button_outside_of_his_server(
+    world: EdgeWorld, custom_id: str, where: str, words: str, outcome: str
+) -> None:
+    message = await send_button(world, custom_id)
+    reply = await world.click_from(where, message, custom_id)
+    await is_refused(world, reply, messages.wrong_place(words), ("operator", outcome))
+
+
+async def is_refused(world: EdgeWorld, reply: Reply, words: Message, row: tuple[str, str]) -> None:
+    """To whoever asked alone, written down, and nothing was ordered."""
     assert reply["response"] is not None
-    assert reply["response"]["content"].startswith("You may read but not order here")
+    assert reply["response"]["content"] == words.content
+    assert reply["response"]["ephemeral_to"] == row[0]
     assert world.desk.orders == []
+    await until(lambda: world.ledger.audit)
+    assert [(each[0], each[3]) for each in world.ledger.audit] == [row]
 
 
 @pytest.mark.parametrize(("command", "options", "order"), ORDERS)
