@@ -166,7 +166,8 @@ def _backtrace(data: Data) -> Message:
     notes = "\n".join(prose(each) for each in _lines(data, "notes")[:SHOWN_NOTES])
     guess = f"**{prose(_text(data, 'hypothesis'))}** *(from the report alone)*" if data.get("hypothesis") else ""
     errors = "".join(f"before it: {code(each)}\n" for each in _lines(data, "errors")).rstrip()
-    parts = (guess, facts, *list_suspicions(data.get("suspects")), block(cut_text(stack, SHOWN)), errors, notes)
+    act = f"last of the bots: {code(_text(data, 'last_act'))}" if data.get("last_act") else ""
+    parts = (guess, facts, *list_suspicions(data.get("suspects")), block(cut_text(stack, SHOWN)), errors, act, notes)
     text = "\n".join(part for part in parts if part)
     full = write_own(_text(data, "category") if frames else "", stack, _lines(data, "log"))
     return _plain_news("The crash", text, Colour.GREY, (Attachment("backtrace.txt", full),))

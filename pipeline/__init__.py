@@ -16,6 +16,7 @@
     views.py plans.py records.py    what they see: the present, what an order would do, what was
     summary.py timeline.py          a night as people read it in the morning
     startup.py halts.py             why a server does not come up, or stands still
+    life_logs.py                    the logs of the life that ended
     knowledge.py                    what is known of crashes, a user's own words first
     suspects.py                     who and what is suspected of a crash, before anybody analysed it
     regrouping.py                   which rules of grouping are in force, and how a change comes into force

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline import knowledge, startup, suspects
+from pipeline import knowledge, life_logs, startup, suspects
 from pipeline.card_models import PostKind
 from pipeline.crash.context import first_analysis, last_lines, pick_errors
 from pipeline.crash.signatures import NAMELESS
@@ -293,7 +293,7 @@ def attempt_of(run: Run) -> list[dict[str, Any]]:
 def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
     """What the thread says of a crash before anybody analysed it."""
     log = _path(crash.exit.log)
-    lines = [] if log is None else last_lines(log, WORTH_LINES)
+    lines = [] if log is None else last_lines(log, WORTH_LINES, crash.at)
     located = replace(report, frames=tuple(within_source(tools, frame) for frame in report.frames))
     return NewPost(
         PostKind.BACKTRACE,
@@ -302,6 +302,7 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "category": report.category,
             "hypothesis": tools.redact(first_analysis(located, knowledge.list_entries(tools)).summary or ""),
             "errors": [tools.redact(line) for line in pick_errors(lines)[-SHOWN_ERRORS:]],
+            "last_act": tools.redact(life_logs.find_last_act(tools, crash) or ""),
             "frames": [asdict(frame) for frame in located.frames[:64]],
             "crashing_frame": report.crashing_frame,
             "assertion": report.assertion

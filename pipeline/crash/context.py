@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.crash import classes
@@ -18,15 +19,58 @@ from pipeline.model import Analysis, CrashReport
 
 TAIL = 512 << 10  # bytes of a log's end that are looked at
 _LONGEST = 1000  # characters of a line
+# TrinityCore's `2025-11-04_09:15:04`, as Appender.cpp writes it, and what others make of it.
+_TIME = re.compile(r"\[?(\d{4}-\d\d-\d\d)[_T ](\d\d:\d\d:\d\d)")
+_SLACK = timedelta(seconds=1)  # a line's time has whole seconds
+_ZONES = timedelta(minutes=15)  # every zone is a multiple of it ahead of UTC
+_NEAR = timedelta(minutes=2)  # between a line's time and its writing
+_FARTHEST = timedelta(hours=14)
 # TrinityCore's prefix (`ERROR[server.worldserver] `, `WARN [..]`), AzerothCore's, and the bare word at a line's begin.
 _ERROR = re.compile(r"(?:^|\s)(?:ERROR|FATAL|CRITICAL)\s?(?:\[|:|\s)|^Error\b|\b(?:ASSERTION FAILED|ABORTED)\b")
 _WARNING = re.compile(r"(?:^|\s)WARN(?:ING)?\s?(?:\[|:|\s)|^Warning\b")
 
 
-def last_lines(path: Path | str, count: int) -> list[str]:
-    """The last `count` lines that are not empty, oldest first; [] where the file is gone."""
+def last_lines(path: Path | str, count: int, until: datetime | None = None) -> list[str]:
+    """The last `count` lines that are not empty, oldest first; [] where the file is gone. With `until` none of later
+    than that, where lines carry their time; where they do not, all count."""
     lines = [line.rstrip()[:_LONGEST] for line in read_tail(Path(path), TAIL).splitlines()]
-    return [line for line in lines if line][-count:]
+    shown = [line for line in lines if line]
+    return (shown if until is None else _drop_later(shown, until, _written_at(path)))[-count:]
+
+
+def _written_at(path: Path | str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return None
+
+
+def _drop_later(lines: list[str], until: datetime, written: datetime | None) -> list[str]:
+    """A line without a time belongs to the one before it. All of them count where the zone of their clock is not told
+    by when the last of them was written."""
+    times = [_read_time(line) for line in lines]
+    last = next((time for time in reversed(times) if time is not None), None)
+    zone = None if last is None or written is None else _tell_zone(last, written)
+    if zone is None:
+        return lines
+    border = until.astimezone(UTC).replace(tzinfo=None) + zone + _SLACK
+    late = next((number for number, time in enumerate(times) if time is not None and time > border), len(lines))
+    return lines[:late]
+
+
+def _read_time(line: str) -> datetime | None:
+    found = _TIME.match(line)
+    try:
+        return None if found is None else datetime.fromisoformat(f"{found[1]} {found[2]}")
+    except ValueError:
+        return None
+
+
+def _tell_zone(time: datetime, written: datetime) -> timedelta | None:
+    """What a clock that showed `time` at the instant `written` is ahead of UTC; None where no zone fits."""
+    ahead = time - written.replace(tzinfo=None)
+    zone = round(ahead / _ZONES) * _ZONES
+    return zone if abs(ahead - zone) <= _NEAR and abs(zone) <= _FARTHEST else None
 
 
 def pick_errors(lines: Iterable[str]) -> list[str]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-from pipeline import knowledge, suspects
-from pipeline.crash.context import is_bot_log
+from pipeline import knowledge, life_logs, suspects
 from pipeline.crash.request import build_request
 from pipeline.model import Run, RunState
 from pipeline.points import point
@@ -17,8 +14,6 @@ from pipeline.store import Crash
 from pipeline.tools import Move, Passage, Stay, Step, Tools
 
 MOST_COMMANDS = 2  # times ANALYST_COMMAND is begun for one request
-CLOCKS = 1.0  # seconds a file's time may be off
-_STAMP = re.compile(r"(?<=-)\d{8}T\d{6}\.\d{3}Z")  # of a life, in the names of its files (KEEPER.md)
 NOT_JUDGED = "the deployment it crashed in is still being judged"
 
 
@@ -104,7 +99,7 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
         report=None if crash is None else crash.report,
         signature=signature,
         occurrences=tools.store.count_crashes(signature) if signature else 0,
-        logs=_logs_of(tools, crash),
+        logs=life_logs.list_logs(tools, crash),
         crashed_at=None if crash is None else crash.at,
         source_dir=tools.source.work_tree(),
         built_in=(tools.realm.source_dir,),
@@ -115,31 +110,6 @@ def compose_request(tools: Tools, run: Run, crash: Crash | None, base: str | Non
         redact=tools.redact,
         entries=knowledge.list_entries(tools),
     )
-
-
-def _logs_of(tools: Tools, crash: Crash | None) -> tuple[str, ...]:
-    """The log of the life that ended, where there is none what it printed; and those of its bots."""
-    own = None if crash is None else crash.exit.log or crash.exit.output
-    if crash is None or own is None:
-        return ()
-    bots = [path for path in tools.realm.server_logs if is_bot_log(path)]
-    return (own, *(str(log) for path in bots for log in _list_of_life(path, Path(own), crash) if str(log) != own))
-
-
-def _list_of_life(path: Path, own: Path, crash: Crash) -> list[Path]:
-    """What one life wrote to a log, `own` being another file of that life: moved aside under the same stamp, or named
-    by time by the server. What lies at `path` itself is the next life's by now."""
-    stamp = _STAMP.search(own.name)
-    aside = [folder / f"log-{stamp[0]}-{path.name}" for folder in (own.parent, path.parent)] if stamp else []
-    moved = [each for each in aside if each.is_file()]
-    return moved or sorted(each for each in path.parent.glob(path.name) if _was_last_written_by(each, crash))[-1:]
-
-
-def _was_last_written_by(log: Path, crash: Crash) -> bool:
-    try:
-        return crash.exit.started <= log.stat().st_mtime <= crash.exit.at + CLOCKS
-    except OSError:
-        return False
 
 
 def similar_fixes(tools: Tools, run: Run) -> list[dict[str, Any]]:

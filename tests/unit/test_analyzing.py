@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from world import OPERATOR, World
 
+from pipeline.card_models import PostKind
 from pipeline.model import Done
 
 STAMP = "20261122T200000.000Z"
@@ -53,6 +54,15 @@ async def test_a_log_of_the_next_life_is_not_the_dead_servers(world: World, tmp_
     os.utime(log, (later, later))
     context = await _ask_about(world, tmp_path / "adopted")
     assert context["playerbot_log_context"] == []
+
+
+async def test_the_last_that_a_bot_did_is_told_with_the_crash(world: World, tmp_path: Path) -> None:
+    lives = tmp_path / "server" / ".spirit-healer" / "lives"
+    log = lives / f"log-{STAMP}-Playerbot.log"
+    _write(log, "Ahnra mounts up\nAhnra opens hunter2's mail")
+    await _ask_about(world, lives / f"output-{STAMP}.log")
+    (post,) = [each for each in world.posts() if each.kind is PostKind.BACKTRACE]
+    assert post.data["last_act"] == "Ahnra opens ***'s mail"
 
 
 async def test_a_new_try_is_told_the_last_crash_of_what_it_works_on(world: World) -> None:

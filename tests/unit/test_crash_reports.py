@@ -1,7 +1,8 @@
 """Files in, JSON and requests out; context from the ends of logs."""
 
 import json
-from datetime import UTC, datetime
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,57 @@ def test_a_log_is_read_from_its_end_whatever_its_size(tmp_path: Path) -> None:
     assert last_lines(log, 2) == ["last but one", "last"]
     assert len(read_tail(log, TAIL)) <= TAIL
     assert last_lines(tmp_path / "gone.log", 5) == []
+
+
+CRASHED = datetime(2026, 11, 22, 21, 30, tzinfo=UTC)
+
+
+def logged(folder: Path, *lines: str, written: timedelta = timedelta()) -> Path:
+    """A log that was written last so long after the crash."""
+    log = folder / "Server.log"
+    log.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    at = (CRASHED + written).timestamp()
+    os.utime(log, (at, at))
+    return log
+
+
+def at(clock: str, words: str) -> str:
+    return f"2026-11-22_{clock} {words}"
+
+
+@pytest.mark.parametrize(("hour", "minute"), [(21, 30), (23, 30), (13, 30), (3, 15)], ids=["UTC", "+2", "-8", "+5:45"])
+def test_what_was_logged_after_the_crash_is_left_out_whatever_zone_the_servers_clock_is_in(
+    tmp_path: Path, hour: int, minute: int
+) -> None:
+    day = 22 if hour > 10 else 23
+
+    def line(minutes: int, words: str) -> str:
+        return f"{datetime(2026, 11, day, hour, minute) + timedelta(minutes=minutes):%Y-%m-%d_%H:%M:%S} {words}"
+
+    log = logged(
+        tmp_path, line(-9, "a bot fights"), line(0, "it dies"), "  below it", line(3, "the next life"), "  of that",
+        written=timedelta(minutes=3),
+    )  # fmt: skip
+    assert last_lines(log, 9, CRASHED) == [line(-9, "a bot fights"), line(0, "it dies"), "  below it"]
+    assert last_lines(log, 1) == ["  of that"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("no time", "none here"),
+        (at("99:99:99", "no time"), at("", "none")),
+        (at("21:29:00", "before"), at("21:37:00", "a clock that is seven minutes off")),
+    ],
+    ids=["no times", "no clock", "no zone"],
+)
+def test_where_time_does_not_tell_the_position_does(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    assert last_lines(logged(tmp_path, *lines), 9, CRASHED) == list(lines)
+
+
+def test_a_log_of_the_next_life_alone_tells_nothing_of_this_one(tmp_path: Path) -> None:
+    log = logged(tmp_path, at("21:45:00", "the next life"), at("21:46:00", "alone"), written=timedelta(minutes=16))
+    assert last_lines(log, 9, CRASHED) == []
 
 
 def test_errors_and_warnings_are_told_apart() -> None:

@@ -760,12 +760,14 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
             "category": "freeze",
             "hypothesis": "The world thread made no progress; it was last seen in Map::Update at src/Map.cpp:7.",
             "errors": ["ERROR[server] **Ann** hangs"],
+            "last_act": "[Bot:Ann] casts `@everyone`",
             "frames": [{"function": "Map::Update", "file": "src/Map.cpp", "line": 7, "module": None}],
         },
         "The crash",
         "**The world thread made no progress; it was last seen in Map::Update at src/Map.cpp:7.** "
         "*(from the report alone)*\nfreeze\n"
-        "```\n   0  Map::Update  src/Map.cpp:7\n```\nbefore it: `ERROR[server] **Ann** hangs`",
+        "```\n   0  Map::Update  src/Map.cpp:7\n```\nbefore it: `ERROR[server] **Ann** hangs`\n"
+        "last of the bots: `[Bot:Ann] casts ˋ@\u200beveryoneˋ`",
     ),
     *[
         (
