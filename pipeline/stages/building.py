@@ -8,6 +8,7 @@ from pipeline.card_models import PostKind
 from pipeline.errors import DefiniteError, Unconfigured
 from pipeline.model import BuildResult, Progress, Run, RunKind, RunState
 from pipeline.points import point
+from pipeline.stages import ready
 from pipeline.stages.patching import MOST_RETURNS, next_round
 from pipeline.store import NewPost
 from pipeline.tools import Move, Passage, Step, Tools
@@ -59,6 +60,8 @@ def after_failure(tools: Tools, run: Run, result: BuildResult) -> Move:
         }  # fmt: skip
         tools.store.add_previous(run.id, attempt)
         return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
+    if errors and run.kind is RunKind.REVERT and run.asked_by is None:
+        reason = ready.end_branch(tools, reason)
     gone = {"reason": reason, "commit": None} if errors else {"reason": reason}
     return Move(RunState.FAILED, reason, posts, gone)
 

@@ -61,7 +61,8 @@ def refuse(tools: Tools, run: Run, reason: str) -> Move:
 
 
 def end_branch(tools: Tools, reason: str) -> str:
-    """A rollback whose revert does not apply: the branch ends, the next begins at the commit that runs."""
+    """A rollback whose revert does not apply, or does not compile without what was built on it: the branch ends, the
+    next begins at the commit that runs."""
     branch = tools.store.get_open_branch()
     if branch is None:
         return reason

@@ -13,7 +13,7 @@ from bot.cards import render_card
 from pipeline import change_orders, run_orders
 from pipeline.errors import TransientError
 from pipeline.keeper.protocol import EventKind, ExitVerdict
-from pipeline.model import Approval, Done, FixState, Patch, Question, Run, RunKind, RunState, WholeFile
+from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, Question, Run, RunKind, RunState, WholeFile
 from pipeline.stages import deploying
 from pipeline.store import Overtaken, Store
 
@@ -513,3 +513,26 @@ async def test_reverts_of_all_that_was_built_end_where_nothing_is_left_to_deploy
     third = await world.crash("Loot::Drop")
     await world.answer(third, LOOT)
     assert world.get(third).branch == "overnight-20261123", "nothing keeps the branch of the night before"
+
+
+async def test_a_rollback_whose_revert_does_not_compile_ends_the_branch(tmp_path: Path) -> None:
+    """What was built on the fix uses it: no later fix of that branch could ever go live."""
+    world = await make(tmp_path)
+    bad, other = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(bad, GOOD)
+    await world.answer(other, OTHER)
+    world.builder.broken["bad"] = (Diagnostic("no member named `good`", "src/Spell.cpp", 3),)
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=1)
+    world.expect(bad, RunState.ROLLED_BACK)
+    (revert,) = reverts(world)
+    ended = "`overnight-20261122` ends here, the next fix begins a new branch at the commit that runs"
+    assert world.expect(revert, RunState.FAILED).reason == f"src/Spell.cpp:3: error: no member named `good`; {ended}"
+    assert (world.expect(other, RunState.FAILED).reason or "").startswith("its build contains a fix that was rolled")
+    world.builder.broken.clear()
+    await world.orders.resume(OPERATOR)
+    third = await world.crash("Loot::Drop")
+    await world.answer(third, LOOT)
+    await world.pass_time(minutes=3)
+    assert world.running == world.expect(third, RunState.SUCCEEDED).commit
+    assert world.get(third).branch == "overnight-20261122-2"
