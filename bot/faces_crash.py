@@ -71,7 +71,7 @@ def analyzing(view: CardView, run: Run) -> Face:
     if run.returns and (view.diagnostics or run.reason):
         return given_back(view, run)
     if run.reason:
-        request = f"request {code(run.request_id)} waits" if run.request_id else ""
+        request = f"request {code(run.request_id)} waits" if run.request_id and view.in_queue else ""
         known = join(f"What we know: {facts.crash_line(view)}", request)
         since = f"*since {ago(run.created_at)}:* {prose(run.reason)}"
         return crash_face(view, join(facts.server_line(view), since), known)

@@ -89,7 +89,12 @@ def _since(need: Need) -> str:
 def _of_run(need: Need, words: str, home: Home | None) -> str:
     run = f"run {code(need.run)}" if need.run else ""
     see = f"[see]({home.link(need.message)})" if need.message and home else ""
-    return join(f"{code(need.subject)} {words}", run, prose(cut_middle(need.detail, 200)), see)
+    return join(f"{name_change(need.subject, need.kind)} {words}", run, prose(cut_middle(need.detail, 200)), see)
+
+
+def name_change(subject: str, kind: str) -> str:
+    """A fix goes by the name of its crash."""
+    return code(subject) if kind == RunKind.FIX else f"the {plain(kind)} of {code(subject)}"
 
 
 # --- what a merge would bring beside the fixes -----------------------------------------------------------------------
@@ -110,8 +115,7 @@ def say_rider(rider: Rider) -> str:
 
 
 def name_rider(rider: Rider) -> str:
-    subject = code(rider.subject) if rider.kind == RunKind.FIX else f"the {plain(rider.kind)} of {code(rider.subject)}"
-    return f"{subject} ({code(short(rider.commit))})"
+    return f"{name_change(rider.subject, rider.kind)} ({code(short(rider.commit))})"
 
 
 def _fate(rider: Rider) -> str:

@@ -175,7 +175,7 @@ def render_crash(view: CrashView, home: Home) -> Message:
     cause = f"**{prose(cut_middle(view.summary, 600))}**" if view.summary else ""
     lines = (
         join(fate(line), link_card(view.card, home)),
-        join(f"{count(line.ever, 'time')} ever", f"first {ago(line.first)}", f"last {ago(line.last)}"),
+        _seen(line),
         cause,
         _last(view),
         block("\n".join(_frames(view.report))) if view.report is not None and view.report.frames else "",
@@ -187,6 +187,12 @@ def render_crash(view: CrashView, home: Home) -> Message:
     colour = Colour.AMBER if _needs_somebody(line) else Colour.GREY
     text = "\n".join(part for part in lines if part)
     return Message(embed=Embed(markup.title("Crash in {}", line.title), text, colour, tuple(fields)))
+
+
+def _seen(line: CrashLine) -> str:
+    if line.ever == 1:
+        return f"seen once, {ago(line.last)}"
+    return join(f"{count(line.ever, 'time')} ever", f"first {ago(line.first)}", f"last {ago(line.last)}")
 
 
 def _last(view: CrashView) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
-from bot.needs import count_needs, say_need
+from bot.needs import count_needs, name_change, say_need
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
@@ -196,7 +196,8 @@ def _list_other_runs(view: StatusView) -> list[RunLine]:
 
 
 def _describe_run(run: RunLine) -> str:
-    return f"Run {run.id}: {run.subject}: {run.state}" + (f" ({run.reason})" if run.reason else "")
+    name = bare(name_change(run.subject, run.kind))
+    return f"Run {run.id}: {name}: {run.state}" + (f" ({run.reason})" if run.reason else "")
 
 
 def _describe_bot(*, keeper: bool) -> str:

@@ -14,7 +14,7 @@ from typing import assert_never
 from bot import markup
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
 from bot.markup import ago, code, commit_link, count, join, plain, prose
-from bot.needs import QUESTIONS, YOU, count_needs, say_need
+from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import Question, RunState
@@ -97,11 +97,12 @@ def _needs(view: StatusView, who: str) -> str:
 
 def _server(view: StatusView) -> str:
     runs = (view.revision or view.build) if view.pid else None
+    build = _build(view)
     first = join(
         _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
         f"next start {ago(view.next_start)}" if view.next_start else "",
-        f"runs {code(markup.revision(runs))}" if runs else "",
-        _build(view),
+        f"runs {code(markup.revision(runs))}" if runs and not _is_named(view) else "",
+        f"{'runs' if _is_named(view) else 'build'} {build}" if build else "",
         f"pid {view.pid}" if view.pid else "",
         count(view.players, "player") if view.players is not None else "",
     )
@@ -118,9 +119,16 @@ def _tonight(view: StatusView) -> str:
 def _build(view: StatusView) -> str:
     """The build that lies there, where the revision alone does not name it; a commit of ours with its page."""
     if view.running is not None:
-        return f"build {commit_link(view.running.commit, view.running.url)}"
+        return commit_link(view.running.commit, view.running.url)
     told = view.revision is None or (view.build or "").startswith(view.revision[:7])
-    return "" if view.build is None or told else f"build {code(markup.short(view.build))}"
+    return "" if view.build is None or told else code(markup.short(view.build))
+
+
+def _is_named(view: StatusView) -> bool:
+    """What the server printed is that very commit, and no more: once is enough."""
+    if view.running is None or view.revision is None:
+        return view.running is not None
+    return not view.revision.endswith("+") and view.running.commit.startswith(view.revision[:7])
 
 
 def _order(order: OrderLine) -> str:
@@ -169,7 +177,9 @@ def _branch(view: StatusView) -> str:
 
 
 def _run(line: RunLine) -> str:
-    return join(f"{code(line.subject)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
+    return join(
+        f"{name_change(line.subject, line.kind)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or "")
+    )
 
 
 def doing(line: RunLine) -> str:

@@ -146,7 +146,7 @@ def _goes_on(run: Run) -> bool:
 def _of_run(store: Store, run: Run) -> Need:
     topic = Topic.APPROVAL if run.state is RunState.AWAITING_APPROVAL else Topic.LOOK
     message = store.get_message_of_run(run.id)
-    return Need(topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "")
+    return Need(topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "", kind=run.kind)
 
 
 def list_reviews(store: Store, night: date) -> list[Review]:

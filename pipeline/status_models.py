@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Progress, Question, RunState
+from pipeline.model import Progress, Question, RunKind, RunState
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class RunLine:
     paused: bool = False  # it goes on after /resume
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
+    kind: RunKind = RunKind.FIX
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Need:
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
     since: float | None = None  # seconds since the epoch: since when it is unanswered, or owed
+    kind: str = RunKind.FIX  # of the run
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) 
         _is_in_line(store, run), run.not_before, waits_for_resume(store, run),
         in_queue=_is_in_queue(store, run, unanswered),
         hindered=policy.is_hindered(run),
+        kind=run.kind,
     )  # fmt: skip
 
 

@@ -133,11 +133,20 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "no analyst": (
-        make_card(run=make_run(RunState.ANALYZING, reason="Nobody answers as analyst", request_id="9f3c21")),
+        make_card(
+            run=make_run(RunState.ANALYZING, reason="Nobody answers as analyst", request_id="9f3c21"), in_queue=True
+        ),
         f"Crash in {NAME}",
         Colour.GREY,
         f"{BACK} · *since <t:{THEN - 60}:R>:* Nobody answers as analyst\n"
         f"What we know: {CRASH} · request `9f3c21` waits",
+        [],
+    ),
+    "not asked about yet": (
+        make_card(run=make_run(RunState.ANALYZING, reason="its deployment is being judged", request_id="9f3c21")),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *since <t:{THEN - 60}:R>:* its deployment is being judged\nWhat we know: {CRASH}",
         [],
     ),
     "paused before it began": (
@@ -1196,6 +1205,34 @@ def test_a_status_names_the_build_where_the_revision_does_not() -> None:
     runs = f"up since <t:{THEN}:R> · runs `7d14957a32df` · build"
     assert shown.fields[0].value.startswith(f"{runs} `found-0123456` · pid 4711")
     assert ours.fields[0].value.startswith(f"{runs} [`a1b2c3d`]({URL}) · pid 4711")
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [
+        (COMMIT[:12], f"runs [`a1b2c3d`]({URL}) · pid 4711"),
+        (None, f"runs [`a1b2c3d`]({URL}) · pid 4711"),
+        (f"{COMMIT[:12]}+", f"runs `{COMMIT[:12]}+` · build [`a1b2c3d`]({URL}) · pid 4711"),
+    ],
+)
+def test_a_status_names_a_commit_of_ours_once(revision: str | None, words: str) -> None:
+    embed = render_status(make_status(running=FixLink(COMMIT, URL, None), build=COMMIT, revision=revision)).embed
+    assert embed is not None
+    assert embed.fields[0].value.startswith(f"up since <t:{THEN}:R> · {words}")
+
+
+def test_what_is_no_fix_is_told_with_its_kind() -> None:
+    line = RunLine("77aa77aa", "Map::Update", RunState.BUILDING, None, None, None, kind=RunKind.REVERT)
+    need = Need(Topic.LOOK, "Map::Update", "no try left", "66bb66bb", state="FAILED", kind="revert")
+    view = make_status(runs=(line,), needs=(need,))
+    embed = render_status(view).embed
+    assert embed is not None
+    assert embed.description == (
+        "**1 thing needs you**\n"
+        "- the revert of `Map::Update` **given up: needs a person** · run `66bb66bb` · no try left"
+    )
+    assert embed.fields[1].value.endswith("\n- the revert of `Map::Update` building · run `77aa77aa`")
+    assert "Run 77aa77aa: the revert of Map::Update: BUILDING" in report.as_text(view)
 
 
 def test_a_status_says_what_waits_for_the_end_of_the_pause() -> None:

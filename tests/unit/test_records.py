@@ -178,6 +178,11 @@ def test_crashes_are_amber_where_one_needs_somebody(run: Run | None, only_taken_
     assert embed is not None and embed.colour is colour
 
 
+def test_a_crash_that_was_seen_once_says_so_in_one_word() -> None:
+    text = look(records.render_crash(make_crash_view(line=make_crash_line(times=1, ever=1)), HOME))[1]
+    assert text.splitlines()[1] == f"seen once, <t:{THEN}:R>"
+
+
 def test_a_crash_is_shown_with_its_stack_and_what_was_tried() -> None:
     assert look(records.render_crash(make_crash_view(), HOME)) == (
         f"Crash in {NAME}",
