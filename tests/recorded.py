@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pipeline.crash.asan import read_sanitizer
 from pipeline.crash.conclude import conclude
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.gdb_text import read_gdb
+from pipeline.crash.names import bare_name, normalise
 from pipeline.crash.read import combine
 from pipeline.crash.stderr_text import read_text
 from pipeline.model import CrashReport
@@ -103,11 +105,68 @@ def list_wrong(samples: list[Sample], key: Callable[[Sample], str]) -> list[str]
     for bug, mine in sorted(by_bug.items()):
         ways = defaultdict(list)
         for each in mine:
-            ways[key(each)].append(f"{each.way}{' moved' if each.moved else ''}")
+            ways[key(each)].append(each)
         for (one, left), (other, right) in combinations(ways.items(), 2):
-            names = f"\n      {one}: {', '.join(left)}\n      {other}: {', '.join(right)}"
-            lines.append(f"{bug}: {len(left) * len(right)} pairs told apart{names}")
+            reason = explain(one, left, other, right) or UNEXPLAINED
+            names = f"\n      {one}: {_name_ways(left)}\n      {other}: {_name_ways(right)}"
+            lines.append(f"{bug}: {len(left) * len(right)} pairs told apart: {reason}{names}")
     return lines
+
+
+def _name_ways(samples: list[Sample]) -> str:
+    return ", ".join(f"{each.way}{' moved' if each.moved else ''}" for each in samples)
+
+
+# --- why -------------------------------------------------------------------------------------------------------------
+
+UNEXPLAINED = "nobody knows why"
+_RENAMED = re.compile(r"(?:^|(?<=::))Now(?=[A-Z])")  # `record_crashes.py` puts it before a caller's name
+
+
+def explain(one: str, left: list[Sample], other: str, right: list[Sample]) -> str | None:
+    """Why two keys of one bug differ, as far as what was recorded shows it; None where it does not."""
+    return _explain(one, left, other, right) or _explain(other, right, one, left)
+
+
+def _explain(one: str, left: list[Sample], other: str, right: list[Sample]) -> str | None:
+    """Of the ways on the left."""
+    mine, theirs = _functions(one), _functions(other)
+    if (
+        all(each.log and "-O2" in each.way for each in left)
+        and one.startswith("assertion |")
+        and mine[:1] == theirs[:1]
+    ):
+        return "gdb's log alone does not say what an optimised assertion was called with"
+    if all(each.moved for each in left) and [_name_before(name) for name in mine] == theirs:
+        return "a caller was renamed, which is another path by the meaning of this key"
+    if all("g++" in each.way and "asan" in each.way for each in left) and _is_part(mine, right, bare_name):
+        return "GCC's libsanitizer names what is in an anonymous namespace without its class, and a lambda not at all"
+    if all("-O2" in each.way for each in left) and _is_part(mine, right, bare_name):
+        return "the optimiser left a function out of the stack"
+    return None
+
+
+def _name_before(name: str) -> str:
+    """Of a function, before it was renamed."""
+    return _RENAMED.sub("", name)
+
+
+def _functions(key: str) -> list[str]:
+    return key.split(" | ")[1:]
+
+
+def _is_part(names: list[str], samples: list[Sample], spell: Callable[[str], str]) -> bool:
+    """Whether each of these stacks has the functions in this order, perhaps with others between them."""
+    return all(_is_within([spell(name) for name in names], _spell_stack(each, spell)) for each in samples)
+
+
+def _spell_stack(sample: Sample, spell: Callable[[str], str]) -> list[str]:
+    return [_name_before(spell(name)) for frame in sample.report.frames if (name := normalise(frame.function))]
+
+
+def _is_within(part: list[str], whole: list[str]) -> bool:
+    rest = iter(whole)
+    return all(any(_name_before(each) == name for name in rest) for each in part)
 
 
 KEYS: dict[str, Callable[[Sample], str]] = {

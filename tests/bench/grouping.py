@@ -6,11 +6,14 @@ Plays `tests/data/crashes/recorded.json.xz` (made by `python tests/record_crashe
 (output, status, core), and where there is a core also as the log that gdb prints of it. A pair is right where both are
 the same bug and have one key, or are not and have two. Goal: precision and recall of at least 0.99 each for the bugs of
 the realm, by family, and by the exact key where callers kept their names: a renamed function in it is another key by
-its meaning. The bugs of `MoreBugs.cpp` are there to find the limits; what is wrong then is said with `--pairs`:
+its meaning. The bugs of `MoreBugs.cpp` are there to find the limits; `--pairs` lists what is wrong then, each with the
+reason that the recorded stacks show (`recorded.explain`):
 
 - GCC's libsanitizer prints the bare name of a function of an anonymous namespace (`Visit`, `operator()`), without its
   class: nothing in its report has the rest;
-- a log of gdb alone does not say what an optimised assertion was called with.
+- a log of gdb alone does not say what an optimised assertion was called with;
+- an optimiser leaves a function out of the stack;
+- a caller was renamed.
 """
 
 import argparse

@@ -6,7 +6,7 @@
 from collections.abc import Callable
 
 import pytest
-from recorded import REALM, Sample, list_wrong, measure, read_samples
+from recorded import REALM, UNEXPLAINED, Sample, list_wrong, measure, read_samples
 
 GOAL = 0.99
 
@@ -42,3 +42,18 @@ def test_what_is_told_apart_wrongly_is_what_no_report_can_tell(exits: list[Sampl
     """GCC's libsanitizer names functions of an anonymous namespace without their class."""
     wrong = {line.partition(":")[0] for line in list_wrong(exits, read_family)}
     assert wrong == {"operator", "template", "virtual"}
+
+
+@pytest.mark.parametrize("key", [read_family, read_exact])
+def test_every_wrong_pair_is_explained_by_what_was_recorded(key: Callable[[Sample], str]) -> None:
+    wrong = list_wrong(read_samples(), key)
+    assert wrong
+    assert [line for line in wrong if UNEXPLAINED in line] == []
+
+
+def test_keys_of_the_realms_bugs_differ_by_renamed_callers_alone(exits: list[Sample]) -> None:
+    wrong = list_wrong([each for each in exits if each.bug in REALM], read_exact)
+    assert [line.partition("\n")[0] for line in wrong] == [
+        f"{bug}: 32 pairs told apart: a caller was renamed, which is another path by the meaning of this key"
+        for bug in ("bih", "doublefree")
+    ]
