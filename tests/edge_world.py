@@ -19,6 +19,7 @@ from bot.login import Ear, run_client
 from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
 from bot.sandbox.call import Exchange
 from bot.sandbox.spec import Specification
+from pipeline.ports import Clock
 
 SPECIFICATION = Path(__file__).parents[1].parent / "shared" / "discord-openapi.json"
 PATIENCE = 10.0  # seconds
@@ -59,6 +60,8 @@ class EdgeWorld:
     reports: dict[str, str | None] = field(default_factory=dict)
     ping_role: int | None = None
     ear: Ear = field(default_factory=Ear)
+    book: Any = None  # a real outbox, of a world of the pipeline; None = the fake one
+    time: Clock | None = None  # of that world
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.clock)
@@ -78,7 +81,8 @@ class EdgeWorld:
             notice=timedelta(seconds=30),
             guild_ready_timeout=0.05,
         )
-        return Edge(settings, self.ledger, self.desk, self.clock, hide_password, self.report)
+        book, clock = self.book or self.ledger, self.time or self.clock
+        return Edge(settings, book, self.desk, clock, hide_password, self.report)
 
     def report(self, topic: str, words: str | None) -> None:
         self.reports[topic] = words
@@ -191,12 +195,12 @@ def get_button(message: MessageState, label: str) -> str:
 
 
 @asynccontextmanager
-async def open_world(**rules: Any) -> AsyncIterator[EdgeWorld]:
+async def open_world(book: Any = None, time: Clock | None = None, **rules: Any) -> AsyncIterator[EdgeWorld]:
     """A world whose bot is logged in; at its end no request may have broken Discord's specification."""
     check = None if load_specification() is None else check_exchange
     async with await Sandbox.start(rules=Rules(**(QUICK | rules)), check=check) as sandbox:
         redirect_discord(sandbox.port)
-        world = EdgeWorld(sandbox)
+        world = EdgeWorld(sandbox, book=book, time=time)
         try:
             await world.log_in()
             yield world

@@ -1,18 +1,25 @@
 """Discord is away in the middle of three crashes, or loses one connection after the other: the channel ends up with
-what the outbox has, each once and in order."""
+what the outbox has, each once and in order. First with a story that is told to it, then with what the pipeline itself
+writes down of three crashes that it heals meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from edge_fakes import COMMIT, URL, make_card, make_run
 from edge_world import EdgeWorld, open_world, until
+from sqlalchemy import select
+from world import World
 
+from bot.cards import render_card
 from bot.sandbox import MessageState
+from pipeline import tables as t
 from pipeline.card_models import CardView, FixLink, PostKind
-from pipeline.model import RunState
+from pipeline.model import Patch, RunState, WholeFile
 
 FIX = FixLink(COMMIT, URL, "overnight-20241122")
 NAMES = ("Map::Update", "Spell::Cast", "Loot::Roll")
@@ -116,3 +123,84 @@ async def count_requests(world: EdgeWorld, story: Story) -> int:
         world.clock.move(61)
         await world.deliver()
     return len(world.sandbox.exchanges) - before
+
+
+# --- with the pipeline's own outbox ----------------------------------------------------------------------------------
+
+CRASHES = {"Map::Update": "src/Map.cpp", "Spell::Cast": "src/Spell.cpp", "Loot::Roll": "src/Loot.cpp"}
+STEPS = 3 * len(CRASHES)
+
+
+@dataclass
+class Night:
+    """A world whose runner writes the outbox, and the channel that reads it."""
+
+    world: World
+    edge: EdgeWorld
+    length: timedelta  # of the outage
+
+    async def heal(self, begin: int) -> None:
+        """Three crashes, each with its answer and its verdict; Discord is away from step `begin` until all are over."""
+        step = 0
+        for name, path in CRASHES.items():
+            run = await self.world.crash(name)
+            await self._deliver(step, begin)
+            await self.world.answer(run, Patch(files=(WholeFile(path, f"good {name}"),)))
+            await self._deliver(step + 1, begin)
+            await self.world.pass_time(minutes=3)
+            self.world.expect(run, RunState.SUCCEEDED)
+            await self._deliver(step + 2, begin)
+            step += 3
+        await self.world.pass_time(seconds=self.length.total_seconds())
+
+    async def _deliver(self, step: int, begin: int) -> None:
+        if step == begin:
+            self.edge.sandbox.faults.begin_outage()
+        await self.edge.edge.outbox.deliver()
+        await self.world.pass_time(seconds=61)
+
+    async def catch_up(self) -> None:
+        self.edge.sandbox.faults.end_outage()
+        await until(lambda: self.edge.edge.channel.open)
+        for _ in range(4):
+            await self.edge.edge.outbox.deliver()
+            await self.world.pass_time(seconds=61)
+
+
+@pytest.mark.parametrize("length", [timedelta(minutes=10), timedelta(hours=12)], ids=["ten minutes", "twelve hours"])
+@pytest.mark.parametrize("begin", range(STEPS))
+async def test_what_the_pipeline_wrote_down_while_discord_was_away_is_in_the_channel_once_and_in_order(
+    tmp_path: Path, begin: int, length: timedelta
+) -> None:
+    world = World(tmp_path)
+    world.clock.time = (datetime.now(UTC) - timedelta(days=3)).replace(hour=22)  # before whatever the sandbox dates
+    world.source.commits[world.source.base].files["src/Loot.cpp"] = "bad"
+    await world.start()
+    async with open_world(world.ledger, world.clock, nonce_window=0.0, global_limit=100_000) as edge:
+        night = Night(world, edge, length)
+        await night.heal(begin)
+        await night.catch_up()
+        assert world.store.list_pending_posts(world.clock.now()) == []
+        assert_channel_is_the_database(world, edge)
+
+
+def assert_channel_is_the_database(world: World, edge: EdgeWorld) -> None:
+    """Nothing lost, nothing twice, the order kept in each place, and every card as its run is now."""
+    with world.engine.connect() as c:
+        cards = {f"#c{row.id}": row for row in c.execute(select(t.cards).order_by(t.cards.c.id))}
+        posts = {f"#p{row.id}": row for row in c.execute(select(t.posts).order_by(t.posts.c.id))}
+    assert len(cards) == len(CRASHES) and len(posts) >= 4 * len(CRASHES)
+    there = [mark_of(each) for each in edge.messages]
+    assert sorted(there) == sorted([*cards, *posts])
+    assert {mark_of(each): each["id"] for each in edge.messages} == {
+        mark: row.message for mark, row in (cards | posts).items()
+    }
+    for thread in (None, *(row.thread for row in cards.values())):
+        place = [mark_of(each) for each in edge.messages if each["thread"] == thread]
+        card = next((row.id for row in cards.values() if row.thread == thread), None)
+        assert [each for each in place if each in posts] == [mark for mark, row in posts.items() if row.card == card]
+    for each in edge.messages:
+        if (row := cards.get(mark_of(each))) is not None:
+            shown = render_card(world.ledger.get_card_view(row.id)).embed
+            assert shown is not None and shown.title.startswith("Fixed: ")
+            assert each["embeds"][0]["title"] == shown.title
