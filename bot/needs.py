@@ -12,7 +12,7 @@ from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Question, RunKind, RunState
-from pipeline.status_models import Need, Rider, Topic
+from pipeline.status_models import Need, Rider, Setback, Topic
 
 SHOWN_RIDERS = 3
 YOU, SOMEBODY = "you", "an operator"  # who is needed, as an operator and as a guest reads it
@@ -55,7 +55,8 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
-            return join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, say_riders(need.riders))
+            seen = f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes
+            return join(seen, say_setback(need.setback) if need.setback else say_riders(need.riders))
         case Topic.PUSH:
             owed = f"{code(need.subject)} **does not reach the remote**{_since(need)}"
             return join(owed, detail, "it goes there by itself once the remote takes it")
@@ -97,7 +98,13 @@ def name_change(subject: str, kind: str) -> str:
     return code(subject) if kind == RunKind.FIX else f"the {plain(kind)} of {code(subject)}"
 
 
-# --- what a merge would bring beside the fixes -----------------------------------------------------------------------
+# --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------
+
+
+def say_setback(setback: Setback) -> str:
+    """Why a branch is not to be merged."""
+    taken = f"{plain(setback.subject)} was taken back in {code(short(setback.revert))}"
+    return f"**do not merge it:** {taken}, and a merge would take that out of your base branch too"
 
 
 def say_riders(riders: Sequence[Rider]) -> str:

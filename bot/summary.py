@@ -13,7 +13,7 @@ from bot.cards import Home
 from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
-from bot.needs import YOU, count_needs, say_need, say_rider
+from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import FixState, RunState, Verdict
 from pipeline.status_models import Topic
@@ -222,13 +222,20 @@ def merge_part(branches: Sequence[BranchLine]) -> str:
     if not branches:
         return ""
     commands = [f"git fetch {_word(branches[0].remote)}"]
-    commands += [f"git merge {_word(each.remote)}/{_word(each.name)}" for each in branches]
+    commands += [_bring(each) for each in branches]
     owed = [f"{code(each.name)} is not all on the remote yet" for each in branches if not each.pushed]
-    riders = [rider for each in branches for rider in each.riders]
+    setbacks = [f"{say_setback(each.setback)}: its fixes are picked one by one" for each in branches if each.setback]
+    riders = [rider for each in branches for rider in each.riders if not each.setback]
     brings = [f"**It brings {count(len(riders), 'commit')} that nobody wants live, or not yet:**"] if riders else []
     lines = [f"- {say_rider(each)}" for each in riders[:SHOWN]]
     more = [f"and {len(riders) - SHOWN} more"] if len(riders) > SHOWN else []
-    return "\n".join(["**To merge**", block("\n".join(commands)), *owed, *brings, *lines, *more])
+    return "\n".join(["**To merge**", block("\n".join(commands)), *owed, *setbacks, *brings, *lines, *more])
+
+
+def _bring(branch: BranchLine) -> str:
+    if branch.setback is None:
+        return f"git merge {_word(branch.remote)}/{_word(branch.name)}"
+    return f"git cherry-pick {' '.join(_word(each[:12]) for each in branch.setback.picks)}"
 
 
 def _word(text: str) -> str:

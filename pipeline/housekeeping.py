@@ -4,7 +4,7 @@ morning summary."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 from pipeline import policy, views
@@ -12,11 +12,11 @@ from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OVER, FixState
-from pipeline.needs import list_unmerged
+from pipeline.model import OVER, FixState, Run
+from pipeline.needs import list_fixes, list_unmerged
 from pipeline.points import point
 from pipeline.stages import finding, publishing
-from pipeline.store import Fact, NewPost
+from pipeline.store import Branch, Fact, NewPost
 from pipeline.tools import Tools
 
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
@@ -117,17 +117,24 @@ def prune_queue(tools: Tools) -> bool:
 
 def note_merged(tools: Tools) -> bool:
     """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
-    waiting = [branch for branch, _ in list_unmerged(tools.store, tools.night())]
+    waiting = list_unmerged(tools.store, tools.night())
     if not waiting or not tools.prepared.is_set():
         return False
     try:
         base = tools.source.base_head()
-        merged = {each.name: each.head for each in waiting if tools.source.contains(base, each.head)}
+        merged = {branch.name: branch.head for branch, runs in waiting if _has_all(tools, base, branch, runs)}
     except PipelineError:
         return False  # then they are shown once more
     if merged:
         tools.store.set_fact(Fact.MERGED, {**(tools.store.get_fact(Fact.MERGED) or {}), **merged})
     return bool(merged)
+
+
+def _has_all(tools: Tools, base: str, branch: Branch, runs: Sequence[Run]) -> bool:
+    """Merged, or each fix picked by itself."""
+    if tools.source.contains(base, branch.head):
+        return True
+    return all(tools.source.holds_fix(base, run.commit or "", run.id) for run in list_fixes(runs))
 
 
 def post_summary(tools: Tools) -> bool:

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState
-from pipeline.status_models import Need, PauseView, Rider, Topic
+from pipeline.status_models import Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
@@ -45,6 +45,7 @@ class Review:
     branch: Branch
     fixes: int
     riders: tuple[Rider, ...]  # what a merge would bring beside them
+    setback: Setback | None  # why it is not to be merged
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links:
             yield Need(Topic.PUSH, owed.name, owed.owed_reason or "", since=owed.owed_since.timestamp())
     for each in waiting.reviews:
         compare = links.compare(each.branch.base, each.branch.name)
-        yield Need(Topic.REVIEW, each.branch.name, fixes=each.fixes, url=compare, riders=each.riders)
+        name, riders, setback = each.branch.name, each.riders, each.setback
+        yield Need(Topic.REVIEW, name, fixes=each.fixes, url=compare, riders=riders, setback=setback)
 
 
 def list_server_needs(seen: Seen) -> Iterator[Need]:
@@ -151,29 +153,48 @@ def _of_run(store: Store, run: Run) -> Need:
 
 def list_reviews(store: Store, night: date) -> list[Review]:
     reverts = store.list_reverts()
-    return [
-        Review(branch, fixes, tuple(list_riders(store, branch.name, reverts)))
-        for branch, fixes in list_unmerged(store, night)
-    ]
+    return [_review(store, branch, runs, reverts) for branch, runs in list_unmerged(store, night)]
 
 
-def list_unmerged(store: Store, night: date) -> list[tuple[Branch, int]]:
-    """Of the last nights up to this one, with how many fixes each has, oldest first."""
+def _review(store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run]) -> Review:
+    changes = [run for run in runs if _stands(store, run)]
+    riders = tuple(list_riders(store, changes, reverts))
+    return Review(branch, len(list_fixes(runs)), riders, find_setback(store, changes, reverts))
+
+
+def list_unmerged(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:
+    """Branches with fixes, of the last nights up to this one, oldest first, each with the runs that made a commit."""
     merged = store.get_fact(Fact.MERGED) or {}
     branches = store.list_night_branches(night - (REVIEWED - 1) * DAY, night)
-    counted = [(branch, store.count_fixes_of_branch(branch.name)) for branch in branches]
-    return [(branch, fixes) for branch, fixes in counted if fixes and merged.get(branch.name) != branch.head]
+    waiting = [(each, store.list_runs_on(each.name)) for each in branches if merged.get(each.name) != each.head]
+    return [(branch, runs) for branch, runs in waiting if list_fixes(runs)]
 
 
-# --- what a merge would bring beside the fixes -----------------------------------------------------------------------
+def list_fixes(runs: Sequence[Run]) -> list[Run]:
+    """Those that went live and stand."""
+    fixes = [run for run in runs if run.kind is RunKind.FIX and run.state is RunState.SUCCEEDED]
+    return [run for run in fixes if run.fix_state is not FixState.REVERTED]
 
 
-def list_riders(store: Store, branch: str, reverts: Sequence[Run]) -> Iterator[Rider]:
+# --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------
+
+
+def find_setback(store: Store, changes: Sequence[Run], reverts: Sequence[Run]) -> Setback | None:
+    """The last update decides: one that came after another was taken back brings what that one had brought, too."""
+    updates = [run for run in changes if run.kind is RunKind.UPDATE]
+    revert = policy.find_revert(updates[-1].commit or "", reverts) if updates else None
+    if revert is None or not _stands(store, revert):
+        return None
+    picks = sorted((run.commit or "" for run in list_fixes(changes)), key=store.started_at)
+    return Setback(updates[-1].subject, revert.commit or "", tuple(picks))
+
+
+def list_riders(store: Store, changes: Sequence[Run], reverts: Sequence[Run]) -> Iterator[Rider]:
     """Oldest first: as a deployment asks it of what it would bring (stages/carrying.py), of what stands on a branch.
     What is to be taken back rides until its revert stands there."""
-    for run in store.list_runs_on(branch):
+    for run in changes:
         revert = policy.find_revert(run.commit or "", reverts)
-        if not _stands(store, run) or (revert is not None and _stands(store, revert)):
+        if revert is not None and _stands(store, revert):
             continue
         unwanted = (revert is not None or _is_refused(store, run)) and not policy.is_put_back(run, reverts, _is_alive)
         if unwanted or policy.asks_to_go(run):

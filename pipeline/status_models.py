@@ -70,6 +70,16 @@ class Rider:
 
 
 @dataclass(frozen=True)
+class Setback:
+    """An update that was taken back on a night branch: to git the branch has what it brought and does not want it, so
+    that a merge would take it out of the base branch."""
+
+    subject: str = ""  # names the commit of the base branch
+    revert: str = ""  # the commit that took it back
+    picks: tuple[str, ...] = ()  # commits of the fixes, which can be brought in one by one, oldest first
+
+
+@dataclass(frozen=True)
 class Need:
     topic: Topic = Topic.LOOK
     subject: str = ""
@@ -81,6 +91,7 @@ class Need:
     fixes: int = 0  # to review
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
+    setback: Setback | None = None  # why it is not to be merged
     since: float | None = None  # seconds since the epoch: since when it is unanswered, or owed
     kind: str = RunKind.FIX  # of the run
 

@@ -12,7 +12,7 @@ from pipeline import policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import FixState, Run, RunKind, RunState
 from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, list_needs
-from pipeline.status_models import Need, Rider
+from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
 from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
@@ -36,6 +36,7 @@ class BranchLine:
     compare: str | None = None  # the page that shows them all
     pushed: bool = True
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
+    setback: Setback | None = None  # why it is not to be merged, and what is brought in instead
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
 def _branch(scene: Scene, review: Review) -> BranchLine:
     branch, compare = review.branch, scene.links.compare(review.branch.base, review.branch.name)
     pushed = branch.pushed == branch.head
-    return BranchLine(branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders)
+    return BranchLine(branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders, review.setback)
 
 
 def is_fixed(run: Run) -> bool:

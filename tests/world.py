@@ -186,7 +186,9 @@ class FakeSource:
                 raise Refused("it is not in the branch")
             gone = self.commits[undone]
             before = self.commits[gone.parent or BASE].files
-            files.update({path: before[path] for path in files if gone.files[path] != before[path]})
+            changed = [path for path, content in gone.files.items() if content != before.get(path)]
+            files = {path: content for path, content in files.items() if path not in changed}
+            files |= {path: before[path] for path in changed if path in before}
         if patch.merges is not None:
             files |= self.commits[patch.merges].files
         if files == self.commits[at].files:

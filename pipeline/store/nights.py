@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from pipeline import tables as t
-from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.model import Run
 from pipeline.store.base import Base
 from pipeline.store.rows import IMPORTED, Branch, Deployment, read_branch, read_deployment, read_run
 
@@ -83,15 +83,6 @@ class Nights(Base):
             mine = t.branches.c.night.between(first, last)
             query = select(t.branches).where(mine).order_by(t.branches.c.created_at)
             return [read_branch(row) for row in c.execute(query)]
-
-    def count_fixes_of_branch(self, branch: str) -> int:
-        """That went live and stand on it."""
-        mine = and_(
-            t.runs.c.branch == branch, t.runs.c.kind == RunKind.FIX, t.runs.c.state == RunState.SUCCEEDED,
-            or_(t.runs.c.fix_state.is_(None), t.runs.c.fix_state != FixState.REVERTED),
-        )  # fmt: skip
-        with self.begin() as c:
-            return c.execute(select(func.count()).select_from(t.runs).where(mine)).scalar_one()
 
     def list_builds_between(self, begin: datetime, end: datetime) -> list[BuildSpan]:
         with self.begin() as c:

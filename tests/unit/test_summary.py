@@ -25,7 +25,7 @@ from bot.summary import PICTURE, list_parts, merge_part, render_summary
 from pipeline import change_orders, policy, views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunState, Verdict, WholeFile
+from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
 from pipeline.status_models import Need, Rider, RunLine, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
@@ -159,6 +159,39 @@ def count_calls(asked: Counter[str], name: str, ask: Callable[..., Any]) -> Call
     return counted
 
 
+async def test_a_branch_whose_update_was_taken_back_is_not_to_be_merged_and_its_fixes_are_picked(world: World) -> None:
+    """To git it has what the base has, and does not want it."""
+    await heal(world)
+    (fix,) = world.runs("Map::Update")
+    shown = world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    await world.orders.update(OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    (update,) = [run for run in world.runs() if run.kind is RunKind.UPDATE]
+    assert merging(world) == ("", ""), "it brings what the base has"
+    await world.orders.revert(world.expect(update, RunState.SUCCEEDED).commit or "", OPERATOR)
+    await world.settle()
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    taken = world.expect(revert, RunState.VERIFYING).commit or ""
+    why = (
+        f"**do not merge it:** base branch at {shown[:12]} was taken back in `{taken[:7]}`, and a merge would take "
+        "that out of your base branch too"
+    )
+    found = look(world)
+    need = next(say_need(each) for each in found.needs if each.topic is Topic.REVIEW)
+    compare = f"https://example.org/compare/{BASE}...overnight-20261122"
+    assert need == f"`overnight-20261122` has 1 fix to review: [compare]({compare}) · {why}"
+    assert merge_part(found.branches) == (
+        f"**To merge**\n```\ngit fetch origin\ngit cherry-pick {(fix.commit or '')[:12]}\n```\n"
+        f"{why}: its fixes are picked one by one"
+    )
+    await world.pass_time(minutes=3)
+    await world.orders.update(OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert merging(world) == ("", ""), "all of it is back"
+
+
 def merging(world: World) -> tuple[str, str]:
     """What is said of it beside the needs, and below the command."""
     found = look(world)
@@ -174,6 +207,21 @@ def merging(world: World) -> tuple[str, str]:
 async def test_a_branch_that_the_base_has_needs_nobody_any_more(world: World) -> None:
     await heal(world)
     world.source.base = world.source.branches["overnight-20261122"]
+    await world.pass_time(minutes=3)
+    assert (look(world).needs, look(world).branches) == ((), ())
+
+
+async def test_a_branch_of_which_the_base_has_all_fixes_needs_nobody_whatever_else_stands_there(world: World) -> None:
+    await heal(world)
+    (fix,) = world.runs("Map::Update")
+    other = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(minutes=3)
+    await world.orders.revert(world.get(other).commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert [each.topic for each in look(world).needs] == [Topic.REVIEW]
+    world.source.base = fix.commit or ""
+    assert world.source.branches["overnight-20261122"] != fix.commit
     await world.pass_time(minutes=3)
     assert (look(world).needs, look(world).branches) == ((), ())
 
