@@ -81,7 +81,8 @@ def _read_revision(crash: Crash, report: CrashReport) -> str | None:
 
 
 def list_places(report: CrashReport, rules: Rules) -> list[Place]:
-    """Of the program's own frames, innermost first; of a function that calls itself the innermost."""
+    """Of the program's own frames, innermost first; of a function that calls itself the innermost. A header of a
+    library that was inlined into one is in none of our files."""
     interest = find_interest(report.frames, rules, report.start, report.assertion)
     frames = [report.frames[index] for index in interest.telling or interest.own]
     if not frames and report.frame is not None:
@@ -89,7 +90,7 @@ def list_places(report: CrashReport, rules: Rules) -> list[Place]:
     places: dict[str, Place] = {}
     for frame in frames:
         name = normalise(frame.function)
-        if name and frame.file and frame.line:
+        if name and frame.file and frame.line and not rules.is_library_file(frame.file):
             places.setdefault(name, Place(name, frame.file, frame.line))
     return list(places.values())
 

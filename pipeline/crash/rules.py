@@ -54,13 +54,21 @@ class Rules:
         return name is None or not (self.irrelevant.fullmatch(name) or self.sentinel.fullmatch(name))
 
     def _is_foreign_file(self, file: str, name: str | None) -> bool:
-        path = file[-_LONGEST_PATH:].replace("\\", "/")
         bare = name is None or "::" not in name
-        return self.paths.fullmatch(path) is not None or (bare and self.headers.fullmatch(path) is not None)
+        return self.is_library_file(file) if bare else self.paths.fullmatch(_end_of(file)) is not None
+
+    def is_library_file(self, file: str) -> bool:
+        """Whether no source of the program's own is called so, whatever the function that a frame names there."""
+        path = _end_of(file)
+        return self.paths.fullmatch(path) is not None or self.headers.fullmatch(path) is not None
 
     def is_prefix(self, frame: Frame) -> bool:
         name = normalise(frame.function)
         return name is not None and self.prefix.fullmatch(name) is not None
+
+
+def _end_of(file: str) -> str:
+    return file[-_LONGEST_PATH:].replace("\\", "/")
 
 
 def module_name(module: str) -> str:

@@ -11,9 +11,12 @@ from world import FakeReader
 
 from bot.posts import render_post
 from pipeline.card_models import PostKind
+from pipeline.crash.rules import get_rules
 from pipeline.crash.signatures import VERSION
 from pipeline.model import Commit, CrashReport, Frame, Patch, ReportKind, Run, Signature, WholeFile
 from pipeline.ports import ExitEvidence
+from pipeline.suspects import list_places
+from pipeline.traces import Place
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 MAP, SPELL = "src/game/Map.cpp", "src/game/Spell.cpp"
@@ -198,6 +201,22 @@ async def test_the_request_has_the_same_as_data_and_no_secret_in_it(tmp_path: Pa
         "notes": ["`Guild.cpp` is no file of this commit, or several are called so"],
     }
     assert "hunter2" not in f"{request}{[post.data for post in world.posts()]}"
+
+
+def test_places_are_those_of_own_functions_in_own_files_each_once() -> None:
+    frames = (
+        Frame("Trinity::Assert", "src/common/Errors.cpp", 64),
+        Frame("BIH::subdivide", "/usr/include/c++/12/bits/stl_iterator.h", 9),  # inlined into it
+        Frame("BIH::subdivide", "src/common/BIH.cpp", 26),
+        Frame("BIH::subdivide", "src/common/BIH.cpp", 30),
+        Frame("std::vector<int>::at", "/usr/include/c++/12/bits/stl_vector.h", 3),
+        Frame("Map::Insert", "src/game/Map.cpp"),
+        Frame("Map::Update", "src/game/Map.cpp", 7),
+    )
+    report = CrashReport(ReportKind.CORE, "access violation", frames=frames, crashing_frame=1)
+    assert list_places(report, get_rules()) == [
+        Place("BIH::subdivide", "src/common/BIH.cpp", 26), Place("Map::Update", "src/game/Map.cpp", 7),
+    ]  # fmt: skip
 
 
 # --- what cannot be told ---------------------------------------------------------------------------------------------
