@@ -118,6 +118,10 @@ def test_a_remote_that_is_gone_or_has_no_name_is_said(place: Place) -> None:
     shutil.rmtree(place.remote)
     (found,) = place.ask("SOURCE_REMOTE")
     assert found.level is Level.FAIL and "would fail" in found.what
+    assert found.cure == (
+        "see that it is there and that this machine reaches it; then store a login that may push and needs no typing "
+        "(SSH key, credential helper), or name a fork of yours"
+    )
 
 
 def test_a_remotes_password_is_not_shown(place: Place) -> None:
