@@ -47,12 +47,12 @@ def show_run(tools: Tools, given: str) -> RunView | Impossible:
 
 
 def list_crashes(tools: Tools, nights: int) -> CrashesView:
-    """Of the last so many nights, by signature, the most frequent first."""
+    """Of the last so many nights, by signature, the most frequent first, and of those as frequent the newest."""
     night = tools.night()
     since = night - timedelta(days=max(1, min(nights, LONGEST)) - 1)
     rows = tools.store.list_crash_rows(since)
     lines = [_line(tools, signature, each) for signature, each in _group(rows).items()]
-    lines.sort(key=lambda line: (-line.times, line.title))
+    lines.sort(key=lambda line: (line.times, line.last), reverse=True)
     unread = sum(row.signature is None for row in rows)
     return CrashesView(since, night, len(rows), unread, tuple(lines))
 

@@ -233,6 +233,13 @@ async def test_the_crashes_of_a_night_are_counted_by_signature(world: World) -> 
     assert (await world.orders.list_crashes(2)).crashes == 3
 
 
+async def test_of_crashes_that_are_as_frequent_the_newest_comes_first(world: World) -> None:
+    for name in ("Spell::Cast", "Aura::Update", "Map::Update"):
+        await world.crash(name)
+    view = await world.orders.list_crashes(1)
+    assert [line.title for line in view.lines] == ["Map::Update", "Aura::Update", "Spell::Cast"]
+
+
 async def test_a_crash_is_found_by_its_key_by_its_signature_and_by_a_part_of_it(
     world: World,
 ) -> None:
