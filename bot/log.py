@@ -43,7 +43,9 @@ class LogFile(logging.handlers.RotatingFileHandler):
         super().__init__(path, maxBytes=MOST_BYTES, backupCount=FILES, encoding="utf-8", errors="replace", delay=True)
 
     def _open(self) -> io.TextIOWrapper:
-        Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(self.baseFilename).parent
+        for each in (folder.parent, folder):  # the log is what first writes in the state folder; `parents` has no mode
+            each.mkdir(parents=True, exist_ok=True, mode=0o700)
         return super()._open()
 
     def begin(self) -> None:

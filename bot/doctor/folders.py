@@ -61,11 +61,21 @@ def find_unbuildable(path: str, platform: str) -> str | None:
 
 
 def _check_privacy(folder: Path) -> Iterator[Finding]:
-    if os.name == "posix" and folder.stat().st_mode & 0o022:
+    if os.name != "posix":
+        return
+    mode = folder.stat().st_mode
+    if mode & 0o022:
         yield warn(
             "STATE_DIR",
             f"others may write to {folder}, and so decide what is started as this user",
             f"chmod go-w {folder}",
+        )
+    elif mode & 0o055:
+        yield warn(
+            "STATE_DIR",
+            f"others may read in {folder}, where log lines, chat and crash reports lie",
+            f"chmod go= {folder}; if an analyst of another user reads the queue, give that its own ANALYST_QUEUE_DIR "
+            "first",
         )
 
 

@@ -92,7 +92,7 @@ class FileKeeper(Keeper):
 
     def wish(self, desired: Desired) -> None:
         """Raises OSError where it cannot be written."""
-        self._state_dir.mkdir(parents=True, exist_ok=True)
+        self._state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _insist(lambda: replace_file(self._state_dir / DESIRED, to_json(desired)))
 
     def observed(self) -> Observed | None:

@@ -350,6 +350,18 @@ if sys.platform != "win32":  # modes are POSIX's
         place.state.chmod(0o777)
         assert place.levels("STATE_DIR") == [Level.OK, Level.WARN]
 
+    @pytest.mark.parametrize("mode", [0o755, 0o750, 0o711])
+    def test_a_state_folder_that_others_may_read_is_said(place: Place, mode: int) -> None:
+        place.state.mkdir()
+        place.state.chmod(mode)
+        _, found = place.ask("STATE_DIR")
+        assert (found.level, found.what, found.cure) == (
+            Level.WARN,
+            f"others may read in {place.state}, where log lines, chat and crash reports lie",
+            f"chmod go= {place.state}; if an analyst of another user reads the queue, give that its own "
+            "ANALYST_QUEUE_DIR first",
+        )
+
 
 def test_a_state_folder_that_is_a_file_is_said(place: Place) -> None:
     place.state.touch()

@@ -65,6 +65,14 @@ def test_the_log_is_utf_8_and_writes_what_has_no_form_in_it(tmp_path: Path) -> N
     assert "Ünïcödé → ?" in read_log(tmp_path)
 
 
+if sys.platform != "win32":  # modes are POSIX's
+
+    def test_the_state_folder_that_the_log_makes_is_for_nobody_else(tmp_path: Path) -> None:
+        log.set_up(tmp_path / "state" / "logs", hide, console=False)
+        made = (tmp_path / "state", tmp_path / "state" / "logs")
+        assert [each.stat().st_mode & 0o777 for each in made] == [0o700, 0o700]
+
+
 def test_a_second_set_up_does_not_double_the_lines(tmp_path: Path) -> None:
     log.set_up(tmp_path / "first", hide, console=False)
     log.set_up(tmp_path, hide, console=False)
