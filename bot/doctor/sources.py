@@ -125,8 +125,8 @@ def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -
         yield fail(
             "SOURCE_REMOTE",
             f"a push to {shown} would fail ({last_words(answer.words)})",
-            "see that it is there and that this machine reaches it; then store a login that may push and needs no typing "
-            "(SSH key, credential helper), or name a fork of yours",
+            "see that it is there and that this machine reaches it; then store a login that may push and needs no "
+            "typing (SSH key, credential helper), or name a fork of yours",
         )
     else:
         yield ok("SOURCE_REMOTE", f"a push to {shown} would go through (tried dry)")
