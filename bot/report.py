@@ -70,6 +70,14 @@ class Where(BaseSettings):
         return self.database_url is not None or (self.state_dir / "spirit-healer.sqlite").is_file()
 
 
+def say_no_database(what: str, where: Where) -> str:
+    """Where it was looked for, and how to be asked of the realm that was meant."""
+    words = f"Nothing to {what}: there is no database yet in {where.state_dir}. `spirit-healer run` makes it"
+    if "state_dir" in where.model_fields_set or Path(".env").is_file():
+        return f"{words}."
+    return f"{words}; to ask of a realm that has one, go to the folder of its `.env` first, or set STATE_DIR."
+
+
 def locate() -> Where:
     """Raises DefiniteError where the settings that say so are wrong."""
     try:
@@ -156,7 +164,7 @@ def as_plain(view: StatusView | None) -> dict[str, Any] | None:
 
 def as_text(view: StatusView | None) -> str:
     if view is None:
-        return "Nothing to tell: there is no database yet. `spirit-healer run` makes it."
+        return say_no_database("tell", locate())
     server = f"{view.realm}: server {view.server or 'unknown: the keeper does not answer'}"
     lines = [
         server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
@@ -262,7 +270,7 @@ def _accept(where: Where) -> Comparison:
 def describe_replay(found: Comparison | None, *, accepted: bool) -> str:
     """For a person at a terminal."""
     if found is None:
-        return "Nothing to replay: there is no database yet. `spirit-healer run` makes it."
+        return say_no_database("replay", locate())
     lines = [
         f"{count(found.crashes, 'stored crash', 'stored crashes')}, {found.unchanged} with the key they have.",
         *(f"merge into {each.into}\n{_list_groups(each.groups)}" for each in found.merged),
@@ -379,8 +387,9 @@ def summary_as_text(summary: NightSummary) -> str:
     """What the channel has, without its marks."""
     from bot.summary import render_summary
 
-    if not locate().has_database:
-        return "Nothing to tell: there is no database yet. `spirit-healer run` makes it."
+    where = locate()
+    if not where.has_database:
+        return say_no_database("tell", where)
     embed = render_summary(summary).embed or Embed()
     lines = [line for line in (embed.title, "", *embed.description.splitlines()) if not line.startswith("```")]
     return "\n".join(bare(line, links=True) if line else "" for line in lines)

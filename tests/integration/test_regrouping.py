@@ -317,7 +317,7 @@ def test_without_a_database_there_is_nothing_to_replay(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STATE_DIR", str(tmp_path / "state"))
     monkeypatch.delenv("DATABASE_URL", raising=False)
-    assert ask() == (0, "Nothing to replay: there is no database yet. `spirit-healer run` makes it.\n")
-    assert ask("--accept") == (0, "Nothing to replay: there is no database yet. `spirit-healer run` makes it.\n")
+    words = f"Nothing to replay: there is no database yet in {tmp_path / 'state'}. `spirit-healer run` makes it.\n"
+    assert ask() == ask("--accept") == (0, words)
     assert ask("--json") == (0, "null\n")
     assert not (tmp_path / "state").exists()

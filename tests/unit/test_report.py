@@ -32,8 +32,28 @@ def ask(*words: str) -> tuple[int, str]:
     return answer.exit_code, answer.output
 
 
+def say_nothing(state: Path) -> str:
+    return f"Nothing to tell: there is no database yet in {state}. `spirit-healer run` makes it.\n"
+
+
+@pytest.mark.parametrize("command", ["status", "summary"])
+def test_without_a_database_and_without_settings_it_says_how_to_ask_of_another_realm(
+    state: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.delenv("STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    monkeypatch.setenv("LOCALAPPDATA", str(state))
+    assert ask(command) == (
+        0,
+        f"Nothing to tell: there is no database yet in {state / 'spirit-healer'}. `spirit-healer run` makes it; to ask "
+        "of a realm that has one, go to the folder of its `.env` first, or set STATE_DIR.\n",
+    )
+    Path(".env").write_text("REALM_NAME=Nightfall\n", encoding="utf-8")
+    assert ask(command) == (0, say_nothing(state / "spirit-healer"))
+
+
 def test_without_a_database_it_says_so_and_makes_nothing(state: Path) -> None:
-    assert ask() == (0, "Nothing to tell: there is no database yet. `spirit-healer run` makes it.\n")
+    assert ask() == (0, say_nothing(state))
     assert not state.exists()
 
 
@@ -98,7 +118,7 @@ def test_migrating_what_is_no_database_is_one_line(state: Path) -> None:
 
 def test_a_state_folder_that_is_a_file_is_one_line(state: Path) -> None:
     state.write_text("x")
-    assert ask("status") == (0, "Nothing to tell: there is no database yet. `spirit-healer run` makes it.\n")
+    assert ask("status") == (0, say_nothing(state))
     words = f"STATE_DIR: {state} cannot be made (File exists): give it a folder that this user may write\n"
     assert ask("migrate") == (1, words)
 
@@ -170,7 +190,7 @@ def test_the_command_line_knows_as_the_bot_does_whether_a_command_takes_requests
 
 def test_without_a_database_the_summary_says_so_and_draws_an_empty_night(state: Path) -> None:
     code, words = ask("summary", "--night", "2026-11-22", "--chart", "night.png")
-    assert (code, words) == (0, "Nothing to tell: there is no database yet. `spirit-healer run` makes it.\n")
+    assert (code, words) == (0, say_nothing(state))
     assert Path("night.png").read_bytes().startswith(b"\x89PNG")
     assert not state.exists()
 
