@@ -1,7 +1,8 @@
-"""`python -m bot.demo crash|fix|answer-by`: a visitor's hand in a running demo, from another terminal."""
+"""`python -m bot.demo crash|fix|answer-by|status|summary`: a visitor's hand in a running demo, from another terminal."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from bot.demo import acts, bugs
 from bot.demo.turn import Turn, give_turn
-from bot.demo.world import DemoWorld
+from bot.demo.world import REALM_NAME, DemoWorld
 from pipeline.errors import PipelineError
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
@@ -23,7 +24,7 @@ WORLD = click.option(
 
 @click.group()
 def main() -> None:
-    """Crashes the demo's realm, or answers as its analyst."""
+    """Crashes the demo's realm, answers as its analyst, or asks the bot's files."""
 
 
 @main.command()
@@ -49,6 +50,34 @@ def fix(name: str, kind: str, world: Path) -> None:
 def answer_by(who: str, world: Path) -> None:
     """Says who answers: the example analyst, or you alone."""
     attempt(lambda: let_answer(acts.find_world(world), Turn(who)))
+
+
+@main.command()
+@WORLD
+def status(world: Path) -> None:
+    """What happens now in the realm."""
+    attempt(lambda: ask("status", acts.find_world(world)))
+
+
+@main.command()
+@WORLD
+def summary(world: Path) -> None:
+    """What this night brought."""
+    attempt(lambda: ask("summary", acts.find_world(world)))
+
+
+def ask(what: str, world: DemoWorld) -> str:
+    """What `spirit-healer` prints of the realm, and nothing of another one that is set up here."""
+    from bot import report
+    from bot.settings import NAMES
+
+    for name in NAMES:
+        os.environ.pop(name, None)
+    os.environ |= {"REALM_NAME": REALM_NAME, "STATE_DIR": str(world.state_dir), "SERVER_DIR": str(world.server_dir)}
+    os.chdir(world.folder)  # no `.env` is there
+    if what == "status":
+        return report.as_text(report.read_status())
+    return report.summary_as_text(report.read_summary(None))
 
 
 def let_answer(world: DemoWorld, turn: Turn) -> str:

@@ -156,18 +156,23 @@ def instructions(world: DemoWorld, address: str) -> str:
     kinds = "|".join(kind.value for kind in bugs.FixKind)
     fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
     turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
+    asks = "\n".join(f"  {own} {what:<16} {where}" for what in ("status", "summary"))
     return f"""
-The realm is up, and the bot watches it. Crash it on the page, {address}
-or with these lines, each in another terminal; the example analyst answers, and the fix goes live.
+The realm is up, and the bot watches it.
 
-Crash it:
-{crash}
-
-Answer in its place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
+Answer in the example analyst's place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
 {fixes}
 
 Have it wait for you alone, or answer again:
 {turns}
 
+Ask the bot's files, as `spirit-healer status` and `summary` do of a realm of yours:
+{asks}
+
+Crash it, with these lines in another terminal:
+{crash}
+
+or on the page: {address}
+The example analyst answers, and the fix goes live.
 Ctrl-C ends the realm, the bot and the keeper, and removes {world.folder}.
 """

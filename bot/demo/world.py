@@ -25,6 +25,7 @@ COMPILE_TIMEOUT = 600  # seconds
 LONGEST_ANSWER = timedelta(hours=12)  # a visitor who answers himself has all day
 PASSWORD = "Let-Me-In"  # noqa: S105 - of a server that listens on 127.0.0.1 for the length of a demo
 USER = "operator"
+REALM_NAME = "Sample realm"
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def settings_of(world: DemoWorld, soak: timedelta, analyst: tuple[str, ...], por
     if port and not 0 < port < 65536:
         raise SettingsError(["SANDBOX_PORT: is not a port: give a number from 1 to 65535, or 0 for any free one"])
     return DemoSettings(
-        realm_name="Sample realm",
+        realm_name=REALM_NAME,
         state_dir=world.state_dir,
         source_dir=world.checkout,
         server_dir=world.server_dir,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from bot.demo import acts, bugs
+from bot.demo.__main__ import main as demo
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import BUGS, FixKind
 from bot.demo.panel import FIXES, Hand, describe
@@ -176,3 +178,29 @@ def test_the_demo_prints_the_exact_line_for_each_bug_and_each_prepared_fix(world
     assert [line for line in said if line.startswith(f"{own} fix")] == [
         f"{own} fix {bug.name} {kind.value} --world {world.folder}" for bug in BUGS for kind in FixKind
     ]
+
+
+def test_what_one_needs_first_is_at_the_end_of_what_the_demo_prints(world: DemoWorld) -> None:
+    *_, crash, end = instructions(world, "http://127.0.0.1:1/").split("\n\n")
+    assert crash.splitlines()[0] == "Crash it, with these lines in another terminal:"
+    assert len(crash.splitlines()) == 1 + len(BUGS)
+    assert end == (
+        "or on the page: http://127.0.0.1:1/\n"
+        "The example analyst answers, and the fix goes live.\n"
+        f"Ctrl-C ends the realm, the bot and the keeper, and removes {world.folder}.\n"
+    )
+
+
+@pytest.mark.parametrize("what", ["status", "summary"])
+def test_the_demos_realm_is_asked_from_another_terminal_by_its_folder(
+    world: DemoWorld, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.chdir(world.folder)
+    for name in ("STATE_DIR", "SERVER_DIR", "REALM_NAME", "DATABASE_URL"):
+        monkeypatch.setenv(name, "sqlite:///of-another-realm")
+    acts.leave_note(world)
+    said = CliRunner().invoke(demo, [what, "--world", str(world.folder)])
+    words = f"Nothing to tell: there is no database yet in {world.state_dir}. `spirit-healer run` makes it.\n"
+    assert (said.exit_code, said.output) == (0, words)
+    line = f"  {sys.executable} -m bot.demo {what:<16} --world {world.folder}"
+    assert line in instructions(world, "http://127.0.0.1:1/").splitlines()
