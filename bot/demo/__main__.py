@@ -1,4 +1,4 @@
-"""`python -m bot.demo crash|fix|answer-by|status|summary`: a visitor's hand in a running demo, from another terminal."""
+"""`python -m bot.demo crash|fix|answer-by|status|summary`: a visitor in a running demo, from another terminal."""
 
 from __future__ import annotations
 
