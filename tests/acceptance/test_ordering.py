@@ -52,7 +52,7 @@ def test_paused_stays_paused_over_a_restart_and_the_server_still_comes_back_at_o
         assert realm.end_bot() == 0
         realm.start()
         status = realm.channel.slash("status", user="guest")
-        assert "**Paused** by operator" in status.text and "I sleep" in status.text
+        assert "the pipeline is paused by operator" in status.text and "I sleep" in status.text
         realm.set_off(DISPATCHER)
         realm.wait_card("Crash in ", of=DISPATCHER, saying="pipeline paused")
         assert realm.list_requests() == []
@@ -96,7 +96,7 @@ def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_i
         assert realm.end_bot() == 0
         realm.start_bot()
         realm.wait(realm.is_open, "the channel")
-        assert "Living realm: server held" in realm.channel.slash("status").title
+        assert "Living realm: server stopped" in realm.channel.slash("status").title
         assert realm.count_starts() == 1
         assert "is being started" in realm.channel.slash("start-server").content
         realm.wait(lambda: realm.server_pid, "the server to be up")
@@ -116,7 +116,7 @@ def test_a_rollback_reverts_pushes_and_pauses_and_the_build_before_runs(ground: 
         assert realm.revision != healed and realm.commit.startswith(realm.revision)
         realm.wait(lambda: len(realm.log()) == 2, "the revert on the remote")
         assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
-        assert "**Paused** by spirit-healer" in realm.channel.slash("status").text
+        assert "the pipeline is paused by spirit-healer" in realm.channel.slash("status").text
         again = realm.channel.slash("rollback")
         assert "Nothing of ours runs" in again.content and not again.buttons
         assert "goes on" in realm.channel.slash("resume").content

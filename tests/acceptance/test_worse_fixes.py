@@ -45,7 +45,7 @@ def expect_rollback(realm: LivingRealm) -> None:
     assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
     assert realm.wait(lambda: realm.server_pid, "a server")
     assert realm.commit.startswith(realm.revision)
-    assert "**Paused** by spirit-healer" in realm.channel.slash("status", user="guest").text
+    assert "the pipeline is paused by spirit-healer" in realm.channel.slash("status", user="guest").text
 
 
 def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:
