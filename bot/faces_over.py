@@ -66,10 +66,17 @@ def revert_button(run: Run) -> tuple[Button, ...]:
     return (Button("Revert", f"revert:{run.commit}", Style.DANGER),) if run.commit else ()
 
 
+_GONE = {
+    RunKind.FIX: "fix reverted",
+    RunKind.REVERT: "the fix is in again: its revert was reverted",
+    RunKind.UPDATE: "what the base had brought was taken out",
+}
+
+
 def rolled_back(view: CardView, run: Run) -> Face:
     previous = view.deployment.previous if view.deployment else None
     build = f"previous build {code(markup.short(previous))}" if previous else "the previous build"
-    taken = f"fix reverted in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
+    taken = f"{_GONE[run.kind]} in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
     paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
     needed = join(paused, facts.LOOK_WORDS[run.state] if view.given_up else "")
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()

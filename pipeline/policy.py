@@ -196,12 +196,13 @@ def waits_for_resume(run: Run, *, asked: bool) -> bool:
 
 
 def leave_out_undone(runs: Sequence[Run]) -> list[Run]:
-    """Without reverts that were undone themselves, and without what undid them: the fix stands as before."""
-    reverts = [run for run in runs if run.kind is RunKind.REVERT]
-    undone = {run.commit for run in reverts if run.fix_state is FixState.REVERTED}
-    over = [
-        run for run in reverts if run.state is RunState.SUCCEEDED and not undone.isdisjoint((run.commit, *run.undoes))
-    ]
+    """Without reverts that were undone themselves, by people or by a rollback, and without what undid them: the fix
+    stands as before."""
+    over_with = (RunState.SUCCEEDED, RunState.ROLLED_BACK)
+    reverts = [run for run in runs if run.kind is RunKind.REVERT and run.state in over_with]
+    gone = [run for run in reverts if run.fix_state is FixState.REVERTED or run.state is RunState.ROLLED_BACK]
+    undone = {run.commit for run in gone}
+    over = [run for run in reverts if not undone.isdisjoint((run.commit, *run.undoes))]
     return [run for run in runs if run not in over]
 
 

@@ -491,15 +491,10 @@ def revert_link(tools: Tools, run: Run | None) -> FixLink | None:
 
 
 def _find_revert(store: Store, run: Run | None) -> FixLink | None:
-    if run is None:
+    if run is None or run.commit is None:
         return None
-    undone = (
-        run
-        if run.kind is RunKind.REVERT
-        else policy.find_revert(run.commit, store.list_reverts())
-        if run.commit
-        else None
-    )
+    is_it = run.kind is RunKind.REVERT and run.state is not RunState.ROLLED_BACK
+    undone = run if is_it else policy.find_revert(run.commit, store.list_reverts())
     return FixLink(undone.commit, None, undone.branch) if undone and undone.commit else None
 
 

@@ -16,7 +16,7 @@ from bot.payloads import Colour, Message
 from bot.records import fate
 from bot.status import doing
 from bot.summary import render_summary
-from pipeline import views
+from pipeline import records, views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
@@ -207,6 +207,34 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     first, second, _ = live.description.splitlines()
     assert first.startswith(f"Server up, runs `{world.running[:7]}` · down for ")
     assert second == f"{link} · part of that build"
+
+
+async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_looks(tmp_path: Path) -> None:
+    world = await World(tmp_path).start()
+    fix = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.expect(fix, RunState.SUCCEEDED).commit or ""
+    await world.orders.revert(commit, BOB)
+    await world.settle()
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    world.expect(revert, RunState.VERIFYING)
+    await world.crash("Spell::Cast")
+    await world.pass_time(minutes=1)
+    world.expect(revert, RunState.ROLLED_BACK)
+    (back,) = [run for run in world.runs() if run.kind is RunKind.REVERT and run.id != revert.id]
+    assert world.running == commit
+    again = world.expect(back, RunState.SUCCEEDED).commit or ""
+    embed = show(world, revert).embed
+    assert embed is not None
+    assert embed.description.splitlines()[-1] == (
+        f"previous build `{commit[:7]}` was put back then · the fix is in again: its revert was reverted in "
+        f"[`{again[:7]}`]({world.source.url(again)})"
+    )
+    (line,) = [each for each in records.list_crashes(world.tools, 1).lines if each.title == "Map::Update"]
+    assert fate(line) == f"fixed in [`{commit[:7]}`]({world.source.url(commit)})"
+    found = views.night_summary(world.tools, world.tools.night())
+    assert [each.subject for each in found.fixed] == ["Map::Update"]
+    assert found.undone == ()
 
 
 def show(world: World, run: Run) -> Message:
