@@ -71,6 +71,7 @@ if "exit" in habits:
 def stop(*_):
     if habits.get("deaf"):
         return
+    open("saved", "a").write(f"{{os.getpid()}}\\n")
     log.write("Halting process...\\n")
     os._exit(habits.get("exit_at_stop", 0))
 signal.signal(signal.SIGTERM, stop)
