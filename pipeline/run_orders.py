@@ -47,10 +47,18 @@ def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome
         return Impossible(f"Run `{found.id}` asks something else by now: look at its card again.")
     below = carrying.list_below(tools, found) if found.question is Question.DEPLOY else []
     with tools.store.together():
-        for each in (found, *below):
-            _say_yes(tools, each, f"{found.question} approved by {by}")
+        _approve(tools, found, below, by)
+    return Done(_name_below(below), run=found.id)
+
+
+def _approve(tools: Tools, run: Run, below: Sequence[Run], by: str) -> None:
+    for each in (run, *below):
+        _say_yes(tools, each, f"{run.question} approved by {by}")
+
+
+def _name_below(below: Sequence[Run]) -> str:
     named = ", ".join(f"`{each.subject}`" for each in below)
-    return Done(f"Its build contains these too, which are approved with it: {named}." if below else "", run=found.id)
+    return f"Its build contains these too, which are approved with it: {named}." if below else ""
 
 
 def _say_yes(tools: Tools, run: Run, note: str) -> None:
@@ -64,18 +72,18 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
     found = find(tools, run)
     if isinstance(found, Impossible):
         return found
-    said = ""
+    asked = found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL
+    below = carrying.list_below(tools, found) if asked else []
     with tools.store.together():
-        if found.question is Question.DEPLOY and found.state is RunState.AWAITING_APPROVAL:
-            approved = approve(tools, run, by)
-            said = approved.text if isinstance(approved, Done) else ""
+        if asked:
+            _approve(tools, found, below, by)
             found = tools.store.get_run(found.id) or found
         if found.state is not RunState.AWAITING_DEPLOYMENT:
             return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
         answered = (*found.answered, policy.NOW)
         tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
     waits = STOPPED if wish.is_stopped(tools) else name_wait(tools, found)
-    return Done(" ".join(filter(None, (said, waits))), run=found.id)
+    return Done(" ".join(filter(None, (_name_below(below), waits))), run=found.id)
 
 
 def name_wait(tools: Tools, run: Run) -> str:
