@@ -163,6 +163,8 @@ def _find_veto(tools: Tools, load: Load, run: Run, reverts: Sequence[Run]) -> Ve
     if (revert is not None or _is_refused(tools, run)) and not policy.is_put_back(run, reverts, is_in):
         became = BECAME.get(run.state, "is being reverted")
         words = f"its build still holds `{run.subject}` (`{commit}`), which {became}: waits for its revert"
+        if revert is not None and policy.asks_to_go(revert):
+            return Veto(Hindrance.UNAPPROVED, f"{words}, which asks for an approval: approve run `{revert.id}`")
         if revert is not None:
             return Veto(Hindrance.REVERT_COMING, words)
         return Veto(Hindrance.REFUSED, f"{words}; `/revert {commit}` orders one")

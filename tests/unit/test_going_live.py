@@ -536,3 +536,28 @@ async def test_a_rollback_whose_revert_does_not_compile_ends_the_branch(tmp_path
     await world.pass_time(minutes=3)
     assert world.running == world.expect(third, RunState.SUCCEEDED).commit
     assert world.get(third).branch == "overnight-20261122-2"
+
+
+async def test_what_waits_for_a_revert_that_asks_for_an_approval_names_the_run_to_approve(tmp_path: Path) -> None:
+    world = await make(tmp_path, approval=Approval.DEPLOY)
+    first, above = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(first, GOOD)
+    await world.orders.approve(first.id, OPERATOR)
+    await world.answer(above, OTHER)
+    world.expect(first, RunState.VERIFYING)
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=1)
+    commit = (world.expect(first, RunState.ROLLED_BACK).commit or "")[:7]
+    await world.orders.resume(OPERATOR)
+    await world.orders.approve(above.id, OPERATOR)
+    await world.settle()
+    (revert,) = reverts(world)
+    assert world.expect(revert, RunState.AWAITING_APPROVAL).question is Question.DEPLOY
+    assert world.expect(above, RunState.AWAITING_DEPLOYMENT).reason == (
+        f"its build still holds `Map::Update` (`{commit}`), which was rolled back: waits for its revert, which asks "
+        f"for an approval: approve run `{revert.id}`"
+    )
+    await world.orders.approve(revert.id, OPERATOR)
+    await world.settle()
+    world.expect(above, RunState.VERIFYING)
+    assert live(world)["src/Spell.cpp"] == "good too"
