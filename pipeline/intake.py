@@ -450,6 +450,13 @@ def why_unusable(answer: Answer, run: Run | None) -> str | None:
     return None
 
 
+# What an analyst answered with, as a run's steps tell it.
+SHAPES = {
+    "A": "answered with whole files", "B": "answered with a replacement", "C": "answered in words",
+    "ours": "answered with a change", "worktree": "answered by changing the source",
+}  # fmt: skip
+
+
 def use(tools: Tools, answer: Answer, run: Run) -> bool:
     response = answer.response
     if response is None:
@@ -460,7 +467,7 @@ def use(tools: Tools, answer: Answer, run: Run) -> bool:
     reason = None if response.patch is not None else "the answer is in words, with no change: a person has to look"
     data = {"analysis": asdict(analysis), "prose": prose, "attempt": run.returns + 1}
     tools.store.take_answer(
-        run, to, answer.digest, tools.now(), note=f"answer of shape {response.shape}",
+        run, to, answer.digest, tools.now(), note=SHAPES[response.shape],
         posts=[NewPost(PostKind.ANALYSIS, data)], analysis=analysis, patch=response.patch, prose=prose,
         reason=reason,
     )  # fmt: skip

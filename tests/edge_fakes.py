@@ -129,7 +129,7 @@ def make_update_plan(**changes: Any) -> UpdatePlan:
 def make_run_view(state: RunState = RunState.VERIFYING, **changes: Any) -> RunView:
     """A fix that is live and watched, with its steps."""
     run = make_run(state, commit=COMMIT, branch="overnight-20241122", analysis=Analysis(summary="It dies twice."))
-    steps = (RunStep(NOW, None, "ANALYZING", ""), RunStep(NOW, "ANALYZING", "READY", "answer of shape ours"))
+    steps = (RunStep(NOW, None, "ANALYZING", ""), RunStep(NOW, "ANALYZING", "READY", "answered with a change"))
     line = RunLine(run.id, run.subject, state, None, None, None)
     fix = FixLink(COMMIT, URL, "overnight-20241122")
     return replace(RunView(run, line, steps, fix, None, None, "77", 3), **changes)

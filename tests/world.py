@@ -336,7 +336,7 @@ class FakeKeeper:
         elif desired.want is Want.STOPPED:
             if self.now.pid is not None:
                 self.end(ExitVerdict.ASKED)
-                self.hold(Hold.STOPPED, f"stop wished by {desired.by}: {desired.reason}")
+                self.hold(Hold.STOPPED, f"stopped by {desired.by}: {desired.reason}")
         elif self._is_unplaceable(desired, before):
             return
         elif self._differs(desired, before):
@@ -344,7 +344,7 @@ class FakeKeeper:
             if self.now.pid is not None:
                 self.end(ExitVerdict.ASKED)
             elif self.now.hold is not None:
-                self.note(EventKind.RELEASED, why=f"start wished by {desired.by}")
+                self.note(EventKind.RELEASED, why=f"started by {desired.by}")
             if ahead is not None:
                 self.start(ahead.build, desired.next_deployment)
             else:
@@ -635,7 +635,8 @@ class World:
     ) -> Run:
         """An analyst answers the open request of the run."""
         request = self.get(run).request_id or ""
-        response = Response(request, Analysis(summary=summary, confidence="high"), patch, prose)
+        shape = "C" if patch is None else "ours"
+        response = Response(request, Analysis(summary=summary, confidence="high"), patch, prose, shape)
         digest = hashlib.sha256(f"{request}{patch}{prose}".encode()).hexdigest()
         self.analyst.lying.append(Answer(Path(f"response_{request}.json"), digest, response, None, request))
         await self.settle()

@@ -135,7 +135,7 @@ def _leave(s: Situation, signal: str) -> Action:
 def _tend(s: Situation, wish: Desired, life: Life) -> Action:
     """A living server: does it fit the wish?"""
     if wish.want is Want.STOPPED:
-        return Stop(StopWhy.WISH, say_who(wish, "stop"))
+        return Stop(StopWhy.WISH, say_who(wish, "stopped"))
     if not runs_wished_build(wish, life, s.refused) and (action := _replace(s, wish, life)):
         return action
     if text := find_restart(wish, life):
@@ -158,7 +158,7 @@ def _replace(s: Situation, wish: Desired, life: Life) -> Action | None:
         case Staged.IN_PLACE if life.build is None:
             return Relabel(target.manifest, target.deployment)
         case Staged.IN_PLACE | Staged.READY:
-            return Stop(StopWhy.WISH, say_who(wish, f"build {target.build}"))
+            return Stop(StopWhy.WISH, say_who(wish, f"build {target.build} put in place"))
 
 
 def _stage_ahead(s: Situation, wish: Desired, running: str | None) -> Stage | None:
@@ -176,7 +176,7 @@ def _raise(s: Situation, wish: Desired) -> Action:
         return Release(why)
     if wish.want is Want.STOPPED:
         if wish.operator_stop and not s.held:
-            return HoldDown(Hold.STOPPED, say_who(wish, "stop"))
+            return HoldDown(Hold.STOPPED, say_who(wish, "stopped"))
         return _get_ready_meanwhile(s, wish) or Rest()
     if s.held:
         return _wait_held(s)
@@ -190,7 +190,7 @@ def _find_release(s: Situation, wish: Desired, held: Held) -> str | None:
         return "the machine was restarted"
     if held.why is Hold.FOREIGN:
         return None  # ends when the other supervisor is gone, not by a wish
-    return say_who(wish, "start") if lifts(wish, held) else None
+    return say_who(wish, "started") if lifts(wish, held) else None
 
 
 def _wait_held(s: Situation) -> Action:

@@ -58,7 +58,7 @@ def find_fallback(wish: Desired, build: str | None, staged: Mapping[str, Staged]
 def find_restart(wish: Desired, life: Life) -> str | None:
     """Why the living server does not satisfy the wish, its build apart."""
     if wish.restart > life.restart:
-        return say_who(wish, "restart")
+        return say_who(wish, "restarted")
     if life.spec is not None and life.spec != digest_spec(wish):
         return say_who(wish, "command or environment changed")
     return None
@@ -132,5 +132,5 @@ def find_next_build(wish: Desired, refused: tuple[Refused, ...]) -> Manifest | N
 
 
 def say_who(wish: Desired, what: str) -> str:
-    """For people: what is wished, by whom, why."""
-    return f"{what} wished by {wish.by}" + (f": {wish.reason}" if wish.reason else "")
+    """For people: what is done (in its participle), by whose wish, why."""
+    return f"{what} by {wish.by}" + (f": {wish.reason}" if wish.reason else "")

@@ -87,7 +87,7 @@ def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_i
         stopped = realm.channel.press(realm.channel.slash("stop-server", delay="1s", reason="new disk"), "Stop")
         assert "The server stops" in stopped.content and "Cancel" in stopped.buttons
         realm.wait(lambda: realm.observed()["hold"] == "stopped", "the server to be down")
-        assert "stop wished by operator: new disk" in realm.wait_news("Server stopped").text
+        assert "stopped by operator: new disk" in realm.wait_news("Server stopped").text
         over = realm.wait(
             lambda: next((each for each in realm.channel.said() if each.id == stopped.id and not each.buttons), None),
             "the Cancel button to go",

@@ -75,7 +75,7 @@ def test_fault_b3_exit_0_stays_down_until_somebody_lifts_it(world: KeeperWorld) 
     assert len(world.list_pids()) == 1, "held stays held over a restart of the keeper"
     world.ask(lift_hold=True)
     world.wait_until_ready()
-    assert [each["why"] for each in world.list_events(EventKind.RELEASED)] == ["start wished by test: because"]
+    assert [each["why"] for each in world.list_events(EventKind.RELEASED)] == ["started by test: because"]
 
 
 def test_a_lift_that_was_obeyed_lifts_no_later_hold(world: KeeperWorld) -> None:
@@ -205,7 +205,7 @@ def test_stop_and_start(world: KeeperWorld) -> None:
     world.wait_for(ServerState.HELD, hold=Hold.STOPPED, generation=world.wish.generation)
     assert world.list_living() == []
     told = world.list_events(EventKind.EXITED)[0]
-    assert (told["verdict"], told["asked"]) == ("asked", "stop wished by test: because")
+    assert (told["verdict"], told["asked"]) == ("asked", "stopped by test: because")
     world.ask(want=Want.UP, operator_stop=False, lift_hold=True)
     world.wait_until_ready()
 

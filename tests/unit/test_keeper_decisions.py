@@ -126,7 +126,7 @@ def test_an_adopted_server_whose_settings_nobody_knows_is_not_restarted_for_them
 
 def test_a_wish_to_stop_stops() -> None:
     action = look(wish=wish(want=Want.STOPPED))
-    assert action == decision.Stop(StopWhy.WISH, "stop wished by uwe: because")
+    assert action == decision.Stop(StopWhy.WISH, "stopped by uwe: because")
 
 
 def test_a_stop_under_way_is_only_watched_whatever_is_wished() -> None:
@@ -237,11 +237,11 @@ def test_an_exit_zero_hold_ends_with_the_boot() -> None:
 def test_an_operators_stop_is_a_hold_and_another_stop_is_none() -> None:
     assert look(life=None, wish=wish(want=Want.STOPPED)) == decision.Rest()
     action = look(life=None, wish=wish(want=Want.STOPPED, operator_stop=True))
-    assert action == decision.HoldDown(Hold.STOPPED, "stop wished by uwe: because")
+    assert action == decision.HoldDown(Hold.STOPPED, "stopped by uwe: because")
 
 
 def test_an_operators_stop_stays_until_the_server_is_wished_up_again() -> None:
-    assert look(life=None, held=held(Hold.STOPPED), wish=wish()) == decision.Release("start wished by uwe: because")
+    assert look(life=None, held=held(Hold.STOPPED), wish=wish()) == decision.Release("started by uwe: because")
     assert look(life=None, held=held(Hold.STOPPED), wish=wish(want=Want.STOPPED, lift_hold=True)) == decision.Rest()
 
 

@@ -1177,12 +1177,12 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
 
 
 def test_a_server_that_an_operator_stopped_is_called_stopped_and_by_whom_once() -> None:
-    need = Need(Topic.SERVER, "stopped", "stop wished by Ann: new disk")
+    need = Need(Topic.SERVER, "stopped", "stopped by Ann: new disk")
     view = make_status(server=ServerState.HELD, hold=Hold.STOPPED, hold_detail=need.detail, pid=None, needs=(need,))
     embed = render_status(view).embed
     assert embed is not None and embed.title == "Testrealm: server stopped"
     assert embed.description == (
-        "**1 thing needs you**\n- the server is down: stop wished by Ann: new disk · `/start-server` starts it"
+        "**1 thing needs you**\n- the server is down: stopped by Ann: new disk · `/start-server` starts it"
     )
 
 

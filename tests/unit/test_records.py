@@ -64,7 +64,7 @@ def test_a_run_is_shown_with_its_steps() -> None:
         "**Cause:** It dies twice.\n"
         f"[`a1b2c3d`]({URL}) on `overnight-20241122` · not on the remote yet\n"
         f"crashed 3 times in all · {CARD}",
-        {"Steps": f"<t:{THEN}:t> analyzing\n<t:{THEN}:t> ready · answer of shape ours"},
+        {"Steps": f"<t:{THEN}:t> analyzing\n<t:{THEN}:t> ready · answered with a change"},
     )
 
 

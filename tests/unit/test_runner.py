@@ -147,6 +147,7 @@ async def test_fault_a4_prose_is_proposed_and_never_applied(world: World) -> Non
     run = await world.crash("Map::Update")
     await world.answer(run, None, prose="Defer it by 100 ms.")
     assert world.expect(run, RunState.PROPOSED).prose == "Defer it by 100 ms."
+    assert world.store.history(run.id)[-1][2:] == ("PROPOSED", "answered in words")
     assert world.builder.built == []
 
 

@@ -63,7 +63,7 @@ async def test_a_stop_is_told_to_players_carried_out_when_due_and_stays_over_a_r
     await world.pass_time(hours=8)
     assert world.keeper.now.pid is None and world.keeper.starts == 1
     told = [post.data for post in world.posts()]
-    assert [(each["what"], each["detail"]) for each in told] == [("held: stopped", "stop wished by Ann: new disk")]
+    assert [(each["what"], each["detail"]) for each in told] == [("held: stopped", "stopped by Ann: new disk")]
 
 
 async def test_a_stop_can_be_cancelled_until_it_is_due(world: World) -> None:
