@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pipeline.errors import ConsoleUnavailable, DefiniteError
 from pipeline.keeper.protocol import replace_file
 
 NOTE = "world.json"
+PLACES = ("responses", "completed", "rejected")  # where an answer may lie
 
 
 def leave_note(world: DemoWorld) -> None:
@@ -63,16 +65,19 @@ def find_request(world: DemoWorld, bug: PlantedBug) -> str | None:
     return about[0].id if about else None
 
 
-def list_requests(world: DemoWorld) -> list[OpenRequest]:
-    """Those that are open, newest first."""
+def list_requests(world: DemoWorld, proposed: Container[str] = ()) -> list[OpenRequest]:
+    """Those that are open, newest first; `proposed`: those that take another answer."""
+    open_ = [each for each in read_requests(world) if not was_answered(world.queue, each.id, proposed)]
+    answers = {each.id: list_answers(world.queue, each.id) for each in open_}
+    return [replace(each, abstained=_is_abstained(answers[each.id])) for each in open_]
+
+
+def read_requests(world: DemoWorld) -> list[OpenRequest]:
+    """All that were ever asked, newest first."""
     paths = sorted(
         (world.queue / "requests").glob("request_*.json"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    found = [read_request(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
-    answers = {each.id: list_answers(world.queue, each.id) for each in found}
-    return [
-        replace(each, abstained=bool(answers[each.id])) for each in found if all(map(is_abstention, answers[each.id]))
-    ]
+    return [read_request(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def read_request(plain: dict[str, Any]) -> OpenRequest:
@@ -81,13 +86,17 @@ def read_request(plain: dict[str, Any]) -> OpenRequest:
     return OpenRequest(str(plain["request_id"]), find_bug_of(functions), bool(functions), signature)
 
 
-def was_answered(folder: Path, request_id: str) -> bool:
-    """By a change: whoever proposes none leaves it to the next one."""
-    return not all(map(is_abstention, list_answers(folder, request_id)))
+def was_answered(folder: Path, request_id: str, proposed: Container[str] = ()) -> bool:
+    """By a change: whoever proposes none leaves it to the next one, and so does a change that waits for a person."""
+    places = ("responses",) if request_id in proposed else PLACES
+    return not all(map(is_abstention, list_answers(folder, request_id, places)))
 
 
-def list_answers(folder: Path, request_id: str) -> list[Path]:
-    places = ("responses", "completed", "rejected")
+def _is_abstained(answers: list[Path]) -> bool:
+    return bool(answers) and all(map(is_abstention, answers))
+
+
+def list_answers(folder: Path, request_id: str, places: Sequence[str] = PLACES) -> list[Path]:
     return [each for place in places for each in (folder / place).glob(f"response_{request_id}*.json")]
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from bot.demo import acts, bugs
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import FixKind, PlantedBug
+from bot.demo.known import Known
 from bot.demo.turn import PATIENCE, Turn, give_turn, read_turn
 from bot.demo.world import DemoWorld
 from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
 from pipeline.errors import PipelineError
 
 log = logging.getLogger(__name__)
+WATCH = 1.0  # seconds for which a server that should not die of a bug is looked at
 LOOK = 0.3  # seconds between two looks at what is asked of the analyst
 TITLE = "A realm to break"
 TEXT = (
@@ -58,15 +60,15 @@ TURNS = {
 }
 
 
-async def keep_up(world: DemoWorld, sandbox: Sandbox) -> None:
+async def keep_up(world: DemoWorld, sandbox: Sandbox, known: Known) -> None:
     """Shows the panel and keeps it with what is asked, until it is cancelled."""
-    hand = Hand(world)
+    hand = Hand(world, known)
     while True:
         try:
-            requests = await asyncio.to_thread(acts.list_requests, world)
+            requests = await asyncio.to_thread(hand.list_requests)
             turn = await asyncio.to_thread(read_turn, world.folder)
             sandbox.show_panel(describe(requests, hand.recall(requests), turn), hand.press)
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError, LookupError, PipelineError):
             log.exception("the panel could not be brought up to date")
         await asyncio.sleep(LOOK)
 
@@ -74,12 +76,20 @@ async def keep_up(world: DemoWorld, sandbox: Sandbox) -> None:
 class Hand:
     """The visitor's, by the panel's buttons."""
 
-    def __init__(self, world: DemoWorld) -> None:
+    def __init__(self, world: DemoWorld, known: Known | None = None) -> None:
         self._world = world
+        self._known = known  # None: as it is while no bot works
         self.crashed: PlantedBug | None = None
         # with what he did so last: what a new unreadable crash is taken for
         self._taken: dict[str, PlantedBug] = {}
         # what unreadable crashes were taken for, by signature: it stays so, whatever is crashed or asked again later
+
+    def list_requests(self) -> list[OpenRequest]:
+        """Those that take an answer."""
+        return acts.list_requests(self._world, self._list_proposed())
+
+    def _list_proposed(self) -> frozenset[str]:
+        return self._known.list_proposed() if self._known is not None else frozenset()
 
     def recall(self, requests: list[OpenRequest]) -> Mapping[str, PlantedBug]:
         """What each unreadable crash is taken for."""
@@ -106,12 +116,29 @@ class Hand:
         return "Requests wait for your answer." if turn is Turn.VISITOR else "The example analyst answers from now on."
 
     async def _crash(self, bug: PlantedBug) -> str:
+        said = f"Set off: {bug.title}."
+        before, commit = await asyncio.to_thread(self._look, bug)
         await asyncio.to_thread(acts.crash, self._world, bug)
         self.crashed = bug
-        return f"Set off: {bug.title}."
+        if commit is None:
+            return said
+        await asyncio.sleep(WATCH)
+        after, _ = await asyncio.to_thread(self._look, bug)
+        return f"{said} The server lives on: it is fixed in {commit[:12]}." if before and after == before else said
+
+    def _look(self, bug: PlantedBug) -> tuple[int | None, str | None]:
+        """The server's process, and the commit that has this bug fixed."""
+        if self._known is None:
+            return None, None
+        asked = [each.id for each in acts.read_requests(self._world) if self._tell_bug(each) == bug]
+        return self._known.find_server(), self._known.find_fix(asked)
+
+    def _tell_bug(self, request: OpenRequest) -> PlantedBug | None:
+        return request.bug if request.readable else self._taken.get(request.signature)
 
     async def _answer(self, bug: PlantedBug, kind: FixKind, request: str) -> str:
-        if acts.was_answered(self._world.queue, request):
+        proposed = await asyncio.to_thread(self._list_proposed)
+        if acts.was_answered(self._world.queue, request, proposed):
             raise VisitorError("That request was answered a moment ago.")
         await asyncio.to_thread(acts.answer, self._world, bug, request, kind)
         return f"Sent: {FIXES[kind].label.lower()}. {FIXES[kind].hint}"

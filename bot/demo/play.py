@@ -18,6 +18,7 @@ import click
 from bot import app as bot_app
 from bot import log as bot_log
 from bot.demo import acts, bugs, leftovers, panel, story
+from bot.demo.known import Known
 from bot.demo.telling import Say, Teller
 from bot.demo.turn import PATIENCE, Turn
 from bot.demo.world import DemoWorld, list_words, make_world, settings_of
@@ -82,7 +83,7 @@ async def panel_of(app: bot_app.App, world: DemoWorld) -> AsyncIterator[None]:
     """Beside the channel, for as long as the realm is there."""
     if app.sandbox is None:
         raise DefiniteError("the demo has no sandbox")
-    kept = asyncio.ensure_future(panel.keep_up(world, app.sandbox))
+    kept = asyncio.ensure_future(panel.keep_up(world, app.sandbox, Known(app.tools)))
     try:
         yield
     finally:

@@ -1,0 +1,83 @@
+"""The demo's panel knows from the bot what takes another answer and what is fixed."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from world import World
+
+from bot.demo import acts, bugs, panel
+from bot.demo.acts import OpenRequest
+from bot.demo.bugs import FixKind
+from bot.demo.known import Known
+from bot.demo.panel import Hand
+from bot.demo.world import DemoWorld
+from pipeline.model import Patch, Run, RunState, WholeFile
+
+AURA = bugs.get_bug("aura")
+GOOD = Patch(files=(WholeFile("src/Unit.cpp", "an aura that ran out is not updated"),))
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = await World(tmp_path).start()
+    yield world
+    world.engine.dispose()
+
+
+@pytest.fixture
+def realm(tmp_path: Path) -> DemoWorld:
+    folder = tmp_path / "demo"
+    made = DemoWorld(folder, folder / "source", folder / "remote.git", folder / "server", folder, 1, 1)
+    for name in ("requests", "completed"):
+        (made.queue / name).mkdir(parents=True)
+    return made
+
+
+async def crash_of_aura(world: World, realm: DemoWorld) -> Run:
+    """Asked in the queue of the demo's folder, too."""
+    run = world.get(await world.crash(AURA.function))
+    crash = {"call_stack": [f"{AURA.function} at src/UnitAuras.cpp:7"]}
+    path = realm.queue / "requests" / f"request_{run.request_id}.json"
+    path.write_text(json.dumps({"request_id": run.request_id, "crash": crash}), encoding="utf-8")
+    return run
+
+
+def answer(realm: DemoWorld, run: Run, kind: FixKind) -> None:
+    """As the bot files an answer away once it took it."""
+    acts.answer(realm, AURA, run.request_id or "", kind)
+    name = f"response_{run.request_id}.json"
+    (realm.queue / "responses" / name).replace(realm.queue / "completed" / name)
+
+
+async def test_a_request_whose_answer_waits_for_a_person_takes_another_one(world: World, realm: DemoWorld) -> None:
+    run = await crash_of_aura(world, realm)
+    hand = Hand(realm, Known(world.tools))
+    answer(realm, run, FixKind.OUTSIDE)
+    assert hand.list_requests() == [], "it was answered, and what came of it is not known yet"
+    await world.answer(run, None, prose="it is refused")
+    world.expect(run, RunState.PROPOSED)
+    assert hand.list_requests() == [OpenRequest(run.request_id or "", AURA, readable=True)]
+    assert (
+        await hand.press(f"fix aura good {run.request_id}") == "Sent: good fix. The bug no longer crashes the server."
+    )
+    assert hand.list_requests() == []
+
+
+async def test_a_bug_that_is_fixed_is_said_to_be_where_the_server_lives_on(
+    world: World, realm: DemoWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel, "WATCH", 0)
+    monkeypatch.setattr(acts, "crash", lambda *_: "Bug 'aura' is set off.")
+    hand = Hand(realm, Known(world.tools))
+    set_off = f"Set off: {AURA.title}."
+    run = await crash_of_aura(world, realm)
+    assert await hand.press("crash aura") == set_off
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.expect(run, RunState.SUCCEEDED).commit or ""
+    assert await hand.press("crash aura") == f"{set_off} The server lives on: it is fixed in {commit[:12]}."
+    assert await hand.press("crash freeze") == f"Set off: {bugs.get_bug('freeze').title}."
+    monkeypatch.setattr(acts, "crash", lambda *_: world.keeper.crash(AURA.function))
+    assert await hand.press("crash aura") == set_off, "it died all the same"
