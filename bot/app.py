@@ -29,6 +29,7 @@ from pipeline.adapters.children import mark_for
 from pipeline.adapters.clock import SystemClock
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.git import GitSource
+from pipeline.adapters.git_remote import tell_retries
 from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.adapters.players import ConnectedPlayers
 from pipeline.adapters.watcher import Watcher
@@ -175,6 +176,7 @@ async def run(
     lock = InstanceLock(realm.state_dir)
     shared: list[InstanceLock] = []
     tools = build_tools(settings, realm, redact)
+    tell_retries()
     if not await become_the_bot(lock, tools, stop):
         return
     try:

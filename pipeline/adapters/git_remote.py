@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field
 
 import stamina
+from stamina.instrumentation import RetryDetails, set_on_retry_hooks
 
 from pipeline.adapters.git_process import GitAnswer, GitHindered, GitTimedOut, last_words, redact_urls
 from pipeline.adapters.git_repository import Repository
 from pipeline.errors import DefiniteError, RemoteUnreachable
 from pipeline.ports import Diverged, Pushed
 
+_log = logging.getLogger(__name__)
 OURS = re.compile(r"overnight-\d{8}(-\d+)?")  # what the pipeline may push
 NIGHTS = "refs/spirit-healer/nights"  # what was fetched of the remote's night branches
 _BEHIND = ("non-fast-forward", "fetch first", "stale info", "needs force", "already exists")
 _PASSING = ("cannot lock ref", "failed to update ref", "failed to lock", "unpacker error", "internal server error")
+
+
+def tell_retries() -> None:
+    """From here on the log of the process has a sentence for each, where stamina's own names neither what nor why."""
+    set_on_retry_hooks([_tell_retry])
+
+
+def _tell_retry(details: RetryDetails) -> None:
+    _log.warning("%s; tried again in %g s", details.caused_by, round(details.wait_for, 1))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from checkouts import MAP_CPP, NIGHT, Bed, git, make_bed, make_checkout, make_source, snapshot
+from stamina.instrumentation import set_on_retry_hooks
 
 from pipeline import policy
 from pipeline.adapters.commit_messages import commit_message
 from pipeline.adapters.git import GitSource
 from pipeline.adapters.git_checkout import refuse_nested
+from pipeline.adapters.git_remote import tell_retries
 from pipeline.errors import DefiniteError, RemoteUnreachable, SourceUnusable
 from pipeline.model import Commit, Edit, Patch, WholeFile
 from pipeline.ports import Diverged, PatchLimits, Pushed
@@ -320,6 +322,23 @@ def test_world_git_remote_gone_is_tried_three_times_and_works_again_later(bed: B
         bed.source.publish(NIGHT, commit.hash, None)
     away.rename(bed.checkout.remote)
     assert bed.source.publish(NIGHT, commit.hash, None) == Pushed(commit.hash)
+
+
+def test_each_new_try_of_a_push_is_a_sentence_in_the_log_that_says_why(
+    bed: Bed, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit = add_file(bed, "a.h")
+    bed.checkout.remote.rename(bed.checkout.remote.with_name("away.git"))
+    tell_retries()
+    try:
+        with pytest.raises(RemoteUnreachable) as fault:
+            bed.source.publish(NIGHT, commit.hash, None)
+    finally:
+        set_on_retry_hooks(None)
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [
+        f"{fault.value}; tried again in 0 s",
+        f"{fault.value}; tried again in 0 s",
+    ]
 
 
 def test_a_checkout_without_a_remote_owes_the_push_and_says_how_to_mend_it(bed: Bed) -> None:
