@@ -238,8 +238,19 @@ def render_audit(lines: list[AuditLine], days: int) -> Message:
 
 def _audit_line(line: AuditLine) -> str:
     given = f" {plain(cut_middle(line.arguments, 60))}" if line.arguments else ""
-    what = f"{code('/' + line.command)}{given}"
+    what = f"{code(_order(line))}{given}"
     return f"{ago(line.at)} **{plain(line.name)}** {what}: {prose(cut_middle(_outcome(line), 100))}"
+
+
+def _order(line: AuditLine) -> str:
+    """As a person gave it: the yes to a question is its command's."""
+    return f"/{_CONFIRMED.get(line.command, line.command)}"
+
+
+_CONFIRMED = {
+    "confirm-revert": "revert", "confirm-update": "update", "restart": "restart-server", "stop": "stop-server",
+    "start": "start-server", "roll-back": "rollback",
+}  # fmt: skip
 
 
 def _outcome(line: AuditLine) -> str:
@@ -247,7 +258,7 @@ def _outcome(line: AuditLine) -> str:
 
 
 def _audit_row(line: AuditLine) -> str:
-    parts = (f"{line.at:%Y-%m-%d %H:%M:%S} UTC", f"{line.name} ({line.id})", line.place, f"/{line.command}",
+    parts = (f"{line.at:%Y-%m-%d %H:%M:%S} UTC", f"{line.name} ({line.id})", line.place, _order(line),
              line.arguments, _outcome(line))  # fmt: skip
     return "  ".join(" ".join(part.split()) for part in parts)
 

@@ -12,6 +12,7 @@ from world import GOOD, OPERATOR, World
 
 from bot import limits, records
 from bot.cards import Home
+from bot.commands.buttons import QUESTIONS
 from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
@@ -288,6 +289,16 @@ def test_the_audit_says_who_did_what_when_and_what_came_of_it() -> None:
         {},
     )
     assert look(records.render_audit([], 7))[0] == "Nobody asked or ordered anything in the last 7 days"
+
+
+@pytest.mark.parametrize("button", QUESTIONS)
+def test_the_yes_to_a_question_is_in_the_audit_as_its_command(button: str) -> None:
+    commands = {
+        "confirm-revert": "revert", "confirm-update": "update", "restart": "restart-server", "stop": "stop-server",
+        "roll-back": "rollback",
+    }  # fmt: skip
+    text = look(records.render_audit([replace(ASKED, command=button)], 1))[1]
+    assert text == f"<t:{THEN}:R> **Ann** `/{commands[button]}` 2m new map: answered"
 
 
 def test_an_order_without_an_end_says_that_none_was_written() -> None:
