@@ -1,5 +1,6 @@
 """Fixtures that several test files share, and the order in which tests are played."""
 
+import os
 from collections.abc import Iterator
 
 import postgres
@@ -7,8 +8,18 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first: else the last worker plays a realm's nights when the others are done."""
+    """What takes longest is begun first, and by every worker: else the last one plays a realm's nights when the others
+    are done. A worker is given a share of the list in one piece, and takes of the others' ends when it has none."""
     items.sort(key=_how_long, reverse=True)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [each for each in items if any(_how_long(each))]
+    short = items[len(long) :]
+    share = -(-len(items) // workers)
+    spread: list[pytest.Item] = []
+    for number in range(workers):
+        begun = long[number::workers]
+        spread += begun + [short.pop(0) for _ in range(min(len(short), share - len(begun)))]
+    items[:] = spread + short
 
 
 def _how_long(item: pytest.Item) -> tuple[bool, float]:

@@ -35,7 +35,7 @@ from pipeline.keeper.protocol import Desired, EventKind, Manifest, Observed, Ser
 from pipeline.keeper.renewal import Locks
 
 # What is no file of ours: how the test's server is told what to do, and what it says.
-NOT_OURS = re.compile(r"\.?(?:order|habits|alone|pids|Server\.log)(?:\.\d+\.tmp)?")
+NOT_OURS = re.compile(r"\.?(?:order|habits|alone|pids|saved|Server\.log)(?:\.\d+\.tmp)?")
 BOT = """
 import json, sys
 from pathlib import Path
