@@ -157,8 +157,10 @@ class FileAnalyst(Analyst):
             status = child.wait(self._timeout, work.cancelled, Limits(output, MOST_OUTPUT, scratch.folder))
         except TimedOut:
             return f"ANALYST_COMMAND took longer than ANALYST_TIMEOUT ({self._timeout:g} s) and was ended"
-        except (TooMuch, Cancelled) as fault:
+        except TooMuch as fault:
             return f"ANALYST_COMMAND was ended: {fault}"
+        except Cancelled as fault:
+            return str(fault)  # as where it has not begun yet
         finally:
             child.end_tree()
             _trim(output)

@@ -172,7 +172,7 @@ def test_an_update_shows_what_comes_with_it_merges_builds_and_deploys_it(ground:
         lines = realm.channel.slash("log", source="bot", lines="200")
         assert lines.private and realm.password not in lines.content
         audit = realm.channel.slash("audit")
-        assert audit.private and "`/confirm-update`" in audit.text and "**operator**" in audit.text
+        assert audit.private and "**operator** `/update` " in audit.text and "**operator**" in audit.text
 
 
 def test_with_approval_of_patches_nothing_is_applied_before_somebody_says_so(ground: Ground) -> None:
