@@ -11,6 +11,9 @@ from pipeline.adapters.git_process import GitProgram, last_words, redact_urls
 from pipeline.errors import PipelineError, SourceUnusable, ToolMissing
 
 SECONDS = 20.0
+DRY_PUSH = (
+    "push", "--dry-run", "--porcelain", "--no-verify", "--no-signed", "--no-follow-tags", "--recurse-submodules=no",
+)  # fmt: skip
 TRIAL_BRANCH = "overnight-19700101"  # of the form that we push; a dry run makes nothing
 _SHOWN = 5
 
@@ -93,25 +96,23 @@ def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -
             "give the name of one that `git remote -v` shows, or add it",
         )
         return
-    shown = redact_urls(url)
     if checkout.is_itself(url):
         yield fail(
             "SOURCE_REMOTE",
-            f"{name} is {shown}, which is SOURCE_DIR itself: nothing is ever pushed there",
+            f"{name} is {redact_urls(url)}, which is SOURCE_DIR itself: nothing is ever pushed there",
             "name a remote that is another repository",
         )
         return
+    yield _try_push(name, redact_urls(url), checkout, program)
+
+
+def _try_push(name: str, shown: str, checkout: Checkout, program: GitProgram) -> Finding:
+    """A dry one; `shown` = the remote's address without a password."""
     try:
         answer = program.run(
             "-c",
             f"remote.{name}.mirror=false",
-            "push",
-            "--dry-run",
-            "--porcelain",
-            "--no-verify",
-            "--no-signed",
-            "--no-follow-tags",
-            "--recurse-submodules=no",
+            *DRY_PUSH,
             name,
             f"HEAD:refs/heads/{TRIAL_BRANCH}",
             cwd=checkout.folder,
@@ -119,14 +120,12 @@ def _check_remote(settings: Settings, checkout: Checkout, program: GitProgram) -
             timeout=SECONDS,
         )
     except PipelineError as fault:
-        yield fail("SOURCE_REMOTE", f"{shown} did not answer ({fault})", "see that this machine reaches it")
-        return
+        return fail("SOURCE_REMOTE", f"{shown} did not answer ({fault})", "see that this machine reaches it")
     if answer.status:
-        yield fail(
+        return fail(
             "SOURCE_REMOTE",
             f"a push to {shown} would fail ({last_words(answer.words)})",
             "see that it is there and that this machine reaches it; then store a login that may push and needs no "
             "typing (SSH key, credential helper), or name a fork of yours",
         )
-    else:
-        yield ok("SOURCE_REMOTE", f"a push to {shown} would go through (tried dry)")
+    return ok("SOURCE_REMOTE", f"a push to {shown} would go through (tried dry)")
