@@ -172,54 +172,49 @@ def show_members_chunk(guild: Guild, asked: Json) -> Json:
     return {"guild_id": guild.id, "members": found, "not_found": missing} | parts
 
 
+# What the specification demands of an application beside its names; nobody here looks at it.
+_APPLICATION: Json = {
+    "icon": None,
+    "description": "",
+    "type": None,
+    "verify_key": "0" * 64,
+    "bot_public": False,
+    "bot_require_code_grant": False,
+    "flags": 0,
+    "flags_new": "0",
+    "max_participants": None,
+    "redirect_uris": [],
+    "interactions_endpoint_url": None,
+    "role_connections_verification_url": None,
+    "approximate_guild_count": 1,
+    "approximate_user_install_count": 0,
+    "explicit_content_filter": 0,
+    "summary": "",
+    "creator_monetization_state": 1,
+    "storefront_available": False,
+    "is_monetized": False,
+    "is_verified": False,
+    "is_discoverable": False,
+    "discoverability_state": 1,
+    "discovery_eligibility_flags": 0,
+    "internal_guild_restriction": 1,
+    "integration_public": False,
+    "integration_require_code_grant": False,
+    "interactions_event_types": [],
+    "interactions_version": 1,
+    "rpc_application_state": 0,
+    "store_application_state": 1,
+    "verification_state": 1,
+    "approximate_user_authorization_count": 0,
+    "eligible_oauth2_scopes": [],
+    "event_webhooks_status": 1,
+    "event_webhooks_types": [],
+    "monetization_state": 1,
+    "monetization_eligibility_flags": 0,
+    "team": None,
+}
+
+
 def show_application(guild: Guild) -> Json:
-    names: Json = {
-        "id": guild.bot.id,
-        "name": guild.bot.name,
-        "icon": None,
-        "description": "",
-        "type": None,
-        "verify_key": "0" * 64,
-    }
-    rules: Json = {
-        "bot_public": False,
-        "bot_require_code_grant": False,
-        "flags": 0,
-        "flags_new": "0",
-        "max_participants": None,
-    }
-    more: Json = {"redirect_uris": [], "interactions_endpoint_url": None, "role_connections_verification_url": None}
-    more |= {
-        "approximate_guild_count": 1,
-        "approximate_user_install_count": 0,
-        "explicit_content_filter": 0,
-        "summary": "",
-    }
-    more |= {
-        "creator_monetization_state": 1,
-        "storefront_available": False,
-        "is_monetized": False,
-        "is_verified": False,
-    }
-    more |= {
-        "is_discoverable": False,
-        "discoverability_state": 1,
-        "discovery_eligibility_flags": 0,
-        "internal_guild_restriction": 1,
-    }
-    more |= {"integration_public": False, "integration_require_code_grant": False, "interactions_event_types": []}
-    more |= {
-        "interactions_version": 1,
-        "rpc_application_state": 0,
-        "store_application_state": 1,
-        "verification_state": 1,
-    }
-    more |= {
-        "approximate_user_authorization_count": 0,
-        "eligible_oauth2_scopes": [],
-        "event_webhooks_status": 1,
-        "event_webhooks_types": [],
-        "monetization_state": 1,
-        "monetization_eligibility_flags": 0,
-    }
-    return names | rules | more | {"bot": show_user(guild.bot), "owner": show_user(guild.operator), "team": None}
+    names = {"id": guild.bot.id, "name": guild.bot.name}
+    return _APPLICATION | names | {"bot": show_user(guild.bot), "owner": show_user(guild.operator)}
