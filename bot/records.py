@@ -1,4 +1,4 @@
-"""What was recorded, as messages: a run with its steps, crashes by signature, the audit, the end of a log. Pure."""
+"""What was recorded, as messages: a run with its steps, crashes by signature, the end of a log. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from bot.markup import ago, block, clock_time, code, commit_link, count, duratio
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
 from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunState
-from pipeline.read_models import BEGUN, AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+from pipeline.read_models import CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 from pipeline.status_models import RunLine
 
 SHOWN_STEPS = 14
 SHOWN_CRASHES = 15
 SHOWN_FRAMES = 12
 SHOWN_RUNS = 5
-SHOWN_AUDIT = 20
 SHOWN_LOG = 1700  # characters of a log in the message itself
 
 _COLOURS = {
@@ -219,48 +218,6 @@ def _frame(frame: Frame) -> str:
 
 def _run_line(run: RunLine) -> str:
     return join(f"run {code(run.id)}", doing(run), prose(cut_middle(run.reason or "", 120)))
-
-
-# --- the audit -------------------------------------------------------------------------------------------------------
-
-
-def render_audit(lines: list[AuditLine], days: int) -> Message:
-    span = "the last day" if days == 1 else f"the last {days} days"
-    if not lines:
-        return Message(embed=Embed(f"Nobody asked or ordered anything in {span}", "Nothing was written.", Colour.GREY))
-    shown = [_audit_line(line) for line in lines[:SHOWN_AUDIT]]
-    more = len(lines) - SHOWN_AUDIT
-    shown += [f"and {more} more, in the file"] if more > 0 else []
-    files = (Attachment("audit.txt", "\n".join(map(_audit_row, lines)) + "\n"),) if more > 0 else ()
-    heading = f"Audit: {count(len(lines), 'entry', 'entries')} in {span}"
-    return Message(embed=Embed(heading, "\n".join(shown), Colour.GREY), files=files)
-
-
-def _audit_line(line: AuditLine) -> str:
-    given = f" {plain(cut_middle(line.arguments, 60))}" if line.arguments else ""
-    what = f"{code(_order(line))}{given}"
-    return f"{ago(line.at)} **{plain(line.name)}** {what}: {prose(cut_middle(_outcome(line), 100))}"
-
-
-def _order(line: AuditLine) -> str:
-    """As a person gave it: the yes to a question is its command's."""
-    return f"/{_CONFIRMED.get(line.command, line.command)}"
-
-
-_CONFIRMED = {
-    "confirm-revert": "revert", "confirm-update": "update", "restart": "restart-server", "stop": "stop-server",
-    "start": "start-server", "roll-back": "rollback",
-}  # fmt: skip
-
-
-def _outcome(line: AuditLine) -> str:
-    return "begun; how it ended is not written down" if line.outcome == BEGUN else line.outcome
-
-
-def _audit_row(line: AuditLine) -> str:
-    parts = (f"{line.at:%Y-%m-%d %H:%M:%S} UTC", f"{line.name} ({line.id})", line.place, _order(line),
-             line.arguments, _outcome(line))  # fmt: skip
-    return "  ".join(" ".join(part.split()) for part in parts)
 
 
 # --- logs ------------------------------------------------------------------------------------------------------------

@@ -21,6 +21,13 @@ def read_delay(text: str) -> timedelta | None:
     return delay if delay <= LONGEST_DELAY else None
 
 
+def write_delay(delay: timedelta) -> str:
+    """As `read_delay` takes it."""
+    minutes, seconds = divmod(int(delay.total_seconds()), 60)
+    parts = ((minutes // 60, "h"), (minutes % 60, "m"), (seconds, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "now"
+
+
 def explain(text: str) -> str:
     return f"`{text[:40]}` is no delay of at most a day: give `now`, `90s`, `2m` or `1h30m`."
 

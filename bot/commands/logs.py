@@ -9,7 +9,7 @@ from typing import Literal
 import discord
 from discord import app_commands
 
-from bot import messages, records
+from bot import entries, messages, records
 from bot.commands import Desk, Order, Reply, asked, serve
 from bot.redaction import cleaned
 from pipeline.log_tails import MOST_LINES
@@ -49,6 +49,6 @@ def read(desk: Desk, source: str, lines: int) -> Order:
 def list_audit(desk: Desk, days: int) -> Order:
     async def work(_by: Actor) -> Reply:
         found = await desk.orders.list_audit(days)
-        return asked(records.render_audit(await asyncio.to_thread(cleaned, found, desk.redact), days))
+        return asked(entries.render_audit(await asyncio.to_thread(cleaned, found, desk.redact), days))
 
     return Order("audit", str(days), work, changes=False, private=True)

@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 from edge_fakes import COMMIT, NAME, NIGHT, NOW, URL, make_crash_line, make_crash_view, make_run, make_run_view
 from harmless import HOSTILE, assert_harmless
+from hypothesis import given
+from hypothesis import strategies as st
 from world import GOOD, OPERATOR, World
 
-from bot import limits, records
+from bot import entries, limits, records
 from bot.cards import Home
 from bot.commands.buttons import QUESTIONS
+from bot.commands.delays import LONGEST_DELAY, read_delay, write_delay
 from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
@@ -212,7 +215,7 @@ def test_nothing_relayed_is_markup_in_what_is_looked_up(text: str) -> None:
         records.render_run(make_run_view(run=run, steps=steps), HOME),
         records.render_crashes(CrashesView(NIGHT, NIGHT, 1, 0, (line,))),
         records.render_crash(make_crash_view(line=line, report=report, summary=text, revision=text), HOME),
-        records.render_audit([replace(ASKED, name=text, arguments=text, outcome=text, command=text)], 1),
+        entries.render_audit([replace(ASKED, name=text, arguments=text, outcome=text, command=text)], 1),
         records.render_log(LogView("server", text, 1, (text,))),
         render_standing(Actor("1", text), Standing(1, text), ["status"]),
     ):
@@ -248,9 +251,9 @@ async def test_a_crash_is_found_by_its_key_by_its_signature_and_by_a_part_of_it(
     await world.crash("Map::Load")
     (_, (exact, key)) = await world.orders.list_signatures()
     assert exact == "access violation | Map::Update | main" and len(key) == 12
-    for given in (key, exact, "update"):
-        found = await world.orders.show_crash(given)
-        assert isinstance(found, CrashView) and found.line.title == "Map::Update", given
+    for typed in (key, exact, "update"):
+        found = await world.orders.show_crash(typed)
+        assert isinstance(found, CrashView) and found.line.title == "Map::Update", typed
         assert [each.id for each in found.runs] == [run.id]
         assert found.report is not None and found.report.frames[0].function == "Map::Update"
     assert await world.orders.show_crash("map::") == Impossible(
@@ -283,26 +286,52 @@ async def test_runs_are_offered_newest_first(world: World) -> None:
 
 
 def test_the_audit_says_who_did_what_when_and_what_came_of_it() -> None:
-    assert look(records.render_audit([ASKED], 1)) == (
+    assert look(entries.render_audit([ASKED], 1)) == (
         "Audit: 1 entry in the last day",
         f"<t:{THEN}:R> **Ann** `/restart-server` 2m new map: answered",
         {},
     )
-    assert look(records.render_audit([], 7))[0] == "Nobody asked or ordered anything in the last 7 days"
+    assert look(entries.render_audit([], 7))[0] == "Nobody asked or ordered anything in the last 7 days"
 
 
-@pytest.mark.parametrize("button", QUESTIONS)
-def test_the_yes_to_a_question_is_in_the_audit_as_its_command(button: str) -> None:
-    commands = {
-        "confirm-revert": "revert", "confirm-update": "update", "restart": "restart-server", "stop": "stop-server",
-        "roll-back": "rollback",
-    }  # fmt: skip
-    text = look(records.render_audit([replace(ASKED, command=button)], 1))[1]
-    assert text == f"<t:{THEN}:R> **Ann** `/{commands[button]}` 2m new map: answered"
+PRESSED = {
+    "restart 120:new map": "`/restart-server` 2m new map",
+    "restart 5400:": "`/restart-server` 1h30m",
+    "stop 0:wipe": "`/stop-server` now wipe",
+    "roll-back 7d14957:it lags": "`/rollback` from 7d14957: it lags",
+    "roll-back 7d14957:": "`/rollback` from 7d14957",
+    "confirm-revert a1b2c3d": "`/revert` a1b2c3d",
+    f"confirm-update {'6c0ffee1' * 5}": "`/update` to 6c0ffee",
+    "approve 6328f13f patch-0": "`/approve` 6328f13f",
+    "approve 6328f13f:patch-0": "`/approve` 6328f13f",
+    "reject 6328f13f it leaks": "`/reject` 6328f13f it leaks",
+    "start server": "`/start-server`",
+    "resume pipeline": "`/resume`",
+    "deploy 6328f13f": "`Deploy now` 6328f13f",
+    "keep restart": "`Keep` restart",
+    "cancel-order 7": "`Cancel` 7",
+}
+
+
+@pytest.mark.parametrize("pressed", PRESSED)
+def test_a_button_is_in_the_audit_as_the_command_that_does_the_same_or_by_its_name(pressed: str) -> None:
+    button, _, argument = pressed.partition(" ")
+    text = look(entries.render_audit([replace(ASKED, command=button, arguments=argument)], 1))[1]
+    assert text == f"<t:{THEN}:R> **Ann** {PRESSED[pressed]}: answered"
+
+
+def test_every_yes_to_a_question_has_its_command_here() -> None:
+    assert set(QUESTIONS) <= {each.partition(" ")[0] for each in PRESSED}
+
+
+@given(st.timedeltas(timedelta(), LONGEST_DELAY))
+def test_a_delay_is_written_as_it_may_be_typed(delay: timedelta) -> None:
+    whole = timedelta(seconds=int(delay.total_seconds()))
+    assert read_delay(write_delay(whole)) == whole
 
 
 def test_an_order_without_an_end_says_that_none_was_written() -> None:
-    text = look(records.render_audit([replace(ASKED, outcome="begun")], 1))[1]
+    text = look(entries.render_audit([replace(ASKED, outcome="begun")], 1))[1]
     assert text.endswith(": begun; how it ended is not written down")
 
 
@@ -324,7 +353,7 @@ async def test_a_database_that_could_not_be_opened_is_named_by_whoever_reads(wor
 
 
 def test_a_long_audit_lies_whole_in_a_file() -> None:
-    message = records.render_audit([ASKED] * 25, 7)
+    message = entries.render_audit([ASKED] * 25, 7)
     assert look(message)[1].splitlines()[-1] == "and 5 more, in the file"
     (file,) = message.files
     assert (file.text or "").splitlines() == [
