@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     sources.check_source,
     builds.check_tools,
     builds.check_folders,
+    builds.check_target,
     analysts.check_analyst,
 )
 WITH_DISCORD: tuple[Check, ...] = (channel.check_channel,)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bot.doctor.finding import Finding, fail, ok
 from bot.settings import Settings
+from pipeline.adapters import builder_products as products
 from pipeline.adapters import toolchain
 from pipeline.adapters.builder_configure import find_foreign, find_place
 from pipeline.adapters.builder_like import CACHE, parse_cache
@@ -70,6 +71,27 @@ def read_version(program: Path) -> str:
         return f"{program} ({fault})"
     lines = done.stdout.decode(errors="replace").splitlines()
     return f"{program} ({lines[0].strip()})" if lines else str(program)
+
+
+def check_target(settings: Settings) -> Iterator[Finding]:
+    """Asked of our own build folder where it is configured, else of BUILD_LIKE; neither is configured anew for it."""
+    name, place, like = settings.build_target, find_place(settings.state_dir, settings.build_dir), settings.build_like
+    if products.is_answered(place):
+        yield judge_target(name, products.list_targets(place, settings.build_config), "our build folder")
+    elif like is not None and (names := products.list_directories(like)):
+        yield judge_target(name, names, str(like))
+    else:
+        yield ok("BUILD_TARGET", f"{name}: whether the source has it is seen when it is first configured")
+
+
+def judge_target(name: str, names: Sequence[str], where: str) -> Finding:
+    if name in names:
+        return ok("BUILD_TARGET", f"{name}, which {where} has")
+    return fail(
+        "BUILD_TARGET",
+        f"{where} has no target {name}; it has {products.show_names(name, names)}",
+        "set BUILD_TARGET to the one that makes your server",
+    )
 
 
 def check_folders(settings: Settings) -> Iterator[Finding]:

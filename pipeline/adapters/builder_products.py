@@ -5,6 +5,7 @@ Source: cmake-file-api(7), object kind "codemodel", version 2.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,8 @@ from pipeline.adapters.archive import Product, list_symbols
 _CLIENT = "client-spirit-healer"
 _QUERY = Path(".cmake", "api", "v1", "query", _CLIENT, "codemodel-v2")
 _REPLY = Path(".cmake", "api", "v1", "reply")
+_DIRECTORIES = Path("CMakeFiles", "TargetDirectories.txt")
+_OF_CMAKE = frozenset({"edit_cache", "install", "list_install_components", "local", "rebuild_cache", "strip", "test"})
 _NAMES_SHOWN = 12
 _NO_REVISION = ("unknown", "archived")  # what a build without git prints
 
@@ -57,17 +60,41 @@ def find_target(build: Path, name: str, config: str) -> Target:
     if model is None:
         raise NoProduct("cmake did not answer which files it makes: its version must be 3.14 or newer")
     configuration = _choose_configuration(model["configurations"], config)
-    names = sorted(each["name"] for each in configuration["targets"])
+    names = _list_names(configuration)
     replies = [_read(build / _REPLY / each["jsonFile"]) for each in configuration["targets"]]
     found = next((each for each in replies if each["name"] == name), None)
     if found is None:
-        shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
-        raise NoProduct(f"BUILD_TARGET: the source has no target {name}; it has {shown or 'none'}")
+        raise NoProduct(f"BUILD_TARGET: the source has no target {name}; it has {show_names(name, names)}")
     made = [build / each["path"] for each in found.get("artifacts", ())]
     is_program = found["type"] == "EXECUTABLE"
     program = next((path for path in made if is_program and path.name == found["nameOnDisk"]), None)
     symbols = tuple(path for path in made if path.suffix.lower() == ".pdb")
     return Target(name, program, symbols, sum(_count_compiled(each) for each in replies), tuple(names))
+
+
+def list_targets(build: Path, config: str) -> list[str]:
+    """By name, as cmake answered; empty where it did not."""
+    model = _read_model(build)
+    return [] if model is None else _list_names(_choose_configuration(model["configurations"], config))
+
+
+def list_directories(build: Path) -> list[str]:
+    """The targets of any folder that cmake has configured, without running it; empty where the folder does not tell.
+
+    Source: `TargetDirectories.txt`, which cmake writes for every generator: a folder for each target, `…/NAME.dir`.
+    """
+    try:
+        lines = (build / _DIRECTORIES).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return sorted({PurePosixPath(line).stem for line in lines if line.endswith(".dir")} - _OF_CMAKE)
+
+
+def show_names(name: str, names: Sequence[str]) -> str:
+    """Those that resemble the one that was meant come first, as a source may have hundreds."""
+    near = difflib.get_close_matches(name, names, _NAMES_SHOWN)
+    ordered = [*near, *(each for each in names if each not in near)]
+    return ", ".join(ordered[:_NAMES_SHOWN]) + (", …" if len(ordered) > _NAMES_SHOWN else "") or "none"
 
 
 def choose_products(build: Path, target: Target, rules: Sequence[ArtifactRule], program: str) -> list[Product]:
@@ -136,6 +163,10 @@ def _is_executable(path: Path) -> bool:
 
 def _choose_configuration(configurations: list[Any], config: str) -> Any:
     return next((each for each in configurations if each["name"].lower() == config.lower()), configurations[0])
+
+
+def _list_names(configuration: Any) -> list[str]:
+    return sorted(each["name"] for each in configuration["targets"])
 
 
 def _count_compiled(target: Any) -> int:

@@ -22,6 +22,7 @@ from bot.doctor import Finding, Level
 from bot.doctor.folders import find_unbuildable
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
+from pipeline.adapters import builder_products
 from pipeline.adapters.git import CLONE
 
 SECONDS = 30
@@ -251,6 +252,48 @@ def test_a_build_like_another_has_that_ones_generator_and_compiler(place: Place,
     assert [each.what for each in place.ask("generator", **chosen)] == [
         "Ninja Multi-Config, as BUILD_CONFIGURE_ARGS says"
     ]
+
+
+def configure(source: Path, build: Path, *targets: str, generator: str = "Ninja") -> Path:
+    """A build folder of a source that has just these targets."""
+    source.mkdir(exist_ok=True)
+    lines = ["cmake_minimum_required(VERSION 3.16)", "project(x NONE)", *(f"add_custom_target({x})" for x in targets)]
+    (source / "CMakeLists.txt").write_text("\n".join(lines), encoding="utf-8")
+    argv = ["cmake", "-G", generator, "-S", str(source), "-B", str(build)]
+    subprocess.run(argv, check=True, capture_output=True, timeout=SECONDS)
+    return build
+
+
+CURE = "set BUILD_TARGET to the one that makes your server"
+
+
+@pytest.mark.parametrize("generator", ["Ninja", "Unix Makefiles", "Ninja Multi-Config"])
+def test_a_target_that_the_users_build_folder_lacks_is_named_with_those_that_resemble_it_first(
+    place: Place, tmp_path: Path, generator: str
+) -> None:
+    like = configure(tmp_path / "like", tmp_path / "b", "authserver", "mpq", "worldserver", generator=generator)
+    before = {path: path.stat().st_mtime_ns for path in like.rglob("*")}
+    assert place.ask("BUILD_TARGET", build_like=like) == [
+        Finding("BUILD_TARGET", Level.OK, f"worldserver, which {like} has")
+    ]
+    what = f"{like} has no target worldsrever; it has worldserver, authserver, mpq"
+    assert place.ask("BUILD_TARGET", build_like=like, build_target="worldsrever") == [
+        Finding("BUILD_TARGET", Level.FAIL, what, CURE)
+    ]
+    assert {path: path.stat().st_mtime_ns for path in like.rglob("*")} == before
+
+
+def test_a_target_is_asked_of_our_own_build_folder_where_that_is_configured(place: Place, tmp_path: Path) -> None:
+    like = configure(tmp_path / "like", tmp_path / "b", "worldserver")
+    builder_products.ask(place.state / "build")
+    configure(tmp_path / "like", place.state / "build", "gameserver")
+    what = "our build folder has no target worldserver; it has gameserver"
+    assert place.ask("BUILD_TARGET", build_like=like) == [Finding("BUILD_TARGET", Level.FAIL, what, CURE)]
+
+
+def test_a_target_is_looked_for_later_where_nothing_is_configured_yet(place: Place) -> None:
+    what = "worldserver: whether the source has it is seen when it is first configured"
+    assert place.ask("BUILD_TARGET") == [Finding("BUILD_TARGET", Level.OK, what)]
 
 
 class Soap(http.server.BaseHTTPRequestHandler):
