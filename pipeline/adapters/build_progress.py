@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pipeline.model import Progress
 
 NINJA_STATUS = "[%f/%t] "  # finished and total; set in the environment, because users have their own
+TELLING_PART = 0.25  # of a build, before which its own pace tells nothing: what is quick comes first
+TELLING_SECONDS = 10.0  # and how long it must have run
+ALIKE = 3  # times as many units, and an earlier build still tells of this one
 _NINJA = re.compile(r"^\[(\d+)/(\d+)\] ")
 _MAKE = re.compile(r"^\[ *(\d{1,3})%\] ")
 _MSBUILD = re.compile(r"^\s+(?:\d+>)?\s*[\w.+-]+\.(?:c|cc|cpp|cxx|C|c\+\+)$")
@@ -43,19 +46,22 @@ class Pace:
     units: int
     seconds: float
 
-    def expect(self, total: int) -> float:
-        """Seconds for a build of so many units."""
-        return self.seconds * total / self.units if self.units else 0.0
+    def expect(self, total: int) -> float | None:
+        """Seconds for a build of so many units; None where that is one of another size: of few files linking takes
+        the time, of many compiling."""
+        alike = 0 < self.units <= ALIKE * total and total <= ALIKE * self.units
+        return self.seconds * total / self.units if alike else None
 
 
 def estimate_left(progress: Progress, elapsed: float, learned: Pace | None) -> float | None:
-    """Seconds left. What was learned counts less the further this build is; None while nothing can be told."""
+    """Seconds left. What was learned counts less the further this build is; None while nothing can be told, and once
+    it takes longer than was thought."""
     if not progress.total:
         return None
     part = min(1.0, progress.done / progress.total)
-    own = elapsed / part if part > 0 else None
-    before = learned.expect(progress.total) if learned is not None and learned.units else None
+    own = elapsed / part if part >= TELLING_PART and elapsed >= TELLING_SECONDS else None
+    before = learned.expect(progress.total) if learned is not None else None
+    whole = own or before
     if own is not None and before is not None:
-        return max(0.0, part * own + (1 - part) * before - elapsed)
-    whole = before if own is None else own
-    return None if whole is None else max(0.0, whole - elapsed)
+        whole = part * own + (1 - part) * before
+    return whole - elapsed if whole is not None and whole > elapsed else None
