@@ -11,7 +11,7 @@ from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
-from pipeline.model import Question, RunKind, RunState
+from pipeline.model import OURS, Question, RunKind, RunState
 from pipeline.status_models import Need, Rider, Setback, Topic
 
 SHOWN_RIDERS = 3
@@ -45,7 +45,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.SERVER:
             return _server(need)
         case Topic.PAUSE:
-            return join(f"the pipeline is paused by {plain(need.subject)}", detail, "`/resume` lets it go on")
+            return join(f"the pipeline {say_pauser(need.subject)}", detail, "`/resume` lets it go on")
         case Topic.APPROVAL:
             asks = f" of {QUESTIONS[Question(need.question)]}" if need.question in list(Question) else ""
             return _of_run(need, f"**waits for an approval**{asks}", home)
@@ -64,6 +64,11 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return f"does not work: {detail}"
         case _:
             assert_never(need.topic)
+
+
+def say_pauser(by: str) -> str:
+    """What the pipeline did, or somebody with it."""
+    return "paused itself" if by == OURS else f"is paused by {plain(by)}"
 
 
 def _server(need: Need) -> str:

@@ -19,7 +19,7 @@ from bot.suspicions import list_suspicions
 from pipeline.card_models import Post, PostKind
 from pipeline.crash.own_text import write_own
 from pipeline.keeper.protocol import from_plain
-from pipeline.model import Verdict
+from pipeline.model import OURS, Verdict
 from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
@@ -51,6 +51,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("goes on: keeper", "The keeper looks after the server again", Colour.GREEN, False),
     ("goes on: server", "Server no longer stands still", Colour.GREEN, False),
     ("released", "Server no longer held", Colour.BLUE, False),
+    ("paused itself", "Pipeline paused itself", Colour.AMBER, False),
     ("paused", "Pipeline paused", Colour.AMBER, False),
     ("resumed", "Pipeline goes on", Colour.BLUE, False),
     ("degraded", "Something does not work", Colour.AMBER, False),
@@ -257,16 +258,17 @@ def _refused_responses(data: Data) -> Message:
 
 def _news(data: Data) -> Message:
     what = _text(data, "what") or "news"
-    heading, colour, ping = _find_news(what)
+    by = _text(data, "by")
+    heading, colour, ping = _find_news(_say_whose(what, by))
     if what == "start-up error":
         return _start_up_error(data, heading, colour)
     if what == "back":
         return _plain_news(heading, _back(data), colour)
     if what.startswith("goes on"):
         return _plain_news(heading, f"It was seen to stand still for {duration(float(data['seconds']))}.", colour)
-    by = _text(data, "by")
     build = _text(data, "build")
-    facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(by)}" if by else "")
+    person = "" if by == OURS else by
+    facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(person)}" if person else "")
     goes_on = STILL_RUNS if what == "paused" else ""
     text = "\n".join(part for part in (prose(_text(data, "detail")), facts, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)
@@ -294,6 +296,10 @@ def _back(data: Data) -> str:
     tried = f"It did not start for {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
     cause = f"what stood in its way: {prose(_text(data, 'cause'))}" if data.get("cause") else ""
     return join(tried, cause)
+
+
+def _say_whose(what: str, by: str) -> str:
+    return f"{what} itself" if by == OURS else what
 
 
 def _find_news(what: str) -> tuple[str, Colour, bool]:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
-from bot.needs import count_needs, name_change, say_need
+from bot.needs import count_needs, name_change, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
@@ -192,7 +192,7 @@ def _list_unneeded(view: StatusView) -> Iterator[str]:
     if view.trouble and Topic.SERVER not in told:
         yield f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}"
     if view.paused and Topic.PAUSE not in told:
-        yield f"Paused by {view.paused.by}: {view.paused.reason}"
+        yield f"The pipeline {say_pauser(view.paused.by)}: {view.paused.reason}"
     if view.push_owed and Topic.PUSH not in told:
         yield "Not all of it is on the remote yet: the push is tried again"
 

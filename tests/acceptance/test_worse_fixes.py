@@ -39,13 +39,13 @@ def test_fault_b17_world_process_dies_late_is_rolled_back_and_its_own_crash_wait
 def expect_rollback(realm: LivingRealm) -> None:
     """The server runs what it ran before, the branch says so, and the pipeline waits for a person."""
     realm.wait_card("Rolled back: ")
-    paused = realm.wait_news("Pipeline paused")
+    paused = realm.wait_news("Pipeline paused itself")
     assert "Resume" in paused.buttons
     realm.wait(lambda: len(realm.branches()) == 2 and len(realm.log()) == 2, "the revert on the remote")
     assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
     assert realm.wait(lambda: realm.server_pid, "a server")
     assert realm.commit.startswith(realm.revision)
-    assert "the pipeline is paused by spirit-healer" in realm.channel.slash("status", user="guest").text
+    assert "the pipeline paused itself" in realm.channel.slash("status", user="guest").text
 
 
 def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:

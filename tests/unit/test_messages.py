@@ -17,6 +17,7 @@ from bot import limits, messages, report
 from bot.cards import Home, render_card, thread_name
 from bot.markup import block, code, duration, plain, prose, title
 from bot.messages import Phase
+from bot.needs import say_need
 from bot.payloads import Colour, Embed, Message
 from bot.posts import close_news, render_post
 from bot.redaction import cleaned
@@ -24,6 +25,7 @@ from bot.status import Instance, find_instance, render_status
 from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKind, Withdrawn
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import (
+    OURS,
     Actor,
     Analysis,
     Change,
@@ -838,9 +840,17 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     ),
     (
         PostKind.PIPELINE,
-        {"what": "paused", "detail": "rolled back: `Map::Update`", "by": "Spirit Healer"},
+        {"what": "paused", "detail": "rolled back: `Map::Update`", "by": OURS},
+        "Pipeline paused itself",
+        "rolled back: `Map::Update`\n"
+        "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
+        " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
+    ),
+    (
+        PostKind.PIPELINE,
+        {"what": "paused", "detail": "raid", "by": "Ann"},
         "Pipeline paused",
-        "rolled back: `Map::Update`\nby Spirit Healer\n"
+        "raid\nby Ann\n"
         "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
         " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
     ),
@@ -1176,6 +1186,11 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     ]
 
 
+def test_a_pipeline_that_paused_itself_says_so() -> None:
+    need = Need(Topic.PAUSE, OURS, "`Map::Update` was rolled back")
+    assert say_need(need) == "the pipeline paused itself · `Map::Update` was rolled back · `/resume` lets it go on"
+
+
 def test_a_server_that_an_operator_stopped_is_called_stopped_and_by_whom_once() -> None:
     need = Need(Topic.SERVER, "stopped", "stopped by Ann: new disk")
     view = make_status(server=ServerState.HELD, hold=Hold.STOPPED, hold_detail=need.detail, pid=None, needs=(need,))
@@ -1293,7 +1308,7 @@ Its keeper is process 4710
 No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
 Held: breaker 5 deaths in 3 min
 Down: it crashed: `Map::Update`
-Paused by Ann: raid
+The pipeline is paused by Ann: raid
 Not all of it is on the remote yet: the push is tried again
 Tonight: 2 crashes, 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
