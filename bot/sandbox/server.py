@@ -1,6 +1,7 @@
 """The sandbox as one object: builds its parts, listens on 127.0.0.1, and is what tests and the demo hold in their
 hands."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import web
 
 from bot.sandbox import visitor
+from bot.sandbox.address import Address, make_token, recall, remember
 from bot.sandbox.call import Exchange, Violation
 from bot.sandbox.clock import Clock
 from bot.sandbox.doors import Doors, guard_host
@@ -69,12 +71,25 @@ class Sandbox:
         rules: Rules | None = None,
         check: Check | None = None,
     ) -> Self:
-        """Listens on 127.0.0.1:`port` (0 = any free one). `store`: a JSON file from which the channel is restored and
-        to which it is written before each answer; attachments lie in a folder beside it. Raises OSError when the port
-        is taken."""
-        token = f"sandbox.{secrets.token_urlsafe(24)}"
-        sandbox = cls(page_token or secrets.token_urlsafe(24), store, clock or Clock(), rules or Rules(), check, token)
-        await sandbox._listen(port)
+        """Listens on 127.0.0.1:`port` (0 = the one it had before, else any free one). `store`: a JSON file from which
+        the channel is restored and to which it is written before each answer; attachments lie in a folder beside it,
+        and so does the page's address. Raises OSError when the port is taken."""
+        kept = await asyncio.to_thread(recall, store)
+
+        def build(page_token: str) -> Self:
+            token = f"sandbox.{secrets.token_urlsafe(24)}"
+            return cls(page_token, store, clock or Clock(), rules or Rules(), check, token)
+
+        sandbox = build(page_token or kept.token or make_token())
+        try:
+            await sandbox._listen(port or kept.port)
+        except OSError:
+            if port or not kept.port:
+                raise
+            # somebody else has the port, whom an open tab tells its token
+            sandbox = build(page_token or make_token())
+            await sandbox._listen(0)
+        await asyncio.to_thread(remember, store, Address(sandbox.port, "" if page_token else sandbox.page_token))
         return sandbox
 
     def _build_app(self) -> web.Application:

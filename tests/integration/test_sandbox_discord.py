@@ -3,6 +3,9 @@
 import asyncio
 import functools
 import io
+import json
+import os
+import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -674,13 +677,9 @@ async def test_a_restarted_sandbox_restores_the_channel_from_its_store(tmp_path:
         sent = await place.send("card", file=discord.File(io.BytesIO(b"log"), "build log.txt"))
         thread = await sent.create_thread(name="detail")
         await thread.send("in the thread", view=Confirm(greet))
-        before = (sandbox.state(), sandbox.guild_id, sandbox.operator_id, sandbox.application_id, sandbox.port)
+        before = (sandbox.state(), sandbox.guild_id, sandbox.operator_id, sandbox.application_id)
     async with await Sandbox.start(store=store) as sandbox:
-        port = sandbox.port
         state = sandbox.state()
-        for message in before[0]["messages"]:
-            for attachment in message["attachments"]:
-                attachment["url"] = attachment["url"].replace(str(before[4]), str(port))
         assert (state["commands"], state["messages"]) == (before[0]["commands"], before[0]["messages"])
         assert (sandbox.guild_id, sandbox.operator_id, sandbox.application_id) == before[1:4]
         async with connected(sandbox) as bot:
@@ -695,6 +694,48 @@ async def test_a_damaged_store_costs_its_messages_only(tmp_path: Path) -> None:
     async with await Sandbox.start(store=store) as sandbox:
         assert sandbox.state()["messages"] == []
     assert store.with_name("channel.json.unreadable").is_file()
+
+
+async def test_a_restarted_sandbox_is_found_at_the_address_that_an_open_tab_has(tmp_path: Path) -> None:
+    store = tmp_path / "sandbox" / "channel.json"
+    async with await Sandbox.start(store=store) as sandbox:
+        before = sandbox.address
+    async with await Sandbox.start(store=store) as sandbox:
+        assert sandbox.address == before
+    if os.name == "posix":
+        assert stat.S_IMODE(store.with_name("address.json").stat().st_mode) == 0o600
+
+
+async def test_a_port_that_somebody_else_took_meanwhile_costs_the_token_too_as_the_tab_has_told_it_there(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "channel.json"
+    async with await Sandbox.start(store=store) as sandbox:
+        before = (sandbox.port, sandbox.page_token)
+    async with await Sandbox.start(before[0]), await Sandbox.start(store=store) as sandbox:
+        now = (sandbox.port, sandbox.page_token)
+        assert now[0] != before[0] and now[1] != before[1]
+    async with await Sandbox.start(store=store) as sandbox:
+        assert (sandbox.port, sandbox.page_token) == now
+
+
+async def test_a_token_of_the_settings_is_kept_nowhere(tmp_path: Path) -> None:
+    store = tmp_path / "channel.json"
+    async with await Sandbox.start(store=store, page_token="chosen") as sandbox:
+        port = sandbox.port
+    assert json.loads(store.with_name("address.json").read_text(encoding="utf-8")) == {"port": port, "token": ""}
+
+
+@pytest.mark.parametrize("kept", ["", "[]", '{"port": 8100}', '{"port": "x", "token": "y"}', '{"port": 0, "token": 1}'])
+async def test_an_address_that_cannot_be_read_is_made_anew(tmp_path: Path, kept: str) -> None:
+    store = tmp_path / "channel.json"
+    store.with_name("address.json").write_text(kept, encoding="utf-8")
+    async with await Sandbox.start(store=store) as sandbox:
+        assert len(sandbox.page_token) == 32
+        assert json.loads(store.with_name("address.json").read_text(encoding="utf-8")) == {
+            "port": sandbox.port,
+            "token": sandbox.page_token,
+        }
 
 
 async def test_rules_hold_for_a_story_by_the_official_specification(sandbox: Sandbox) -> None:

@@ -207,18 +207,18 @@ def test_what_changes_is_seen_without_asking(browser: Browser, world: PageWorld)
 
 
 def test_a_connection_that_is_lost_comes_back_by_itself(browser: Browser, tmp_path: Path) -> None:
-    def start(port: int) -> Sandbox:
-        return loop.do(Sandbox.start(port, page_token="stays", store=tmp_path / "channel.json"))
+    def start() -> Sandbox:
+        return loop.do(Sandbox.start(store=tmp_path / "channel.json"))
 
     with open_loop() as loop:
-        sandbox = start(0)
+        sandbox = start()
         try:
             loop.do(ask(sandbox, "POST", f"/channels/{sandbox.channel_id}/messages", {"content": "before"}))
             browser.open(sandbox.address)
             browser.wait_for("#link", "the bot is not there")
             loop.do(sandbox.stop())
             browser.wait_for("#link", "connecting again")
-            sandbox = start(sandbox.port)
+            sandbox = start()
             loop.do(ask(sandbox, "POST", f"/channels/{sandbox.channel_id}/messages", {"content": "after"}))
             browser.wait_for("#link", "the bot is not there")
             browser.wait_for(".message", "after")
