@@ -27,7 +27,8 @@ from pipeline.ports import Clock
 from pipeline.read_models import OrderEnd
 
 EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
-TICK = 2.0  # seconds between passes when nothing wakes it
+TICK = 2.0  # seconds between passes while something waits that nothing will wake
+IDLE = 10.0  # and while nothing is known to
 LONGEST_REST = 60.0  # seconds
 SKEW = timedelta(days=1)  # how far Discord's clock may be from ours: also from one in a wrong time zone
 
@@ -101,6 +102,7 @@ class Outbox:
         self._shown: dict[int, Message] = {}  # card -> what its message shows
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
         self._sightings: dict[str | None, Sighting] = {}  # place -> what an earlier life had sent there
+        self._busy = True  # the last pass found something, or did not come to its end
         self._obstacle: str | None = None  # why nothing can be read of what is to be delivered
         self._complained = False  # whether people were told that messages wait
 
@@ -129,26 +131,33 @@ class Outbox:
             except Exception:
                 _log.exception("the outbox met an error; it goes on")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TICK)
+                await asyncio.wait_for(self._woken.wait(), TICK if self._waits else IDLE)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the last pass found something, or something rests."""
+        return self._busy or bool(self._rests) or self._obstacle is not None
 
     async def deliver(self) -> None:
         """One pass over what waits. Returns early while Discord does not answer."""
         if not self._channel.open or self._rests_now("discord"):
             return
+        self._busy = True
         with contextlib.suppress(Uncertain):
-            await self._deliver_cards()
-            await self._deliver_posts()
-            await self._deliver_ends()
+            found = [await self._deliver_cards(), await self._deliver_posts(), await self._deliver_ends()]
+            self._busy = any(found)
 
     # --- cards -------------------------------------------------------------------------------------------------------
 
-    async def _deliver_cards(self) -> None:
+    async def _deliver_cards(self) -> bool:
+        """Whether there were any that show less than they should."""
         dirty = await asyncio.to_thread(self._ledger.list_dirty_cards)
         if self._inherited is None:
             self._inherited = {each.card for each in dirty if each.message is None}
         for state in dirty:
             if not self._rests_now(f"c{state.card}"):
                 await self._guarded(f"c{state.card}", self._deliver_card, state)
+        return bool(dirty)
 
     async def _deliver_card(self, state: CardState) -> None:
         view = await asyncio.to_thread(self._ledger.get_card_view, state.card)
@@ -221,7 +230,8 @@ class Outbox:
 
     # --- posts -------------------------------------------------------------------------------------------------------
 
-    async def _deliver_posts(self) -> None:
+    async def _deliver_posts(self) -> bool:
+        """Whether any waited."""
         pending = await asyncio.to_thread(self._ledger.list_pending_posts, self._clock.now())
         held: set[int | None] = set()
         for post in pending:
@@ -230,6 +240,7 @@ class Outbox:
                 continue
             if not await self._guarded(place, self._deliver_post, post):
                 held.add(post.card)
+        return bool(pending)
 
     async def _deliver_post(self, post: Post) -> None:
         try:
@@ -308,14 +319,17 @@ class Outbox:
 
     # --- answers that can no longer be pressed ------------------------------------------------------------------------
 
-    async def _deliver_ends(self) -> None:
-        """An order is over: the answer with its Cancel button says so, and the button goes."""
-        for each in await asyncio.to_thread(self._ledger.list_outdated_orders):
+    async def _deliver_ends(self) -> bool:
+        """An order is over: the answer with its Cancel button says so, and the button goes. Whether there were any."""
+        ends = await asyncio.to_thread(self._ledger.list_outdated_orders)
+        for each in ends:
             if not self._rests_now(f"o{each.id}"):
                 await self._guarded(f"o{each.id}", self._deliver_end, each)
-        for post in await asyncio.to_thread(self._ledger.list_outlived_posts):
+        outlived = await asyncio.to_thread(self._ledger.list_outlived_posts)
+        for post in outlived:
             if not self._rests_now(f"p{post.id}"):
                 await self._guarded(f"p{post.id}", self._close_post, post)
+        return bool(ends or outlived)
 
     async def _deliver_end(self, end: OrderEnd) -> None:
         """Where the answer is gone, or stands where we may not write, there is nothing to tell."""

@@ -16,9 +16,10 @@ def tell_halts(tools: Tools) -> bool:
     if not tools.keeper.alive():
         return False  # that nobody looks after the server is told by whoever starts the next keeper
     halt = tools.keeper.find_halt()
-    news = [post for who in Halted for post in _tell(tools, who, halt.detail if halt and halt.who is who else None)]
-    if news:
-        tools.store.add_posts(news, tools.now())
+    with tools.store.together():
+        news = [post for who in Halted for post in _tell(tools, who, halt.detail if halt and halt.who is who else None)]
+        if news:
+            tools.store.add_posts(news, tools.now())
     return bool(news)
 
 

@@ -60,7 +60,7 @@ def was_told(tools: Tools, event: Event, at: datetime) -> bool:
     """A build that cannot be put in place is tried again and again, and told once. One that is taken out again while
     it is being deployed has its card, and the words of the pause that follows."""
     if event.kind == EventKind.FELL_BACK:
-        under_way = (tools.store.get_active_deployment(), tools.store.get_standby())
+        under_way = tools.store.get_lane()
         return any(each is not None and each.build == event.data.get("bad") for each in under_way)
     if event.kind != EventKind.SWAP_FAILED:
         return False

@@ -292,14 +292,15 @@ def next_change(tools: Tools) -> Run | None:
     if not tools.prepared.is_set():
         say_what_the_source_lacks(tools)
         return None
-    in_lane = tools.store.list_runs_in(*CHANGE_LANE)
-    paused = tools.store.get_pause() is not None
+    with tools.store.together():
+        in_lane, ready_runs = tools.store.list_runs_in(*CHANGE_LANE), tools.store.list_runs_in(RunState.READY)
+        paused = tools.store.get_pause() is not None
     for run in in_lane:
         if paused and not policy.passes_pause(run) and run.state is not RunState.PUBLISHING:
             tools.store.advance(run, RunState.READY, tools.now(), note="paused", commit=None, reason="paused")
             return next_change(tools)
         return run if postponing.is_due(tools, run) else None
-    waiting = [run for run in tools.store.list_runs_in(RunState.READY) if postponing.is_due(tools, run)]
+    waiting = [run for run in ready_runs if postponing.is_due(tools, run)]
     return next((run for run in waiting if not paused or policy.passes_pause(run)), None)
 
 

@@ -39,23 +39,22 @@ LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for lon
 
 def plan(tools: Tools) -> bool:
     """Begins a deployment, or a standby, of what waits and may go; whether something was begun."""
-    waiting = tools.store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
-    active = tools.store.get_active_deployment()
+    with tools.store.together():
+        waiting = tools.store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
+        active, standby = tools.store.get_lane()
     if active is not None:
         postponing.tell_in_line(tools, [run for run in waiting if run.deployment != active.id], active)
-    if active is not None:
         return False
-    if carrying.settle_live(tools, waiting) or take_standby_back(tools):
+    if carrying.settle_live(tools, waiting) or (standby is not None and take_standby_back(tools, standby)):
         return True
+    if not waiting:
+        return False
     load = carrying.choose(tools, carrying.ask_approval(tools, waiting))
     return load is not None and begin_or_stand_by(tools, load)
 
 
-def take_standby_back(tools: Tools) -> bool:
-    """A build that nobody wants any more does not stand by; whether one did."""
-    standby = tools.store.get_standby()
-    if standby is None:
-        return False
+def take_standby_back(tools: Tools, standby: Deployment) -> bool:
+    """A build that nobody wants any more does not stand by; whether it was taken back."""
     load = carrying.look_at(tools, standby.build, tools.store.list_runs_of(standby.id))
     why = carrying.why_not_any_more(tools, load)
     if why is not None:
@@ -117,7 +116,8 @@ def withdraw_standby(tools: Tools, reason: str) -> str:
 
 def drop_standby(tools: Tools, observed: Observed | None, reason: str) -> None:
     """One that a crash has put in by now is judged like any other: taking it away would restart the server."""
-    if observed is None or not adopt_standby(tools, observed):
+    standby = tools.store.get_standby() if observed is not None else None
+    if observed is None or standby is None or not adopt_standby(tools, standby, observed):
         tools.store.drop_standby(tools.now(), reason)
 
 
@@ -193,9 +193,9 @@ def step(tools: Tools) -> bool:
     observed = tools.keeper.observed()
     if observed is None or not tools.keeper.is_current(observed):
         return False
-    deployment = tools.store.get_active_deployment()
+    deployment, standby = tools.store.get_lane()
     if deployment is None:
-        return adopt_standby(tools, observed)
+        return standby is not None and adopt_standby(tools, standby, observed)
     match deployment.state:
         case "announcing":
             return stop_when_due(tools, deployment)
@@ -211,9 +211,10 @@ def step(tools: Tools) -> bool:
 
 def seconds_to_next(tools: Tools) -> float | None:
     """Until the clock alone lets an order or the deployment go on; None = only an event will, or there is none."""
-    deployment = tools.store.get_active_deployment()
+    with tools.store.together():
+        deployment, orders = tools.store.get_active_deployment(), tools.store.list_waiting_orders()
     now = tools.now()
-    due = [at for order in tools.store.list_waiting_orders() for at in moments_of(tools, order)]
+    due = [at for order in orders for at in moments_of(tools, order)]
     if deployment is not None and deployment.state == "announcing" and deployment.stop_at is not None:
         due.append(deployment.stop_at)
     if deployment is not None and deployment.state == "verifying" and deployment.ready_at is not None:
@@ -228,11 +229,8 @@ def moments_of(tools: Tools, order: Order) -> list[datetime]:
     return [order.due, *([told] if order.told_at is not None and order.told_at < told else [])]
 
 
-def adopt_standby(tools: Tools, observed: Observed) -> bool:
+def adopt_standby(tools: Tools, standby: Deployment, observed: Observed) -> bool:
     """A crash has deployed what stood by: it goes through verification like any other."""
-    standby = tools.store.get_standby()
-    if standby is None:
-        return False
     if observed.deployment != standby.id:
         fault = postponing.find_fault(tools, standby, standby.created_at)
         return fault is not None and postponing.put_off(tools, standby, fault)

@@ -42,10 +42,13 @@ def write(tools: Tools) -> bool:
 
 
 def compose(tools: Tools, previous: Desired | None) -> Desired:
-    server: dict[str, Any] = tools.store.get_fact(Fact.SERVER) or {}
-    active = tools.store.get_active_deployment()
-    build = build_to_run(tools, active)
-    standby = tools.store.get_standby() if active is None and tools.store.get_pause() is None else None
+    with tools.store.together():
+        server: dict[str, Any] = tools.store.get_fact(Fact.SERVER) or {}
+        active, standby = tools.store.get_lane()
+        build = build_to_run(tools, active)
+        fallback = fallback_for(tools, build)
+        if active is not None or tools.store.get_pause() is not None:
+            standby = None
     watched = active if active is not None and active.state in ("stopping", "verifying") else None
     start = first_wish(tools.realm, previous)
     who, why = server.get("by", OURS), server.get("reason", "")
@@ -59,7 +62,7 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
         restart=max(server.get("restart", 0), start.restart),  # never fewer than the keeper has seen
         operator_stop=server.get("want") == Want.STOPPED,
         build=_manifest(tools, build),
-        fallback=_manifest(tools, fallback_for(tools, build)),
+        fallback=_manifest(tools, fallback),
         probation=watched.id if watched else None,
         next_build=_manifest(tools, standby.build if standby else None),
         next_deployment=standby.id if standby else None,

@@ -35,6 +35,9 @@ from pipeline.store.writes import (
     touch,
 )
 
+UNDER_WAY = ("announcing", "stopping", "verifying", "rolling back")  # states of the deployment in the lane
+STANDBY = "standby"
+
 
 class Builds(Base):
     """What was compiled, what was put in place, and what came of it."""
@@ -94,13 +97,21 @@ class Builds(Base):
 
     # --- deployments -------------------------------------------------------------------------------------------------
 
+    def get_lane(self) -> tuple[Deployment | None, Deployment | None]:
+        """The deployment under way, and the one that stands by, of one moment."""
+        with self.begin() as c:
+            query = select(t.deployments).where(t.deployments.c.state.in_([*UNDER_WAY, STANDBY]))
+            found = [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.created_at.desc()))]
+        active = next((each for each in found if each.state != STANDBY), None)
+        return active, next((each for each in found if each.state == STANDBY), None)
+
     def get_active_deployment(self) -> Deployment | None:
         """The one in the lane."""
-        return self._deployment(t.deployments.c.state.in_(["announcing", "stopping", "verifying", "rolling back"]))
+        return self._deployment(t.deployments.c.state.in_(UNDER_WAY))
 
     def get_standby(self) -> Deployment | None:
         """The approved one that goes out with the next start, whatever causes it."""
-        return self._deployment(t.deployments.c.state == "standby")
+        return self._deployment(t.deployments.c.state == STANDBY)
 
     def get_deployment(self, deployment: str) -> Deployment | None:
         return self._deployment(t.deployments.c.id == deployment)
@@ -137,7 +148,7 @@ class Builds(Base):
         """Commits to a deployment before any wish names its build. A standby that it replaces is over."""
         columns = {field.name: getattr(deployment, field.name) for field in dataclasses.fields(Deployment)}
         with self.begin() as c:
-            standby = t.deployments.c.state == "standby"
+            standby = t.deployments.c.state == STANDBY
             c.execute(update(t.deployments).where(standby).values(state="over", over_at=at, reason="replaced"))
             c.execute(insert(t.deployments).values(**columns))
             for run in runs:
@@ -147,7 +158,7 @@ class Builds(Base):
     def drop_standby(self, at: datetime, reason: str) -> None:
         """Nothing goes out by itself any more."""
         with self.begin() as c:
-            standby = t.deployments.c.state == "standby"
+            standby = t.deployments.c.state == STANDBY
             c.execute(update(t.deployments).where(standby).values(state="over", over_at=at, reason=reason))
 
     def move_deployment(

@@ -34,10 +34,12 @@ class Refusals(Base):
 
     def note_refusals(self, refusals: Sequence[Refusal], at: datetime) -> None:
         """Each response is noted as answered; one post tells of all, at once or with those of the next minutes."""
+        if not refusals:
+            return
         with self.begin() as c:
             for request_id, digest in {(each.request_id, each.digest): None for each in refusals}:
                 insert_answer(c, request_id, digest, "rejected", at)
-            if refusals and not _join(c, refusals, at):
+            if not _join(c, refusals, at):
                 _tell(c, refusals, at)
 
 
