@@ -2,6 +2,7 @@
 hands."""
 
 import asyncio
+import functools
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -39,10 +40,8 @@ LARGEST_REQUEST = 120 << 20
 class Sandbox:
     """Made by `start`, ended by `stop` or `async with`. Ids are strings of digits."""
 
-    def __init__(
-        self, page_token: str, store: Path | None, clock: Clock, rules: Rules, check: Check | None, token: str
-    ) -> None:
-        self.token = token
+    def __init__(self, page_token: str, store: Path | None, clock: Clock, rules: Rules, check: Check | None) -> None:
+        self.token = token = f"sandbox.{secrets.token_urlsafe(24)}"
         # the bot token that is accepted
         self.page_token = page_token
         # what X-Sandbox-Token must say
@@ -76,10 +75,7 @@ class Sandbox:
         and so does the page's address. Raises OSError when the port is taken."""
         kept = await asyncio.to_thread(recall, store)
 
-        def build(page_token: str) -> Self:
-            token = f"sandbox.{secrets.token_urlsafe(24)}"
-            return cls(page_token, store, clock or Clock(), rules or Rules(), check, token)
-
+        build = functools.partial(cls, store=store, clock=clock or Clock(), rules=rules or Rules(), check=check)
         sandbox = build(page_token or kept.token or make_token())
         try:
             await sandbox._listen(port or kept.port)
