@@ -19,7 +19,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import intake, knowledge, migrate, policy, regrouping, views
+from pipeline import intake, knowledge, migrate, policy, regrouping
 from pipeline.adapters import console as consoles
 from pipeline.adapters import debugger
 from pipeline.adapters.analyst import FileAnalyst
@@ -35,6 +35,7 @@ from pipeline.adapters.players import ConnectedPlayers
 from pipeline.adapters.watcher import Watcher
 from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import DefiniteError, PipelineError
+from pipeline.ledger import Ledger
 from pipeline.model import Realm
 from pipeline.obstacles import find_obstacle
 from pipeline.orders import Orders
@@ -44,8 +45,7 @@ from pipeline.redact import Redactor
 from pipeline.runner import Runner
 from pipeline.stages import wish
 from pipeline.store import Codec, Store, open_engine
-from pipeline.tools import Tools
-from pipeline.views import Ledger
+from pipeline.tools import DATABASE, Tools
 
 log = logging.getLogger(__name__)
 
@@ -321,11 +321,11 @@ async def open_database(
     app: App, tasks: list[asyncio.Future[Any]], stop: asyncio.Event, ready: Callable[[App], None]
 ) -> bool:
     """False when told to stop meanwhile. Where it does not work at once, Discord is there to say so."""
-    if await tried(app.tools, views.DATABASE, lambda: migrate_database(app.tools)):
+    if await tried(app.tools, DATABASE, lambda: migrate_database(app.tools)):
         return True
     start_edge(app, tasks, ready)
     await wait_or_stop(stop, AGAIN)
-    return await until_it_works(app.tools, views.DATABASE, lambda: migrate_database(app.tools), stop)
+    return await until_it_works(app.tools, DATABASE, lambda: migrate_database(app.tools), stop)
 
 
 def start_edge(app: App, tasks: list[asyncio.Future[Any]], ready: Callable[[App], None]) -> None:

@@ -150,12 +150,10 @@ def _find_keeper(where: Where) -> FileKeeper:
 
 
 def _read_status(where: Where) -> StatusView:
-    from pipeline import views
+    from pipeline.status_views import outside_status
 
     keeper = _find_keeper(where)
-    return views.outside_status(
-        where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, links_of(where)
-    )
+    return outside_status(where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, links_of(where))
 
 
 def as_plain(view: StatusView | None) -> dict[str, Any] | None:
@@ -356,11 +354,11 @@ def read_summary(night: date | None) -> NightSummary:
 
 
 def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
-    from pipeline import views
+    from pipeline.server_views import look
     from pipeline.summary import Scene, summarize
 
     store = _open(where)
-    seen = views.look(store, _find_keeper(where))
+    seen = look(store, _find_keeper(where))
     return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, links_of(where)))
 
 

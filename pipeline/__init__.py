@@ -13,7 +13,10 @@
     intake.py                       events, crashes and responses come in
     runner.py housekeeping.py       runs and deployments advance; what has to be done now and then
     orders.py                       the desk: what people order (server_, run_, change_orders.py) and ask
-    views.py plans.py records.py    what they see: the present, what an order would do, what was
+    status_views.py card_views.py   what they see of the present: the whole, and one crash of a night, ...
+    server_views.py run_views.py    ... each with the server, its runs, and the pages of commits (fix_links.py)
+    plans.py records.py             what an order would do, and what was
+    ledger.py                       what the outbox asks
     summary.py timeline.py          a night as people read it in the morning
     startup.py halts.py             why a server does not come up, or stands still
     life_logs.py                    the logs of the life that ended

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
-from pipeline import policy, views
+from pipeline import policy, records
 from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
@@ -146,7 +146,7 @@ def post_summary(tools: Tools) -> bool:
         return False
     posts = []
     if last is not None:
-        summary = views.night_summary(tools, due)
+        summary = records.night_summary(tools, due)
         point("summary.made")
         posts = [NewPost(PostKind.SUMMARY, dataclasses.asdict(summary), to_channel=True)]
     tools.store.set_fact(Fact.SUMMARY, {"night": due.isoformat()}, posts=posts, at=tools.now())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TypeVar
 
-from pipeline import change_orders, log_tails, plans, records, run_orders, server_orders, views
+from pipeline import change_orders, log_tails, plans, records, run_orders, server_orders, status_views
 from pipeline.errors import Obstructed, PipelineError
 from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.points import point
@@ -30,7 +30,7 @@ from pipeline.stages import deploying
 from pipeline.status_models import RunLine, StatusView
 from pipeline.store import Fact, Overtaken
 from pipeline.summary import NightSummary
-from pipeline.tools import Tools
+from pipeline.tools import DATABASE, Tools
 
 NIGHTS = 60  # that are offered
 
@@ -50,11 +50,11 @@ class Orders:
     # --- reading -----------------------------------------------------------------------------------------------------
 
     async def status(self) -> StatusView:
-        return await asyncio.to_thread(views.status, self._tools)
+        return await asyncio.to_thread(status_views.status, self._tools)
 
     async def summary(self, night: date | None) -> NightSummary:
         """None = this night so far."""
-        return await self._read(views.night_summary, self._tools, night or self._tools.night())
+        return await self._read(records.night_summary, self._tools, night or self._tools.night())
 
     async def list_nights(self) -> list[date]:
         """Of which there is something to tell, newest first."""
@@ -62,7 +62,7 @@ class Orders:
 
     async def list_fixes(self) -> list[FixLine]:
         """Tonight's fixes, newest first; a revert can be reverted too, by whoever names it."""
-        return await self._read(views.list_fixes, self._tools)
+        return await self._read(records.list_fixes, self._tools)
 
     async def list_runs(self) -> list[RunLine]:
         """Newest first."""
@@ -155,7 +155,7 @@ class Orders:
 
     async def _read(self, question: Callable[..., T], *arguments: object) -> T:
         """Raises Obstructed while the database does not work, also where it could not be opened at all."""
-        if (closed := self._tools.degraded.get(views.DATABASE)) is not None:
+        if (closed := self._tools.degraded.get(DATABASE)) is not None:
             raise Obstructed(closed)
         return await asyncio.to_thread(question, *arguments)
 
@@ -167,7 +167,7 @@ class Orders:
             return Impossible(f"Nothing was changed: {self._tools.redact(str(fault))}")
 
     async def _do(self, order: Callable[..., Outcome], *arguments: object) -> Outcome:
-        if (closed := self._tools.degraded.get(views.DATABASE)) is not None:
+        if (closed := self._tools.degraded.get(DATABASE)) is not None:
             return Impossible(f"Nothing was changed: {closed}")
         try:
             async with self._one:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pipeline import change_orders, server_orders, views
-from pipeline.model import Impossible
+from pipeline import change_orders, server_orders
+from pipeline.model import Impossible, Run, RunKind, RunState
 from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, UpdatePlan
+from pipeline.server_views import count_players, expected_down_seconds, say_down
 from pipeline.stages import rolling_back
 from pipeline.tools import Tools
 
@@ -13,7 +14,17 @@ SHOWN_COMMITS = 10
 
 def plan_revert(tools: Tools, commit: str) -> RevertPlan | Impossible:
     fix = change_orders.find_fix(tools, commit)
-    return fix if isinstance(fix, Impossible) else views.plan_revert(tools, fix)
+    return fix if isinstance(fix, Impossible) else _plan_revert_of(tools, fix)
+
+
+def _plan_revert_of(tools: Tools, run: Run) -> RevertPlan:
+    observed = tools.keeper.observed()
+    verifying = run.state in (RunState.DEPLOYING, RunState.VERIFYING)
+    down = expected_down_seconds(tools, observed)
+    back = run.kind is RunKind.REVERT
+    why = (run.reason or "") if back else ""
+    players = count_players(tools, observed)
+    return RevertPlan(run.commit or "", run.subject, down, players, verifying, back, why, say_down(tools))
 
 
 def plan_restart(tools: Tools) -> RestartPlan | Impossible:
@@ -28,11 +39,11 @@ def look_at_server(tools: Tools) -> RestartPlan:
     observed = tools.keeper.observed()
     standby = tools.store.get_standby()
     return RestartPlan(
-        down_seconds=views.expected_down_seconds(tools, observed),
-        players=views.count_players(tools, observed),
+        down_seconds=expected_down_seconds(tools, observed),
+        players=count_players(tools, observed),
         running=(observed.revision or observed.build) if observed else None,
         brings=tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else (),
-        down=views.say_down(tools),
+        down=say_down(tools),
     )
 
 
@@ -59,11 +70,11 @@ def plan_update(tools: Tools) -> UpdatePlan | Impossible:
         branch=branch.name if branch is not None and branch.head == here else None,
         commits=len(commits),
         subjects=tuple((each.hash, each.subject) for each in commits[:SHOWN_COMMITS]),
-        down_seconds=views.expected_down_seconds(tools, observed),
-        players=views.count_players(tools, observed),
+        down_seconds=expected_down_seconds(tools, observed),
+        players=count_players(tools, observed),
         checkout=str(tools.realm.source_dir),
         committed_at=tools.source.commit(head).committed_at,
-        down=views.say_down(tools),
+        down=say_down(tools),
     )
 
 
@@ -79,8 +90,8 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         healthy_at=target.healthy_at if target else None,
         subjects=tuple(run.subject for run in way.runs),
         verifying=way.deployment is not None,
-        down_seconds=views.expected_down_seconds(tools, observed),
-        players=views.count_players(tools, observed),
+        down_seconds=expected_down_seconds(tools, observed),
+        players=count_players(tools, observed),
         notice=server_orders.give_notice(tools).total_seconds(),
-        down=views.say_down(tools),
+        down=say_down(tools),
     )

@@ -1,4 +1,4 @@
-"""What was recorded, for whoever asks: a run with its steps, crashes by signature, the audit. Blocking; reads only."""
+"""What was recorded, for whoever asks: runs, fixes, crashes by signature, the audit, nights. Blocking; reads only."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import hashlib
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-from pipeline import policy, views
-from pipeline.model import Impossible, Run, Signature
-from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, RunStep, RunView
+from pipeline import policy
+from pipeline.fix_links import link, links_of, revert_link
+from pipeline.model import Impossible, Run, RunKind, Signature
+from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, FixLine, RunStep, RunView
+from pipeline.run_views import deployment_view, run_line
+from pipeline.server_views import look
 from pipeline.status_models import RunLine
 from pipeline.store import CrashRow, card_key
+from pipeline.summary import NightSummary, Scene, summarize
 from pipeline.tools import Tools
 
 MOST_RUNS = 200  # in a completion
@@ -24,7 +28,7 @@ NAMED = 5  # signatures in a refusal
 def list_runs(tools: Tools) -> list[RunLine]:
     """Newest first."""
     unanswered = tools.store.list_unanswered()
-    return [views.run_line(tools.store, run, unanswered) for run in tools.store.list_latest_runs(MOST_RUNS)]
+    return [run_line(tools.store, run, unanswered) for run in tools.store.list_latest_runs(MOST_RUNS)]
 
 
 def show_run(tools: Tools, given: str) -> RunView | Impossible:
@@ -33,14 +37,28 @@ def show_run(tools: Tools, given: str) -> RunView | Impossible:
         return Impossible(f"There is no run `{given[:20]}`.")
     return RunView(
         run=run,
-        line=views.run_line(tools.store, run),
+        line=run_line(tools.store, run),
         steps=tuple(RunStep(*step) for step in tools.store.history(run.id)),
-        fix=views.link(tools, run.commit, run.branch) if run.commit else None,
-        revert=views.revert_link(tools, run),
-        deployment=views.deployment_view(tools, run),
+        fix=link(tools, run.commit, run.branch) if run.commit else None,
+        revert=revert_link(tools, run),
+        deployment=deployment_view(tools, run),
         card=tools.store.get_card_state(tools.store.get_card_of_run(run.id)).message,
         crashes=tools.store.count_crashes(run.signature) if run.signature is not None else 0,
     )
+
+
+def list_fixes(tools: Tools) -> list[FixLine]:
+    since = tools.night() - timedelta(days=1)
+    runs = [run for run in tools.store.list_committed_runs(since) if run.kind is RunKind.FIX]
+    return [_fix_line(tools, run) for run in reversed(runs)]
+
+
+def _fix_line(tools: Tools, run: Run) -> FixLine:
+    commit = run.commit or ""
+    return FixLine(
+        commit, run.subject, run.id, run.state, run.updated_at, tools.source.url(commit),
+        policy.find_revert(commit, tools.store.list_reverts()) is not None,
+    )  # fmt: skip
 
 
 # --- crashes ---------------------------------------------------------------------------------------------------------
@@ -87,7 +105,7 @@ def show_crash(tools: Tools, given: str) -> CrashView | Impossible:
         status=last.status,
         back_after=last.back_after,
         nights=tuple(sorted(counts.items(), reverse=True)),
-        runs=tuple(views.run_line(tools.store, run) for run in reversed(runs)),
+        runs=tuple(run_line(tools.store, run) for run in reversed(runs)),
         summary=next((run.analysis.summary for run in reversed(runs) if run.analysis and run.analysis.summary), None),
         card=tools.store.get_card_state(last.card).message if last.card is not None else None,
     )
@@ -133,7 +151,7 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
         last=last.at,
         judged=last.judged,
         run=run,
-        fix=views.link(tools, run.commit, run.branch) if run is not None and run.commit else None,
+        fix=link(tools, run.commit, run.branch) if run is not None and run.commit else None,
         only_taken_back=tools.store.was_only_taken_back(signature),
     )
 
@@ -151,3 +169,14 @@ def list_audit(tools: Tools, days: int) -> list[AuditLine]:
     """Newest first."""
     since: datetime = tools.now() - timedelta(days=max(1, min(days, LONGEST)))
     return tools.store.list_audit(since)
+
+
+# --- nights ----------------------------------------------------------------------------------------------------------
+
+
+def night_summary(tools: Tools, night: date) -> NightSummary:
+    """What a person reads in the morning, or so far."""
+    degraded = tuple(dict.fromkeys(tools.degraded.values()))
+    seen = look(tools.store, tools.keeper)
+    scene = Scene(tools.realm.name, tools.now(), tools.realm.timezone, seen, links_of(tools), degraded)
+    return summarize(tools.store, night, scene)

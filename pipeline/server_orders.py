@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from pipeline import views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Hold, Observed, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.points import point
+from pipeline.server_views import say_down
 from pipeline.stages import deploying, rolling_back
 from pipeline.store import Fact, NewPost, Order
 from pipeline.tools import Tools
@@ -58,7 +58,7 @@ def find_down(tools: Tools) -> Impossible | None:
     observed = tools.keeper.observed() if tools.keeper.alive() else None
     if stopped is not None or observed is None or observed.state not in (ServerState.HELD, ServerState.BACKOFF):
         return stopped
-    return find_other(observed) or Impossible(f"{views.say_down(tools)} `/start-server` starts it.")
+    return find_other(observed) or Impossible(f"{say_down(tools)} `/start-server` starts it.")
 
 
 def find_other(observed: Observed | None) -> Impossible | None:
@@ -73,7 +73,7 @@ def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
     stopped = find_stop(tools)
     if stopped is not None:
         return stopped
-    if not views.say_down(tools):
+    if not say_down(tools):
         return order(tools, STOP, by, delay, reason)
     restarts = count_restarts(tools)
     with tools.store.together():
@@ -106,7 +106,7 @@ def give_notice(tools: Tools) -> timedelta:
     """SERVER_STOP_NOTICE where there is anybody to read it."""
     observed = tools.keeper.observed()
     players = None if observed is None else deploying.count_players(tools, observed)
-    listened = deploying.has_listeners(tools, players) and not views.say_down(tools)
+    listened = deploying.has_listeners(tools, players) and not say_down(tools)
     return tools.realm.stop_notice if listened else timedelta()
 
 

@@ -80,6 +80,9 @@ class Tools:
         return lambda pid, create_time, what: self.store.note_child(pid, create_time, what, self.now())
 
 
+DATABASE = "database"  # in `degraded`: it could not be opened yet
+
+
 def bug_topic(name: str) -> str:
     """In `degraded`: what a bug of ours hinders."""
     return f"bug in {name}"

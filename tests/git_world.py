@@ -19,10 +19,11 @@ from world import FakeBuilder, World
 
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Manifest
+from pipeline.ledger import Ledger
 from pipeline.model import BuildResult, Patch, Progress, Run, RunState, WholeFile
 from pipeline.orders import Orders
 from pipeline.runner import Runner
-from pipeline.views import Ledger, status
+from pipeline.status_views import status
 
 
 class WillingBuilder(FakeBuilder):

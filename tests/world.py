@@ -33,6 +33,7 @@ from pipeline.keeper.protocol import (
     Want,
     to_json,
 )
+from pipeline.ledger import Ledger
 from pipeline.model import (
     Actor,
     Analysis,
@@ -72,7 +73,6 @@ from pipeline.store.engine import PATIENCE
 from pipeline.tables import metadata
 from pipeline.tools import Tools
 from pipeline.traces import Place, Trace
-from pipeline.views import Ledger
 
 START = datetime(2026, 11, 22, 22, 0, tzinfo=UTC)
 BASE = "b" * 40

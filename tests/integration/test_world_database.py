@@ -27,7 +27,7 @@ from pipeline import run_orders
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
 from pipeline.stages import carrying
-from pipeline.views import status
+from pipeline.status_views import status
 
 SOON = 0.05  # seconds a test is patient with a lock
 FILE = "world.sqlite"

@@ -28,7 +28,7 @@ from pipeline.model import Approval, Done, Impossible, Patch, RunKind, RunState
 from pipeline.orders import Orders
 from pipeline.read_models import UpdatePlan
 from pipeline.runner import Runner
-from pipeline.views import status
+from pipeline.status_views import status
 
 MAP = "src/game/Map.cpp"
 BETTER = edit(MAP, "    delete _grid;\n", "    _grid.reset();\n")

@@ -16,7 +16,7 @@ from bot.payloads import Colour, Message
 from bot.records import fate
 from bot.status import doing
 from bot.summary import render_summary
-from pipeline import records, views
+from pipeline import records, status_views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
@@ -53,7 +53,7 @@ async def test_a_card_says_that_it_waits_for_resume_only_where_it_does(world: Wo
     assert WAITS in text(world), "what a person orders goes through"
     await world.crash("Spell::Cast")
     assert "*pipeline paused, goes on after* `/resume`" in text(world)
-    lines = {run.subject: run.paused for run in views.status(world.tools).runs}
+    lines = {run.subject: run.paused for run in status_views.status(world.tools).runs}
     assert lines == {"Map::Update": False, "Spell::Cast": True}
 
 
@@ -170,9 +170,9 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
         f" `/revert {commits[0]}` orders one**\n`Spell::Cast` · {link}"
     )
     assert [button.custom_id for button in waiting.buttons] == [f"reject:{run.id}"]
-    (line,) = [each for each in views.status(world.tools).runs if each.id == run.id]
+    (line,) = [each for each in status_views.status(world.tools).runs if each.id == run.id]
     assert doing(line) == "built, may not go live yet"
-    summary = render_summary(views.night_summary(world.tools, world.tools.night())).embed
+    summary = render_summary(records.night_summary(world.tools, world.tools.night())).embed
     assert summary is not None
     assert (
         "**Not fixed yet (2)**\n- `Map::Update`: rejected by Bob: wrong lock\n"
@@ -180,7 +180,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
         f"holds `Map::Update` (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` "
         "orders one"
     ) in summary.description
-    (need,) = [each for each in views.status(world.tools).needs if each.run == run.id]
+    (need,) = [each for each in status_views.status(world.tools).needs if each.run == run.id]
     assert say_need(need) == (
         f"`Spell::Cast` **built, and may not go live: needs a person** · run `{run.id}` · its build still holds "
         f"`Map::Update` (`{commits[0]}`), which was taken back: waits for its revert; `/revert {commits[0]}` orders one"
@@ -194,7 +194,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
         f"`Spell::Cast` · {link}\n3 players online, limit 0 · deploys at <t:1795413600:t> at the latest"
         " · *pipeline paused, goes on after* `/resume`"
     )
-    needs = views.status(world.tools).needs
+    needs = status_views.status(world.tools).needs
     assert needs[0].topic is Topic.PAUSE
     assert not [each for each in needs if each.run == run.id], "nobody looks at it until then"
     await world.orders.resume(OPERATOR)
@@ -232,7 +232,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     )
     (line,) = [each for each in records.list_crashes(world.tools, 1).lines if each.title == "Map::Update"]
     assert fate(line) == f"fixed in [`{commit[:7]}`]({world.source.url(commit)})"
-    found = views.night_summary(world.tools, world.tools.night())
+    found = records.night_summary(world.tools, world.tools.night())
     assert [each.subject for each in found.fixed] == ["Map::Update"]
     assert found.undone == ()
 
@@ -280,7 +280,7 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     assert shown is not None and shown.description.splitlines()[0].endswith(
         "**rolled back, so it still crashes: needs a person**"
     )
-    (need,) = [each for each in views.status(world.tools).needs if each.run == gone.id]
+    (need,) = [each for each in status_views.status(world.tools).needs if each.run == gone.id]
     assert "**rolled back, so it still crashes: needs a person**" in say_need(need)
     assert "was put back then · fix reverted in " in shown.description.splitlines()[-1]
 
@@ -295,17 +295,17 @@ async def test_a_request_that_nobody_answers_lies_in_the_queue_and_after_half_an
     )
     assert asked in text(world)
     await world.pass_time(minutes=29)
-    before = views.status(world.tools)
+    before = status_views.status(world.tools)
     assert (before.needs, [doing(line) for line in before.runs]) == (
         (), ["its request waits in the queue for an answer"],
     )  # fmt: skip
     await world.pass_time(minutes=2)
-    (need,) = views.status(world.tools).needs
+    (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
     )
     await world.answer(run, GOOD)
-    assert views.status(world.tools).needs == ()
+    assert status_views.status(world.tools).needs == ()
 
 
 async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(world: World) -> None:
@@ -314,11 +314,11 @@ async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(w
     await world.pass_time(hours=2)
     await world.orders.resume(OPERATOR)
     await world.settle()
-    assert views.status(world.tools).needs == (), "it was asked at this moment"
+    assert status_views.status(world.tools).needs == (), "it was asked at this moment"
     asked = f"<t:{int(world.tools.now().timestamp())}:R>"
     assert asked in text(world)
     await world.pass_time(minutes=31)
-    (need,) = views.status(world.tools).needs
+    (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
     )
@@ -369,7 +369,7 @@ async def test_a_request_that_a_command_will_take_needs_nobody_until_the_command
     run = await world.crash("Map::Update")
     waits = f"*its request waits in the queue for an answer, since* <t:{int(run.updated_at.timestamp())}:R>"
     await world.pass_time(hours=1)
-    status = views.status(world.tools)
+    status = status_views.status(world.tools)
     assert text(world).startswith(f"Server back after **0.1 s** · {waits}\n")
     assert [doing(line) for line in status.runs] == ["its request waits in the queue for an answer"]
     assert status.needs == ()
@@ -378,7 +378,7 @@ async def test_a_request_that_a_command_will_take_needs_nobody_until_the_command
     assert world.analyst.commanded == [run.request_id], "it did not answer"
     await world.pass_time(hours=1)
     failed = world.runs("Map::Update")[-1]
-    (need,) = views.status(world.tools).needs
+    (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         "`Map::Update` **nobody answers its request**, which waits in the queue,"
         f" since <t:{int(failed.updated_at.timestamp())}:R> · run `{run.id}`"
@@ -393,7 +393,7 @@ async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(worl
     await asyncio.to_thread(world.analyst.thinking.wait, 30)
     world.clock.time += timedelta(hours=1)
     assert "*asking the analyst*" in text(world)
-    status = views.status(world.tools)
+    status = status_views.status(world.tools)
     assert (status.needs, [doing(line) for line in status.runs]) == ((), ["with the analyst"])
     world.analyst.thinks = False
     await world.orders.cancel_run(world.runs("Map::Update")[-1].id, OPERATOR)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from recorded import load, read_whole
 from world import World
 
-from pipeline import intake, views
+from pipeline import card_views, intake
 from pipeline import tables as t
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.model import CrashReport
@@ -45,7 +45,7 @@ async def test_a_night_of_200_crashes_of_12_bugs_has_12_cards_and_12_requests(tm
         await world.settle()
     with world.engine.begin() as c:
         ids = list(c.execute(sa.select(t.cards.c.id)).scalars())
-    cards = [views.card_view(world.tools, card) for card in ids]
+    cards = [card_views.card_view(world.tools, card) for card in ids]
     assert len(cards) == len(world.analyst.requests) == len(world.runs()) == len(BUGS)
     assert world.store.count_tonight(world.tools.night()) == sum(card.occurrences for card in cards) == CRASHES
     expected = Counter(reader.crashes[number]["bug"] for number in played)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from world import OPERATOR, World
 
-from pipeline import intake, views
+from pipeline import intake, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Event, EventKind, ReadyRule
 from pipeline.keeper.ready import ReadyWatch
@@ -86,6 +86,6 @@ async def test_a_restart_is_ordered_though_the_database_is_newer_than_the_server
 async def test_the_first_start_is_no_restart(world: World) -> None:
     await world.pass_time(seconds=1)
     assert world.keeper.starts == 1
-    assert views.status(world.tools).restarts_tonight == 0
+    assert status_views.status(world.tools).restarts_tonight == 0
     await world.crash("Map::Update")
-    assert views.status(world.tools).restarts_tonight == 1
+    assert status_views.status(world.tools).restarts_tonight == 1

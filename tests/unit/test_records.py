@@ -19,7 +19,7 @@ from bot.commands.delays import LONGEST_DELAY, read_delay, write_delay
 from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
-from pipeline import log_tails, views
+from pipeline import log_tails, status_views
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import Observed
@@ -462,8 +462,8 @@ async def test_status_counts_what_discord_has_not_got_and_names_the_commit_that_
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     await world.pass_time(minutes=3)
-    view = views.status(world.tools)
+    view = status_views.status(world.tools)
     assert view.running == FixLink(world.running or "", f"https://example.org/commit/{world.running}", None)
     assert view.undelivered > 0
     await world.orders.pause(OPERATOR, "")
-    assert views.status(world.tools).paused is not None
+    assert status_views.status(world.tools).paused is not None

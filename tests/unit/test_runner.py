@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import change_orders, intake, policy, views
+from pipeline import change_orders, intake, policy, status_views
 from pipeline import tables as t
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import EventKind, Hold, ServerState
@@ -471,7 +471,7 @@ async def test_a_build_that_nothing_could_take_the_place_of_waits_and_says_why(w
     )
     assert world.store.get_active_deployment() is None and world.store.get_standby() is None
     assert world.get(run).hindrance is Hindrance.NO_FALLBACK, "its card names no hour, and offers no order to go"
-    (need,) = views.status(world.tools).needs
+    (need,) = status_views.status(world.tools).needs
     assert (need.topic, need.run, need.detail) == (Topic.LOOK, run.id, world.get(run).reason)
 
 
@@ -1102,7 +1102,9 @@ async def test_what_was_approved_goes_live_with_the_revert_of_what_was_rejected_
         f"its build holds `Spell::Cast` (`{commit}`) too, which nobody has approved: approve or reject run `{other.id}`"
     )
     assert world.get(revert).hindrance is Hindrance.UNAPPROVED
-    assert [each.topic for each in views.status(world.tools).needs] == [Topic.APPROVAL], "it is asked about already"
+    assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.APPROVAL], (
+        "it is asked about already"
+    )
     assert world.running is None, "an ordered revert carries nothing live that nobody has approved"
     await world.orders.approve(other.id, OPERATOR)
     await world.settle()

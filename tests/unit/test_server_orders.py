@@ -12,7 +12,7 @@ from bot.messages import ask_restart
 from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_post
-from pipeline import server_orders, views
+from pipeline import server_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, Run, RunKind, RunState, Verdict
@@ -195,7 +195,7 @@ async def test_a_stop_that_cannot_be_written_leaves_the_restart_before_it(
     await world.orders.restart_server(OPERATOR, timedelta(hours=1), "")
     monkeypatch.setattr(world.store, "add_order", refuse)
     assert await world.orders.stop_server(BOB, SOON, "") == Impossible(f"Nothing was changed: {LOCKED}")
-    (line,) = views.status(world.tools).orders
+    (line,) = status_views.status(world.tools).orders
     assert (line.kind, line.by) == ("restart", "Ann")
 
 
@@ -206,9 +206,9 @@ async def test_a_restart_that_cannot_be_written_is_tried_again_and_done_once(
     with monkeypatch.context() as patch:
         patch.setattr(world.store, "set_fact", refuse)
         await world.settle()
-        assert world.keeper.starts == 1 and len(views.status(world.tools).orders) == 1
+        assert world.keeper.starts == 1 and len(status_views.status(world.tools).orders) == 1
     await world.settle()
-    assert world.keeper.starts == 2 and views.status(world.tools).orders == ()
+    assert world.keeper.starts == 2 and status_views.status(world.tools).orders == ()
 
 
 async def stand_by(world: World) -> Run:
@@ -291,7 +291,7 @@ async def test_a_restart_of_a_server_that_another_supervisor_runs_names_that_one
         "The keeper starts nothing beside another one: process 7 runs this server, looked after by pm2. End that first."
     )
     assert (await world.orders.plan_restart(), await world.orders.restart_server(BOB, NOW, "")) == (said, said)
-    (need,) = views.status(world.tools).needs
+    (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         "the server is held: somebody else looks after it (process 7 runs this server, looked after by pm2)"
         " · end that one: the hold then ends by itself"
@@ -323,7 +323,7 @@ async def test_a_stop_of_a_held_server_keeps_it_down_at_once_and_gives_nobody_ti
     assert await world.orders.stop_server(OPERATOR, SOON, "new disk") == Done()
     await world.settle()
     assert world.keeper.wished and world.keeper.wished.operator_stop and world.keeper.wished.reason == "new disk"
-    assert world.console.said == [] and views.status(world.tools).orders == ()
+    assert world.console.said == [] and status_views.status(world.tools).orders == ()
 
 
 async def test_a_rollback_of_a_server_that_does_not_run_waits_for_no_player(world: World) -> None:
@@ -611,7 +611,7 @@ async def test_a_push_that_was_owed_is_told_to_be_over_once_it_went_through_and_
 
 async def test_status_names_the_order_that_waits(world: World) -> None:
     await world.orders.stop_server(OPERATOR, SOON, "new disk")
-    (line,) = views.status(world.tools).orders
+    (line,) = status_views.status(world.tools).orders
     assert (line.kind, line.by, line.reason) == ("stop", "Ann", "new disk")
 
 

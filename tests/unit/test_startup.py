@@ -14,7 +14,7 @@ from bot import report
 from bot.payloads import Colour, Embed
 from bot.posts import render_post
 from bot.status import render_status
-from pipeline import views
+from pipeline import status_views
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, ServerState, from_plain
@@ -56,7 +56,7 @@ def shown(post: Post) -> Embed:
 
 
 def status(world: World) -> dict[str, Any]:
-    embed = render_status(views.status(world.tools)).embed
+    embed = render_status(status_views.status(world.tools)).embed
     assert embed is not None
     return {"needs": embed.description, "server": embed.fields[0].value}
 

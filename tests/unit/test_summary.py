@@ -22,7 +22,7 @@ from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.status import doing, render_status
 from bot.summary import PICTURE, list_parts, merge_part, render_summary
-from pipeline import change_orders, policy, views
+from pipeline import change_orders, policy, records, status_views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
 from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
@@ -51,7 +51,7 @@ async def world(tmp_path: Path) -> World:
 
 
 def look(world: World, night: date = NIGHT) -> NightSummary:
-    return views.night_summary(world.tools, night)
+    return records.night_summary(world.tools, night)
 
 
 def text_of(message: Message) -> str:
@@ -137,7 +137,7 @@ async def test_a_merge_is_told_of_the_same_as_a_deployment_what_has_failed_and_w
 ASKED = ("list_failed_last", "list_owed_branches", "list_unanswered", "list_reverts", "list_runs_on")
 
 
-@pytest.mark.parametrize("show", [lambda world: views.status(world.tools), look], ids=["status", "summary"])
+@pytest.mark.parametrize("show", [lambda world: status_views.status(world.tools), look], ids=["status", "summary"])
 async def test_what_waits_is_read_once_for_whatever_shows_it(
     world: World, monkeypatch: pytest.MonkeyPatch, show: Callable[[World], object]
 ) -> None:
@@ -232,13 +232,13 @@ async def test_a_branch_waits_for_its_review_over_noon_until_the_base_has_it(wor
     words = f"`{name}` has 1 fix to review: [compare]({compare})"
     await world.pass_time(hours=15)
     assert world.tools.night() == NIGHT + timedelta(days=1)
-    assert [say_need(each) for each in views.status(world.tools).needs] == [words]
+    assert [say_need(each) for each in status_views.status(world.tools).needs] == [words]
     next_night = look(world, NIGHT + timedelta(days=1))
     assert [say_need(each) for each in next_night.needs] == [words]
     assert next_night.branches == (), "it is told how to merge it once, in the summary of its own night"
     world.source.base = world.source.branches[name]
     await world.pass_time(minutes=3)
-    assert views.status(world.tools).needs == ()
+    assert status_views.status(world.tools).needs == ()
 
 
 async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) -> None:
@@ -264,7 +264,7 @@ async def test_whoever_is_asked_about_the_crash_of_a_worse_build_goes_on_with_wh
     await world.pass_time(minutes=3)
     await world.orders.resume(OPERATOR)
     await world.settle()
-    assert views.status(world.tools).needs == ()
+    assert status_views.status(world.tools).needs == ()
     assert in_work(world) == (
         "**In work (2)**\n"
         "- `Spell::Cast`: its fix was rolled back, the next try goes on from there · "
@@ -274,7 +274,7 @@ async def test_whoever_is_asked_about_the_crash_of_a_worse_build_goes_on_with_wh
     await world.answer(second, OTHER)
     await world.pass_time(minutes=3)
     world.expect(second, RunState.SUCCEEDED)
-    assert [each.topic for each in views.status(world.tools).needs] == [Topic.REVIEW]
+    assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.REVIEW]
 
 
 async def test_of_a_worse_fix_and_the_crash_that_it_brought_the_one_that_stays_needs_a_person(world: World) -> None:
@@ -288,7 +288,7 @@ async def test_of_a_worse_fix_and_the_crash_that_it_brought_the_one_that_stays_n
     for _ in range(3):
         await world.answer(second, BROKEN)
     world.expect(second, RunState.FAILED)
-    status = views.status(world.tools)
+    status = status_views.status(world.tools)
     needed = (
         f"`Spell::Cast` **rolled back, so it still crashes: needs a person** · run `{first.id}` · "
         "the new server died 1 s after ready in `Loot::Roll`"
@@ -372,7 +372,7 @@ async def test_a_push_is_a_need_once_it_is_owed_for_half_an_hour_and_what_does_n
     world.source.remote_gone = True
     await heal(world)
     world.tools.degraded["console"] = "the console is deaf"
-    early = views.status(world.tools)
+    early = status_views.status(world.tools)
     assert ([each.topic for each in early.needs], early.push_owed) == ([Topic.REVIEW], True)
     assert "· **not all of it is on the remote yet**" in str(render_status(early))
     (owed,) = world.store.list_owed_branches()
@@ -393,7 +393,7 @@ async def test_status_summary_and_command_line_count_the_same_needs(world: World
     await world.answer(await world.crash("Spell::Cast"), None, prose="try this")
     await world.orders.pause(OPERATOR, "raid")
     world.tools.degraded["console"] = "the console is deaf"
-    view = views.status(world.tools)
+    view = status_views.status(world.tools)
     assert [each.topic for each in view.needs] == [Topic.PAUSE, Topic.LOOK, Topic.REVIEW]
     assert look(world).needs == view.needs
     assert "3 things need you:" in report.as_text(view).splitlines()

@@ -15,7 +15,7 @@ from bot.status import render_status
 from pipeline.card_models import PostKind
 from pipeline.model import Analysis, Diagnostic, Patch, Response, Run, RunState, WholeFile
 from pipeline.ports import Answer, Halt, Halted
-from pipeline.views import status
+from pipeline.status_views import status
 
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
 

@@ -1,0 +1,164 @@
+"""A card as it is now: one signature on one night. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from pipeline import policy
+from pipeline import tables as t
+from pipeline.card_models import CardView, FixLink, Withdrawn
+from pipeline.fix_links import add_page, find_revert, link
+from pipeline.keeper.protocol import Exit, from_plain
+from pipeline.model import OURS, CrashReport, Diagnostic, Run, RunKind, RunState, Verdict
+from pipeline.needs import list_given_up
+from pipeline.run_views import deployment_view, is_in_queue, progress_of, read_build, waits_for_resume
+from pipeline.server_views import count_players
+from pipeline.status_models import PauseView
+from pipeline.store import Store
+from pipeline.tools import Tools
+
+
+def card_view(tools: Tools, card: int) -> CardView:
+    """The present state of one signature on one night. Its rows are of one moment; what else it shows is asked before
+    and after, while nobody waits for the database."""
+    observed = tools.keeper.observed()
+    with tools.store.together():
+        view = _stored_card(tools, card)
+    waits = view.run is not None and view.run.state is RunState.AWAITING_DEPLOYMENT
+    return dataclasses.replace(
+        view,
+        server=observed.state if observed else None,
+        build=observed.build if observed else None,
+        players=count_players(tools, observed) if waits else None,
+        fix=add_page(tools, view.fix),
+        revert=add_page(tools, view.revert),
+        withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
+    )
+
+
+def _stored_card(tools: Tools, card: int) -> CardView:
+    """As far as the database tells: without server, players and the pages of commits."""
+    store = tools.store
+    row, crashes, before = _read_card(store, card)
+    run = store.get_run(row.run) if row.run else None
+    build = read_build(store, run)
+    last = crashes[-1] if crashes else None
+    withdrawn = _withdrawn(store, run) if run else None
+    return CardView(
+        card=card,
+        realm=tools.realm.name,
+        night=row.night,
+        title=row.title,
+        run=run,
+        report=_report(store, last),
+        occurrences=len(crashes),
+        before=before,
+        first_seen=crashes[0].at if crashes else None,
+        last_seen=last.at if last else None,
+        back_after=last.back_after if last else None,
+        end_seen=last is None or not from_plain(Exit, last.exit).unseen,
+        running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
+        server=None,
+        fix=FixLink(run.commit, None, run.branch) if run and run.commit else None,
+        changes=run.changes if run else (),
+        progress=progress_of(build),
+        build_eta=build and build.eta,
+        diagnostics=_diagnostics(store, run),
+        deployment=deployment_view(tools, run),
+        revert=find_revert(store, run),
+        players=None,
+        player_limit=tools.realm.max_players_for_restart,
+        deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
+        paused=run is not None and waits_for_resume(store, run),
+        previous_card=row.previous_message,
+        paused_by_it=_paused_itself(tools, run, store.get_pause()),
+        puts_back=run is not None and _puts_back(store, run),
+        withdrawn=withdrawn,
+        in_queue=run is not None and is_in_queue(store, run, None),
+        mended=_is_mended(store, run, withdrawn),
+        made_worse=_made_worse(store, run),
+        given_up=run is not None and _is_given_up(tools, run),
+        only_taken_back=_was_only_taken_back(store, run),
+    )
+
+
+def _read_card(store: Store, card: int) -> tuple[Any, Sequence[Any], int]:
+    """Its row, those of its crashes, and how often the same crashed in the nights before."""
+    with store.begin() as c:
+        row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
+        crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
+        exact = crashes[-1].exact if crashes else None
+        same = (t.crashes.c.exact == exact, t.crashes.c.night < row.night)
+        before = c.execute(select(func.count()).select_from(t.crashes).where(*same)).scalar_one() if exact else 0
+    return row, crashes, before
+
+
+def _puts_back(store: Store, run: Run) -> bool:
+    undone = [store.get_run_by_commit(commit) for commit in run.undoes]
+    return any(each is not None and each.kind is RunKind.REVERT for each in undone)
+
+
+def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bool:
+    """Asked where a change was taken back; else its card does not tell."""
+    if run is None or run.signature is None or not (withdrawn or run.state is RunState.CANCELLED):
+        return True
+    return store.is_mended(run.signature)
+
+
+def _was_only_taken_back(store: Store, run: Run | None) -> bool:
+    """Asked of what is live or was given up; else its card does not tell."""
+    if run is None or run.state not in (RunState.SUCCEEDED, RunState.FAILED):
+        return False
+    return store.was_only_taken_back(run.signature)
+
+
+def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
+    undone = store.get_run_by_commit(run.reverts) if run.reverts else None
+    if undone is None or undone.commit is None or undone.kind is RunKind.REVERT:
+        return None
+    never_live = undone.state is RunState.CANCELLED
+    return Withdrawn(undone.reason or "", FixLink(undone.commit, None, undone.branch)) if never_live else None
+
+
+def _is_given_up(tools: Tools, run: Run) -> bool:
+    if run.state is not RunState.ROLLED_BACK:
+        return False
+    return any(each.id == run.id for each in list_given_up(tools.store, tools.night() - timedelta(days=1)))
+
+
+def _made_worse(store: Store, run: Run | None) -> bool:
+    """Asked of what was rolled back; else its card does not tell."""
+    rolled_back = run is not None and run.state is RunState.ROLLED_BACK
+    deployment = store.get_deployment(run.deployment) if run and rolled_back and run.deployment else None
+    return deployment is None or not store.crashed_as_known(deployment.build, deployment.created_at)
+
+
+def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:
+    """Not by an operator, and not over what came later: a rollback pauses before its deployment is over."""
+    deployment = tools.store.get_deployment(run.deployment) if run and run.deployment else None
+    if pause is None or deployment is None or pause.by != OURS or deployment.verdict is not Verdict.UNHEALTHY:
+        return False
+    return deployment.created_at <= pause.at and (deployment.over_at is None or pause.at <= deployment.over_at)
+
+
+def _report(store: Store, row: Any) -> CrashReport | None:
+    return None if row is None or row.report is None else store.read_report(row.report)
+
+
+def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
+    """Of the last build that failed, where the run still has to do with it."""
+    if run is None or not (run.returns or run.state is RunState.FAILED):
+        return ()
+    failed = [each["commit"] for each in store.get_previous(run.id) if each.get("diagnostics") and each.get("commit")]
+    commit = run.commit or (failed[-1] if failed else None)
+    build = store.get_build(commit) if commit else None
+    return build.diagnostics if build is not None else ()
+
+
+def _with_its_page(tools: Tools, withdrawn: Withdrawn) -> Withdrawn:
+    return Withdrawn(withdrawn.reason, link(tools, withdrawn.fix.commit, withdrawn.fix.branch))

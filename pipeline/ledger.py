@@ -1,0 +1,49 @@
+"""What the outbox asks of the pipeline. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.card_models import CardView, Post, PostKind
+from pipeline.card_views import card_view
+from pipeline.tools import Tools
+
+
+class Ledger:
+    """What the outbox asks of the pipeline: the store's sentences about delivery, and a card as it is now."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        store = tools.store
+        self.list_dirty_cards = store.list_dirty_cards
+        self.get_card_state = store.get_card_state
+        self.card_delivered = store.card_delivered
+        self.card_lost = store.card_lost
+        self.card_replaced = store.card_replaced
+        self.list_pending_posts = store.list_pending_posts
+        self.post_delivered = store.post_delivered
+        self.post_deferred = store.post_deferred
+        self.append_audit = store.append_audit
+        self.list_outdated_orders = store.list_outdated_orders
+        self.note_order_shown = store.note_order_shown
+        self.post_settled = store.post_settled
+
+    def get_card_view(self, card: int) -> CardView:
+        return card_view(self._tools, card)
+
+    def list_outlived_posts(self) -> list[Post]:
+        """News that no longer hold, and whose buttons no longer do what they say."""
+        offers = self._tools.store.list_offers()
+        return [post for post in offers if is_outlived(self._tools, post, offers)]
+
+
+def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
+    """A pause that was resumed; a push that was made up; a hold that ended, or that another came after."""
+    if post.data.get("what") == "push owed":
+        return all(branch.owed_since != post.created_at for branch in tools.store.list_owed_branches())
+    if post.kind is PostKind.PIPELINE:
+        pause = tools.store.get_pause()
+        return pause is None or pause.at > post.created_at
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    later = any(each.kind is post.kind and each.id > post.id for each in offers)
+    return later or (observed is not None and observed.hold is None)

@@ -1,0 +1,71 @@
+"""One run as people see it: its line, its build, its deployment. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import select
+
+from pipeline import policy
+from pipeline import tables as t
+from pipeline.card_models import DeploymentView
+from pipeline.model import Progress, Run, RunState
+from pipeline.status_models import RunLine
+from pipeline.store import Deployment, Store
+from pipeline.tools import Tools
+
+
+def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) -> RunLine:
+    """`unanswered` = the requests that nobody works on; None = they are looked for."""
+    return RunLine(
+        run.id, run.subject, run.state, run.reason, run.question, progress_of(read_build(store, run)),
+        _is_in_line(store, run), run.not_before, waits_for_resume(store, run),
+        in_queue=is_in_queue(store, run, unanswered),
+        hindered=policy.is_hindered(run),
+        kind=run.kind,
+    )  # fmt: skip
+
+
+def is_in_queue(store: Store, run: Run, unanswered: Collection[Run] | None) -> bool:
+    if run.state is not RunState.ANALYZING:
+        return False
+    return any(each.id == run.id for each in (store.list_unanswered() if unanswered is None else unanswered))
+
+
+def waits_for_resume(store: Store, run: Run) -> bool:
+    if store.get_pause() is None:
+        return False
+    return policy.waits_for_resume(run, asked=run.state is RunState.ANALYZING and store.was_asked(run))
+
+
+def _is_in_line(store: Store, run: Run) -> bool:
+    """Built, and another deployment has the lane: it waits for that one, for no quiet moment."""
+    active = store.get_active_deployment() if run.state is RunState.AWAITING_DEPLOYMENT else None
+    return active is not None and active.id != run.deployment
+
+
+def progress_of(row: Any) -> Progress | None:
+    return None if row is None or row.total is None else Progress(row.done, row.total)
+
+
+def read_build(store: Store, run: Run | None) -> Any:
+    """A row of `done`, `total` (steps) and `eta`; None = it does not build."""
+    if run is None or run.state is not RunState.BUILDING:
+        return None
+    with store.begin() as c:
+        return c.execute(select(t.runs.c.done, t.runs.c.total, t.runs.c.eta).where(t.runs.c.id == run.id)).first()
+
+
+def deployment_view(tools: Tools, run: Run | None) -> DeploymentView | None:
+    found = tools.store.get_deployment(run.deployment) if run and run.deployment else None
+    if found is None or found.state == "standby":
+        return None
+    healthy_at = found.ready_at + tools.realm.soak if found.ready_at else None
+    return DeploymentView(
+        found.id, found.build, _stage_of(found), found.down_seconds, found.ready_at, healthy_at, found.previous
+    )
+
+
+def _stage_of(deployment: Deployment) -> str:
+    return "starting" if deployment.state == "stopping" else deployment.state

@@ -1,0 +1,63 @@
+"""The server as it is now: what the keeper observes, and what was found out about it. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+from pipeline import startup
+from pipeline.keeper.protocol import ExitVerdict, Observed, ServerState
+from pipeline.needs import Seen
+from pipeline.ports import Halt, Halted, Keeper
+from pipeline.startup import Trouble
+from pipeline.store import Store
+from pipeline.tools import Tools
+
+
+def look(store: Store, keeper: Keeper) -> Seen:
+    """With why the server is not up, where something was found out about it."""
+    observed, halt = observe(keeper)
+    trouble = _trouble(store, observed)
+    found = (trouble.cause, trouble.detail) if trouble else ("", "")
+    return Seen(observed, halt.detail if halt else "", *found)
+
+
+def observe(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
+    """What the keeper observes, nothing where nobody does; and who was stopped."""
+    halt = keeper.find_halt()
+    if not keeper.alive():
+        return None, halt if halt and halt.who is Halted.KEEPER else None
+    return (None if halt and halt.who is Halted.KEEPER else keeper.observed()), halt
+
+
+def _trouble(store: Store, seen: Observed | None) -> Trouble | None:
+    """Why the server is not up, where something was found out about it."""
+    if seen is None or seen.state not in (ServerState.BACKOFF, ServerState.STARTING, ServerState.ABSENT):
+        return None
+    told, last = startup.find_present(store), seen.last_exit
+    if last is None or last.verdict is not ExitVerdict.CRASH or (told and told[0].timestamp() >= last.at):
+        return told[1] if told else None
+    title = store.find_last_title()
+    return Trouble(f"it crashed: `{title}`" if title else "it crashed", "")
+
+
+def count_players(tools: Tools, observed: Observed | None) -> int | None:
+    return None if observed is None or observed.pid is None else tools.players.count(observed.pid)
+
+
+def say_down(tools: Tools) -> str:
+    """That no server runs, and why; "" = one runs, or nobody can tell."""
+    observed = tools.keeper.observed() if tools.keeper.alive() else None
+    if observed is None or observed.pid is not None:
+        return ""
+    match observed.state:
+        case ServerState.HELD:
+            return f"The server does not run: it is held ({observed.hold_detail or observed.hold})."
+        case ServerState.BACKOFF:
+            return "The server does not run: it died, and its next start waits."
+        case _:
+            return "The server does not run at this moment: it is between two lives."
+
+
+def expected_down_seconds(tools: Tools, observed: Observed | None) -> float | None:
+    last = tools.store.get_last_deployment()
+    if last is not None and last.down_seconds is not None:
+        return last.down_seconds
+    return observed.learned_start if observed else None

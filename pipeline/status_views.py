@@ -1,0 +1,143 @@
+"""What is happening now, as `/status` and the command line show it. Blocking; nothing is changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pipeline.card_models import FixLink
+from pipeline.errors import Obstructed
+from pipeline.fix_links import link, links_of
+from pipeline.keeper.protocol import EventKind, Observed
+from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
+from pipeline.ports import Keeper
+from pipeline.run_views import run_line
+from pipeline.server_views import count_players, look, observe
+from pipeline.status_models import OrderLine, StatusView
+from pipeline.store import Store
+from pipeline.tools import DATABASE, Tools
+
+
+def status(tools: Tools) -> StatusView:
+    """While the database does not work: what can be seen without it, and why that is all."""
+    degraded = tuple(dict.fromkeys(tools.degraded.values()))
+    if DATABASE in tools.degraded:
+        return blind_status(tools, degraded)
+    try:
+        return dataclasses.replace(_status(tools), degraded=degraded)
+    except Obstructed as fault:
+        return blind_status(tools, tuple(dict.fromkeys((*degraded, tools.redact(str(fault))))))
+
+
+def _status(tools: Tools) -> StatusView:
+    observed = tools.keeper.observed()
+    branch = tools.store.get_open_branch()
+    view = outside_status(
+        tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir, links_of(tools)
+    )
+    return dataclasses.replace(
+        view,
+        players=count_players(tools, observed) if view.server else None,
+        head=link(tools, branch.head, branch.name) if branch else None,
+        running=_running(tools, observed) if view.pid else None,
+    )
+
+
+def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
+    """What the keeper and the machine tell by themselves."""
+    view = _seen_status(tools.realm.name, tools.keeper, tools.realm.state_dir)
+    players = count_players(tools, tools.keeper.observed()) if view.server else None
+    return dataclasses.replace(view, players=players, degraded=degraded)
+
+
+def outside_status(
+    realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path, links: Links
+) -> StatusView:
+    """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
+    branch = store.get_open_branch()
+    night = store.night_of(now)
+    seen = look(store, keeper)
+    waiting = gather_waiting(store, night)
+    return dataclasses.replace(
+        _seen_status(realm, keeper, state_dir),
+        restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
+        crashes_tonight=store.count_tonight(night),
+        paused=waiting.pause,
+        branch=branch.name if branch else None,
+        head=FixLink(branch.head, None, branch.name) if branch else None,
+        runs=tuple(run_line(store, run, waiting.unanswered) for run in store.list_unfinished_runs()),
+        failed=tuple(run_line(store, run, waiting.unanswered) for run in waiting.given_up),
+        orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
+        trouble=seen.trouble,
+        trouble_detail=seen.cure,
+        needs=tuple(list_needs(store, waiting, now, seen, links)),
+        push_owed=bool(waiting.owed),
+        undelivered=store.count_undelivered(),
+    )
+
+
+def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
+    """Without the database."""
+    seen, halt = observe(keeper)
+    observed = keeper.observed() if keeper.alive() else None
+    return StatusView(
+        realm=realm,
+        server=seen.state if seen else None,
+        hold=seen.hold if seen else None,
+        hold_detail=seen.hold_detail if seen else "",
+        pid=seen.pid if seen else None,
+        started=_time(seen.started if seen else None),
+        ready_at=_time(seen.ready_at if seen else None),
+        next_start=_time(seen.next_start if seen else None),
+        revision=seen.revision if seen else None,
+        build=seen.build if seen else None,
+        players=None,
+        restarts_tonight=None,
+        crashes_tonight=None,
+        paused=None,
+        branch=None,
+        head=None,
+        runs=(),
+        push_owed=False,
+        degraded=(),
+        halted=halt.detail if halt else "",
+        needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else ""))),
+        keeper_pid=observed.keeper_pid if observed else None,
+        disk_free=_disk_free(state_dir),
+        version=own_version(),
+    )
+
+
+def _running(tools: Tools, observed: Observed | None) -> FixLink | None:
+    """Of a build that we made; what lay there before us is known by its revision alone."""
+    build = tools.store.get_build(observed.build) if observed is not None and observed.build else None
+    return link(tools, build.commit, None) if build is not None and build.commit == build.build else None
+
+
+def own_version() -> str:
+    try:
+        return version("spirit-healer")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _disk_free(state_dir: Path) -> int | None:
+    try:
+        return shutil.disk_usage(state_dir).free
+    except OSError:
+        return None
+
+
+def _count_restarts(store: Store, since: datetime, night: date) -> int:
+    """Starts of this night that an end came before: the very first start is none."""
+    events = [(at, kind) for at, kind, _ in store.list_events(since)]
+    ended = next((at for at, kind in events if kind == EventKind.EXITED), None)
+    starts = [at for at, kind in events if kind == EventKind.SPAWNED and ended is not None and at >= ended]
+    return sum(store.night_of(at) == night for at in starts)
