@@ -131,7 +131,8 @@ def find_bot() -> int | None:
     return InstanceLock(locate().state_dir).find_bot()
 
 
-def _open(where: Where, *, reading: bool = True) -> Store:
+def open_store(where: Where, *, reading: bool = True) -> Store:
+    """Where there is a database."""
     from pipeline import policy
     from pipeline.crash.as_json import report_from_plain, report_to_plain
     from pipeline.store import Codec, Store, open_engine
@@ -140,7 +141,7 @@ def _open(where: Where, *, reading: bool = True) -> Store:
     return Store(open_engine(where.database, reading=reading), codec, lambda at: policy.night_of(at, where.zone))
 
 
-def _find_keeper(where: Where) -> FileKeeper:
+def find_keeper(where: Where) -> FileKeeper:
     from pipeline.adapters.keeper_client import FileKeeper
 
     keeper = FileKeeper(where.state_dir, where.server_dir or where.state_dir)
@@ -152,8 +153,10 @@ def _find_keeper(where: Where) -> FileKeeper:
 def _read_status(where: Where) -> StatusView:
     from pipeline.status_views import outside_status
 
-    keeper = _find_keeper(where)
-    return outside_status(where.realm_name, _open(where), keeper, datetime.now(UTC), where.state_dir, links_of(where))
+    keeper = find_keeper(where)
+    return outside_status(
+        where.realm_name, open_store(where), keeper, datetime.now(UTC), where.state_dir, links_of(where)
+    )
 
 
 def as_plain(view: StatusView | None) -> dict[str, Any] | None:
@@ -233,7 +236,7 @@ def replay_signatures(*, accept: bool) -> Comparison | None:
     if not where.has_database:
         return None
     if not accept:
-        return _ask(where, lambda: _replay(_open(where), where))
+        return _ask(where, lambda: _replay(open_store(where), where))
     lock = InstanceLock(where.state_dir)
     try:
         lock.acquire()
@@ -259,7 +262,7 @@ def _accept(where: Where) -> Comparison:
     from pipeline import regrouping
     from pipeline.crash.rules import read_lists
 
-    store = _open(where, reading=False)
+    store = open_store(where, reading=False)
     lists = read_lists(where.state_dir / regrouping.FOLDER)
     migrations.copy_database(store.engine, where.state_dir / "copies", migrations.current(store.engine))
     return regrouping.accept(store, lists)
@@ -357,8 +360,8 @@ def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
     from pipeline.server_views import look
     from pipeline.summary import Scene, summarize
 
-    store = _open(where)
-    seen = look(store, _find_keeper(where))
+    store = open_store(where)
+    seen = look(store, find_keeper(where))
     return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, links_of(where)))
 
 

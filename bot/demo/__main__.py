@@ -1,4 +1,4 @@
-"""`python -m bot.demo crash|fix|answer-by|status|summary`: a visitor in a running demo, from another terminal."""
+"""`python -m bot.demo crash|fix|answer-by|status|summary|doctor`: a visitor in a running demo, by another terminal."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import click
 
 from bot.demo import acts, bugs
+from bot.demo.known import Known
 from bot.demo.turn import Turn, give_turn
-from bot.demo.world import REALM_NAME, DemoWorld
+from bot.demo.world import REALM_NAME, DemoWorld, list_words, settings_of
 from pipeline.errors import PipelineError
+from pipeline.model import OVER
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
 TURNS = click.Choice([turn.value for turn in Turn])
@@ -61,23 +63,46 @@ def status(world: Path) -> None:
 
 @main.command()
 @WORLD
+def doctor(world: Path) -> None:
+    """Checks the realm's settings against the world."""
+    attempt(lambda: examine(acts.find_world(world)))
+
+
+@main.command()
+@WORLD
 def summary(world: Path) -> None:
     """What this night brought."""
     attempt(lambda: ask("summary", acts.find_world(world)))
 
 
 def ask(what: str, world: DemoWorld) -> str:
-    """What `spirit-healer` prints of the realm, and nothing of another one that is set up here."""
+    """What `spirit-healer` prints of the realm."""
     from bot import report
+
+    enter(world)
+    if what == "status":
+        return report.as_text(report.read_status())
+    return report.summary_as_text(report.read_summary(None))
+
+
+def examine(world: DemoWorld) -> str:
+    """What `spirit-healer doctor --sandbox` prints of the realm."""
+    from bot import doctor as practice
+    from bot.demo.play import SOAK
+
+    enter(world)
+    settings = settings_of(world, SOAK, list_words("bot.demo.turn", str(world.folder)), 0, None)
+    return practice.render(practice.check(settings, sandbox=True))
+
+
+def enter(world: DemoWorld) -> None:
+    """So that nothing of another realm that is set up here is read."""
     from bot.settings import NAMES
 
     for name in NAMES:
         os.environ.pop(name, None)
     os.environ |= {"REALM_NAME": REALM_NAME, "STATE_DIR": str(world.state_dir), "SERVER_DIR": str(world.server_dir)}
     os.chdir(world.folder)  # no `.env` is there
-    if what == "status":
-        return report.as_text(report.read_status())
-    return report.summary_as_text(report.read_summary(None))
 
 
 def let_answer(world: DemoWorld, turn: Turn) -> str:
@@ -86,11 +111,34 @@ def let_answer(world: DemoWorld, turn: Turn) -> str:
 
 
 def send_fix(world: DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:
-    request = acts.find_request(world, bug)
+    known = look_into(world)
+    request = acts.find_request(world, bug, known.list_proposed() if known else ())
     if request is None:
-        return f"Nothing is asked about {bug.name}: crash the realm with it first (or it is answered already)."
+        return f"Nothing is asked about {bug.name}: {explain(world, bug, known)}"
     acts.answer(world, bug, request, kind)
     return f"Answered request {request} with the fix `{kind}`."
+
+
+def look_into(world: DemoWorld) -> Known | None:
+    """What the demo's bot knows; None before it has a database."""
+    from bot import report
+
+    enter(world)
+    where = report.locate()
+    return Known(report.open_store(where), report.find_keeper(where)) if where.has_database else None
+
+
+def explain(world: DemoWorld, bug: bugs.PlantedBug, known: Known | None) -> str:
+    """Why nothing is asked about a bug, and what to do."""
+    asked = [each.id for each in acts.read_requests(world) if each.bug == bug]
+    run = known.find_run(asked) if known else None
+    if known is None or run is None:
+        return "crash the realm with it first."
+    if (commit := known.find_fix(asked)) is not None:
+        return f"it is fixed in {commit[:12]}, which is live."
+    if run.state in OVER:
+        return f"run {run.id} is {run.state}. Crash the realm with it again, or `/retry {run.id}` on the page."
+    return f"run {run.id} is {run.state}, and takes no answer now."
 
 
 def attempt(act: Callable[[], str]) -> None:

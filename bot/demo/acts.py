@@ -58,9 +58,9 @@ class OpenRequest:
     # whether the example analyst looked at it and proposed nothing
 
 
-def find_request(world: DemoWorld, bug: PlantedBug) -> str | None:
-    """The newest open one about this bug; one that could be about any if there is none."""
-    requests = list_requests(world)
+def find_request(world: DemoWorld, bug: PlantedBug, proposed: Container[str] = ()) -> str | None:
+    """The newest open one about this bug; one that could be about any if there is none. `proposed`: as below."""
+    requests = list_requests(world, proposed)
     about = [each for each in requests if each.bug == bug] or [each for each in requests if not each.readable]
     return about[0].id if about else None
 

@@ -7,28 +7,36 @@ from collections.abc import Iterable
 
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import FixState, Run, RunState
-from pipeline.tools import Tools
+from pipeline.ports import Keeper
+from pipeline.store import Store
 
 
 class Known:
     """Blocks, as it asks the database and reads the keeper's file."""
 
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
+    def __init__(self, store: Store, keeper: Keeper) -> None:
+        self._store = store
+        self._keeper = keeper
 
     def list_proposed(self) -> frozenset[str]:
         """The requests of runs that wait for a person: another answer is taken."""
-        runs = self._tools.store.list_runs_in(RunState.PROPOSED)
+        runs = self._store.list_runs_in(RunState.PROPOSED)
         return frozenset(run.request_id for run in runs if run.request_id)
 
     def find_fix(self, requests: Iterable[str]) -> str | None:
         """The commit that is live against what these asked about."""
-        runs = [self._tools.store.get_run_by_request(each) for each in requests]
-        return next((run.commit for run in runs if run is not None and _is_live(run)), None)
+        return next((run.commit for run in self._list_runs(requests) if _is_live(run)), None)
+
+    def find_run(self, requests: Iterable[str]) -> Run | None:
+        """The first that one of these belongs to."""
+        return next(iter(self._list_runs(requests)), None)
+
+    def _list_runs(self, requests: Iterable[str]) -> list[Run]:
+        return [run for each in requests if (run := self._store.get_run_by_request(each)) is not None]
 
     def find_server(self) -> int | None:
         """Its process, while it is ready."""
-        seen = self._tools.keeper.observed()
+        seen = self._keeper.observed()
         return seen.pid if seen is not None and seen.state is ServerState.READY else None
 
 

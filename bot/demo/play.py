@@ -83,7 +83,7 @@ async def panel_of(app: bot_app.App, world: DemoWorld) -> AsyncIterator[None]:
     """Beside the channel, for as long as the realm is there."""
     if app.sandbox is None:
         raise DefiniteError("the demo has no sandbox")
-    kept = asyncio.ensure_future(panel.keep_up(world, app.sandbox, Known(app.tools)))
+    kept = asyncio.ensure_future(panel.keep_up(world, app.sandbox, Known(app.tools.store, app.tools.keeper)))
     try:
         yield
     finally:
@@ -157,7 +157,7 @@ def instructions(world: DemoWorld, address: str) -> str:
     kinds = "|".join(kind.value for kind in bugs.FixKind)
     fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
     turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
-    asks = "\n".join(f"  {own} {what:<16} {where}" for what in ("status", "summary"))
+    asks = "\n".join(f"  {own} {what:<16} {where}" for what in ("status", "summary", "doctor"))
     return f"""
 The realm is up, and the bot watches it.
 
@@ -167,7 +167,7 @@ Answer in the example analyst's place, while it thinks ({PATIENCE:.0f} s), well 
 Have it wait for you alone, or answer again:
 {turns}
 
-Ask the bot's files, as `spirit-healer status` and `summary` do of a realm of yours:
+Ask the bot's files and the realm, as `spirit-healer status`, `summary` and `doctor` do of a realm of yours:
 {asks}
 
 Crash it, with these lines in another terminal:

@@ -1,19 +1,22 @@
 """The demo's panel knows from the bot what takes another answer and what is fixed."""
 
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from world import World
 
 from bot.demo import acts, bugs, panel
+from bot.demo.__main__ import main as demo
 from bot.demo.acts import OpenRequest
 from bot.demo.bugs import FixKind
 from bot.demo.known import Known
 from bot.demo.panel import Hand
 from bot.demo.world import DemoWorld
-from pipeline.model import Patch, Run, RunState, WholeFile
+from pipeline.model import Actor, Patch, Run, RunState, WholeFile
 
 AURA = bugs.get_bug("aura")
 GOOD = Patch(files=(WholeFile("src/Unit.cpp", "an aura that ran out is not updated"),))
@@ -53,7 +56,7 @@ def answer(realm: DemoWorld, run: Run, kind: FixKind) -> None:
 
 async def test_a_request_whose_answer_waits_for_a_person_takes_another_one(world: World, realm: DemoWorld) -> None:
     run = await crash_of_aura(world, realm)
-    hand = Hand(realm, Known(world.tools))
+    hand = Hand(realm, Known(world.tools.store, world.tools.keeper))
     answer(realm, run, FixKind.OUTSIDE)
     assert hand.list_requests() == [], "it was answered, and what came of it is not known yet"
     await world.answer(run, None, prose="it is refused")
@@ -70,7 +73,7 @@ async def test_a_bug_that_is_fixed_is_said_to_be_where_the_server_lives_on(
 ) -> None:
     monkeypatch.setattr(panel, "WATCH", 0)
     monkeypatch.setattr(acts, "crash", lambda *_: "Bug 'aura' is set off.")
-    hand = Hand(realm, Known(world.tools))
+    hand = Hand(realm, Known(world.tools.store, world.tools.keeper))
     set_off = f"Set off: {AURA.title}."
     run = await crash_of_aura(world, realm)
     assert await hand.press("crash aura") == set_off
@@ -81,3 +84,43 @@ async def test_a_bug_that_is_fixed_is_said_to_be_where_the_server_lives_on(
     assert await hand.press("crash freeze") == f"Set off: {bugs.get_bug('freeze').title}."
     monkeypatch.setattr(acts, "crash", lambda *_: world.keeper.crash(AURA.function))
     assert await hand.press("crash aura") == set_off, "it died all the same"
+
+
+def type_fix(world: World, realm: DemoWorld, kind: FixKind = FixKind.GOOD) -> str:
+    """In another terminal, with the database as it is now."""
+    world.engine.dispose()
+    shutil.copy(world.folder / "world.sqlite", realm.state_dir / "spirit-healer.sqlite")
+    said = CliRunner().invoke(demo, ["fix", AURA.name, kind.value, "--world", str(realm.folder)])
+    assert said.exit_code == 0, said.output
+    return said.output
+
+
+async def test_a_fix_that_is_typed_goes_where_it_is_taken_or_it_is_said_why_not(
+    world: World, realm: DemoWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(realm.folder)
+    acts.leave_note(realm)
+    assert type_fix(world, realm) == "Nothing is asked about aura: crash the realm with it first.\n"
+    run = await crash_of_aura(world, realm)
+    answer(realm, run, FixKind.OUTSIDE)
+    assert (
+        type_fix(world, realm) == f"Nothing is asked about aura: run {run.id} is ANALYZING, and takes no answer now.\n"
+    )
+    await world.answer(run, None, prose="it is refused")
+    assert type_fix(world, realm) == f"Answered request {run.request_id} with the fix `good`.\n"
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.expect(run, RunState.SUCCEEDED).commit or ""
+    assert type_fix(world, realm) == f"Nothing is asked about aura: it is fixed in {commit[:12]}, which is live.\n"
+
+
+async def test_a_run_that_was_given_up_is_said_with_what_asks_again(
+    world: World, realm: DemoWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(realm.folder)
+    acts.leave_note(realm)
+    run = await crash_of_aura(world, realm)
+    answer(realm, run, FixKind.OUTSIDE)
+    await world.orders.cancel_run(run.id, Actor("1", "Ann"))
+    again = f"Crash the realm with it again, or `/retry {run.id}` on the page."
+    assert type_fix(world, realm) == f"Nothing is asked about aura: run {run.id} is CANCELLED. {again}\n"

@@ -204,3 +204,20 @@ def test_the_demos_realm_is_asked_from_another_terminal_by_its_folder(
     assert (said.exit_code, said.output) == (0, words)
     line = f"  {sys.executable} -m bot.demo {what:<16} --world {world.folder}"
     assert line in instructions(world, "http://127.0.0.1:1/").splitlines()
+
+
+def test_the_doctor_is_asked_of_the_demos_realm_by_its_folder(
+    world: DemoWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(world.folder)
+    monkeypatch.setenv("SERVER_DIR", "/of/another/realm")
+    world = replace(world, state_dir=world.folder / "state")
+    world.server_dir.mkdir()
+    world.checkout.mkdir()
+    acts.leave_note(world)
+    said = CliRunner().invoke(demo, ["doctor", "--world", str(world.folder)])
+    assert said.exit_code == 0, said.output
+    assert f"[  ok  ] SERVER_DIR: {world.server_dir} can be written" in said.output.splitlines()
+    assert "another" not in said.output and "DISCORD" not in said.output
+    line = f"  {sys.executable} -m bot.demo {'doctor':<16} --world {world.folder}"
+    assert line in instructions(world, "http://127.0.0.1:1/").splitlines()
