@@ -19,7 +19,7 @@ from bot.edge import Edge, EdgeSettings
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import intake, knowledge, migrate, policy, regrouping
+from pipeline import history, knowledge, migrate, policy, regrouping
 from pipeline.adapters import console as consoles
 from pipeline.adapters import debugger
 from pipeline.adapters.analyst import FileAnalyst
@@ -308,7 +308,9 @@ async def serve(
             prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
             prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
             others: list[Coroutine[Any, Any, Any]] = [
-                until_it_works(tools, "old crash reports", lambda: intake.import_old_reports(tools, stop.is_set), stop),
+                until_it_works(
+                    tools, "old crash reports", lambda: history.import_old_reports(tools, stop.is_set), stop
+                ),
                 Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             ]
             tasks += [prepare, *(asyncio.ensure_future(each) for each in others)]
@@ -417,7 +419,7 @@ def open_queue(tools: Tools) -> None:
     """The folders are there before the first crash; what lay in them before us is history."""
     tools.analyst.create()
     point("bot.queue")
-    intake.import_history(tools)
+    history.import_history(tools)
     point("bot.history")
 
 

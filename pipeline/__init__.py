@@ -10,7 +10,9 @@
     adapters/                       git, builder, keeper client, consoles, watcher, analyst
     tools.py                        what a stage may use, and what it may answer
     stages/                         one state, one module: observe, then act
-    intake.py                       events, crashes and responses come in
+    intake.py history.py            events and responses come in; what was there before the first start
+    judging.py                      crashes are read and grouped: counted, or a run begins
+    crash_reports.py backtraces.py  what a crash left, and what its thread says first
     runner.py housekeeping.py       runs and deployments advance; what has to be done now and then
     orders.py                       the desk: what people order (server_, run_, change_orders.py) and ask
     status_views.py card_views.py   what they see of the present: the whole, and one crash of a night, ...

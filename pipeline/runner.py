@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from pipeline import intake, policy, server_orders
+from pipeline import intake, judging, policy, server_orders
 from pipeline.errors import Cancelled, DefiniteError, TransientError
 from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
@@ -179,7 +179,7 @@ class Runner:
             self._changed()
 
     async def _judge_crashes(self) -> None:
-        if await self._thread(intake.judge_crashes, self._tools, self._note_fault):
+        if await self._thread(judging.judge_crashes, self._tools, self._note_fault):
             self._news()
 
     async def _analyze(self, run: Run) -> None:

@@ -28,7 +28,7 @@ from world import FakeKeeper, World
 
 from bot.demo.bugs import BUGS, FixKind, response
 from bot.settings import NAMES, SettingsError, load
-from pipeline import intake
+from pipeline import intake, judging
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.event_log import EventLog
 from pipeline.adapters.keeper_client import FileKeeper
@@ -208,7 +208,7 @@ def check_event(folder: Path, line: bytes) -> None:
     path.write_bytes(line.replace(b"\n", b" ") + b"\n" + behind.encode() + b"\n")
     intake.import_events(tools)
     assert (tools.store.last_event() or ("",))[0].startswith("behind-")
-    intake.judge_crashes(tools, raise_bug)
+    judging.judge_crashes(tools, raise_bug)
     assert not tools.store.list_unjudged_crashes()
 
 

@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 import psutil
 from sqlalchemy import func, select
 
-from pipeline import intake, migrate
+from pipeline import history, migrate
 from pipeline import tables as t
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.crash.as_json import report_from_plain, report_to_plain
@@ -93,7 +93,7 @@ def import_all(folder: Path, reports: int) -> dict[str, float]:
     process = psutil.Process()
     before = process.memory_info().rss
     began = time.perf_counter()
-    intake.import_old_reports(tools)
+    history.import_old_reports(tools)
     seconds = time.perf_counter() - began
     grown = process.memory_info().rss - before
     with engine.begin() as c:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from recorded import load, read_whole
 from world import World
 
-from pipeline import card_views, intake
+from pipeline import card_views, crash_reports, history
 from pipeline import tables as t
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.model import CrashReport
@@ -74,8 +74,8 @@ def drop(folder: Path, name: str, number: int = 0) -> None:
 def import_from(folder: Path, tmp_path: Path) -> World:
     world = World(tmp_path, {"crash_dirs": (folder,)}, real_reader=CrashFileReader())
     world.clock.time += timedelta(days=3650)  # later than the files of the test
-    intake.import_history(world.tools)
-    intake.import_old_reports(world.tools)
+    history.import_history(world.tools)
+    history.import_old_reports(world.tools)
     return world
 
 
@@ -95,7 +95,7 @@ def test_reports_whose_names_share_a_number_are_both_in(tmp_path: Path, monkeypa
 
     for number in range(130):
         drop(tmp_path / "Crashes", f"{number}.txt", number)
-    monkeypatch.setattr("pipeline.intake.hashlib.sha256", OneNumber)
+    monkeypatch.setattr("pipeline.history.hashlib.sha256", OneNumber)
     world = import_from(tmp_path / "Crashes", tmp_path)
     assert len(set(read_rows(world))) == 130
 
@@ -105,10 +105,10 @@ def test_a_kill_in_the_midst_of_the_import_leaves_each_report_in_once(tmp_path: 
         drop(tmp_path / "Crashes", f"{number}.txt", number)
     world = World(tmp_path, {"crash_dirs": (tmp_path / "Crashes",)}, real_reader=CrashFileReader())
     world.clock.time += timedelta(days=3650)
-    intake.import_history(world.tools)
-    for paths, written in intake.list_old_reports(world.tools)[:70]:
-        world.store.import_history(*intake.read_old_report(world.tools, paths, written))
-    intake.import_old_reports(world.tools)
+    history.import_history(world.tools)
+    for paths, written in history.list_old_reports(world.tools)[:70]:
+        world.store.import_history(*history.read_old_report(world.tools, paths, written))
+    history.import_old_reports(world.tools)
     assert len(read_rows(world)) == len(set(read_rows(world))) == 120
 
 
@@ -120,7 +120,7 @@ def test_text_and_dump_of_one_crash_are_one_and_what_a_debugger_wrote_beside_the
     (folder / f"{name}.dmp").write_bytes(b"MDMP")
     world = import_from(folder, tmp_path)
     assert read_rows(world) == ["access violation | Bot0::Update"]
-    assert {path.name for path in intake.new_reports(world.tools, 0.0, 1e12)} == {f"{name}.txt", f"{name}.dmp"}
+    assert {path.name for path in crash_reports.new_reports(world.tools, 0.0, 1e12)} == {f"{name}.txt", f"{name}.dmp"}
 
 
 def test_the_import_ends_with_the_bot_and_the_next_start_goes_on_with_it(tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_the_import_ends_with_the_bot_and_the_next_start_goes_on_with_it(tmp_pat
         drop(tmp_path / "Crashes", f"{number}.txt", number)
     world = World(tmp_path, {"crash_dirs": (tmp_path / "Crashes",)}, real_reader=CrashFileReader())
     world.clock.time += timedelta(days=3650)
-    intake.import_history(world.tools)
+    history.import_history(world.tools)
     looks = iter([False] * 70)
-    intake.import_old_reports(world.tools, lambda: next(looks, True))
+    history.import_old_reports(world.tools, lambda: next(looks, True))
     assert len(read_rows(world)) == 70
-    intake.import_old_reports(world.tools)
+    history.import_old_reports(world.tools)
     assert len(read_rows(world)) == len(set(read_rows(world))) == 120

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from pipeline import change_orders, intake, policy, status_views
+from pipeline import change_orders, crash_reports, history, intake, policy, status_views
 from pipeline import tables as t
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import EventKind, Hold, ServerState
@@ -848,8 +848,8 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
     world.analyst.lying.append(Answer(Path("r.json"), "d", Response("old", Analysis(), GOOD), None, "old"))
     world.clock.time += timedelta(days=3650)  # later than the files of the test
     for _ in range(2):
-        intake.import_history(world.tools)
-        intake.import_old_reports(world.tools)
+        history.import_history(world.tools)
+        history.import_old_reports(world.tools)
     await world.start()
     assert world.analyst.lying == []
     assert world.runs() == []
@@ -877,12 +877,12 @@ async def test_a_report_that_is_imported_beside_the_runner_is_never_the_last_cra
     (crashes / "old.txt").write_text("Map::Update")
     world = World(tmp_path, {"crash_dirs": (crashes,)})
     world.clock.time += timedelta(days=3650)  # later than the files of the test
-    intake.import_history(world.tools)
+    history.import_history(world.tools)
     await world.start()
     run = await world.crash("None")  # as the reader calls what has no output
     assert run.signature is not None
     last, title = world.store.find_last_crash(run.signature), world.store.find_last_title()
-    intake.import_old_reports(world.tools)
+    history.import_old_reports(world.tools)
     assert world.store.count_crashes(run.signature) == 2
     assert last is not None and last.run == run.id
     assert (world.store.find_last_crash(run.signature), world.store.find_last_title()) == (last, title)
@@ -927,7 +927,7 @@ async def test_a_folder_by_the_name_of_a_report_and_one_that_is_not_there_are_no
     (tmp_path / "Crashes" / "Real.TXT").write_text("Map::Update")
     (tmp_path / "file").write_text("no folder")
     world = World(tmp_path, {"crash_dirs": (tmp_path / "gone", tmp_path / "file", tmp_path / "Crashes")})
-    assert [path.name for path in intake.new_reports(world.tools, 0.0, 1e12)] == ["Real.TXT"]
+    assert [path.name for path in crash_reports.new_reports(world.tools, 0.0, 1e12)] == ["Real.TXT"]
 
 
 if sys.platform != "win32":
@@ -942,9 +942,9 @@ if sys.platform != "win32":
         os.mkfifo(folder / "pipe.txt")
         (folder / "real.txt").write_text("Map::Update")
         world = World(tmp_path, {"crash_dirs": (folder,)})
-        assert [path.name for path in intake.new_reports(world.tools, 0.0, 1e12)] == ["real.txt"]
-        intake.import_history(world.tools)
-        intake.import_old_reports(world.tools)
+        assert [path.name for path in crash_reports.new_reports(world.tools, 0.0, 1e12)] == ["real.txt"]
+        history.import_history(world.tools)
+        history.import_old_reports(world.tools)
         await world.start()
         await world.crash("Map::Update")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from world import GOOD, World
 
-from pipeline import intake
+from pipeline import history
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Analysis, Response
@@ -92,7 +92,7 @@ async def test_a_name_that_is_no_text_is_refused_like_any_other(world: World) ->
 async def test_history_that_cannot_be_moved_is_imported_once_and_said(world: World) -> None:
     world.analyst.stuck = "2 files of responses/ cannot be moved to rejected/: Permission denied"
     world.analyst.lying += [junk(1), junk(2)]
-    intake.import_history(world.tools)
+    history.import_history(world.tools)
     assert world.tools.degraded == {"responses": world.analyst.stuck}
     world.analyst.stuck = None
     await world.start()

@@ -1,0 +1,137 @@
+"""Crashes are read and judged by their signature: counted, or a run begins.
+
+Each function can be called again at any moment: what was judged is known by its row.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pipeline.backtraces import backtrace_post
+from pipeline.crash_reports import nameless_report, read_crash
+from pipeline.keeper.protocol import ExitVerdict
+from pipeline.model import OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
+from pipeline.obstacles import find_obstacle
+from pipeline.points import point
+from pipeline.store import Crash, Overtaken
+from pipeline.tools import Stumble, Tools, bug_topic
+
+STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  # until a crash is tried again
+UNREAD = ("reading it failed time and again; the log has why",)
+
+
+def judge_crashes(tools: Tools, tell_bug: Callable[[str, Exception], None]) -> int:
+    """Reads every crash that was not judged yet, groups it, and decides what becomes of it; how many.
+
+    Each is judged by itself: one that trips over a bug of ours is told, and hinders none of the others.
+    """
+    waiting = [each for each in tools.store.list_unjudged_crashes() if is_due(tools, each)]
+    return sum(judge_alone(tools, crash, tell_bug) for crash in waiting)
+
+
+def is_due(tools: Tools, crash: Crash) -> bool:
+    stumble = tools.stumbles.get(crash.id)
+    return stumble is None or tools.now() >= stumble.again
+
+
+def judge_alone(tools: Tools, crash: Crash, tell_bug: Callable[[str, Exception], None]) -> bool:
+    """Whether it was judged. What the machine puts in the way holds all of them up, and is raised."""
+    name = f"crash {crash.id}"
+    try:
+        report = read_crash(tools, crash) if is_worth_reading(tools, crash) else nameless_report(crash, UNREAD)
+        point("crash.read")
+        judge_crash(tools, crash, report)
+        point("crash.judged")
+    except Overtaken:
+        return False
+    except Exception as fault:
+        if find_obstacle(fault) is not None:
+            raise
+        note_stumble(tools, crash)
+        tell_bug(name, fault)
+        return False
+    tools.stumbles.pop(crash.id, None)
+    tools.degraded.pop(bug_topic(name), None)
+    return True
+
+
+def is_worth_reading(tools: Tools, crash: Crash) -> bool:
+    """After so many tries it becomes a crash of its own, of which nothing is known."""
+    stumble = tools.stumbles.get(crash.id)
+    return stumble is None or stumble.tries < len(STUMBLES)
+
+
+def note_stumble(tools: Tools, crash: Crash) -> None:
+    before = tools.stumbles.get(crash.id)
+    tries = before.tries + 1 if before else 1
+    tools.stumbles[crash.id] = Stumble(tries, tools.now() + STUMBLES[min(tries, len(STUMBLES)) - 1])
+
+
+def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
+    """Being worked on, tries used up, or its fix is not in the crashing binary: counted, no more; else a run."""
+    signature = report.signature
+    if signature is None:
+        raise ValueError("a crash has a signature by now")
+    runs = tools.store.list_runs_of_signature(signature)
+    judged, recurred = decide(tools, crash, report, runs)
+    now = tools.now()
+    if judged != "run":
+        newest = runs[-1].id if runs else None
+        known = bool(tools.store.count_crashes(signature))
+        posts = [] if known else [backtrace_post(tools, crash, report)]
+        tools.store.judge_crash(crash, report, judged, now, run=newest, recurred=recurred, posts=posts)
+        return
+    previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run))]
+    run = new_run(crash, signature, now)
+    posts = [backtrace_post(tools, crash, report)]
+    tools.store.judge_crash(crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts)
+
+
+def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run]) -> tuple[str, str | None]:
+    """(what becomes of it, the fix that it shows to be none)."""
+    if report.environment:
+        return "environment", None
+    if crash.exit.verdict is ExitVerdict.WITH_MACHINE:
+        return "with the machine", None
+    if any(run.state not in OVER for run in runs):
+        return "being worked on", None
+    fix = next((run for run in reversed(runs) if run.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
+    if fix is not None and not contains_fix(tools, crash, fix):
+        return "its fix is not in this binary", None
+    tonight = [run for run in runs if run.night == crash.night and run.kind is RunKind.FIX]
+    if len(tonight) >= tools.realm.max_tries:
+        return "tries used up", fix.id if fix else None
+    return "run", fix.id if fix else None
+
+
+def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
+    """A recurrence counts only if the crashing binary has the fix, and no revert of it."""
+    if fix.commit is None:
+        return False
+    if not tools.prepared.is_set():
+        raise Overtaken("our clone is not ready yet; this crash is judged when it is")
+    build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
+    revision = (build.commit if build else None) or (crash.exit.revision or "").rstrip("+")
+    commit = tools.source.resolve(revision) if revision else None
+    return commit is not None and tools.source.holds_fix(commit, fix.commit, fix.id)
+
+
+def new_run(crash: Crash, signature: Signature, now: datetime) -> Run:
+    run = secrets.token_hex(4)
+    return Run(run, RunKind.FIX, RunState.ANALYZING, crash.night, signature, signature.title, now, now, request_id=run)
+
+
+def attempt_of(run: Run) -> list[dict[str, Any]]:
+    """What an earlier run of the same crash came to."""
+    if run.commit is None and run.reason is None:
+        return []
+    what = "reverted by an operator" if run.fix_state is FixState.REVERTED else run.state
+    return [
+        {
+            "run": run.id, "kind": run.kind, "what": what, "detail": run.reason, "commit": run.commit,
+            "verdict": run.verdict,
+        }
+    ]  # fmt: skip
