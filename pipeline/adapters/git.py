@@ -92,6 +92,7 @@ class GitSource:
         self._sought.clear()
         self._read_commit.cache_clear()
         self._repository.known.clear()
+        self._repository.answers.clear()
         self._remote.known.clear()
         self._exact = None
         self._put_away()

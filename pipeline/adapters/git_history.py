@@ -24,7 +24,14 @@ def find_run(repository: Repository, branch: str, above: str, run: str) -> Commi
 def holds_fix(repository: Repository, revision: str, fix: str, run: str) -> bool:
     """Whether the fix is in the history of `revision`, as itself or as a squashed or rebased copy, and not undone."""
     at, fixed = repository.find_commit(revision), repository.find_commit(fix)
-    if at is None or fixed is None or (base := repository.merge_base(at, fixed)) is None:
+    if at is None or fixed is None:
+        return False
+    return repository.remember(lambda: _holds_fix(repository, at, fixed, run), f"holds the fix of {run}", at, fixed)
+
+
+def _holds_fix(repository: Repository, at: str, fixed: str, run: str) -> bool:
+    base = fixed if repository.contains(at, fixed) else repository.merge_base(at, fixed)
+    if base is None:
         return False
     span = f"{base}..{at}"
     copies = {fixed} if base == fixed else _find_copies(repository, span, fixed, run)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pipeline.adapters.git_process import LOCAL, GitAnswer, GitProgram
 from pipeline.errors import SourceUnusable
 from pipeline.model import Commit
 
 _REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./+-]*\^?")  # no option, no `@{…}`, no `:/…`
+_FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_MOST_REMEMBERED = 10_000  # answers
 _COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%an%x1f%s"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class Repository:
     program: GitProgram
     folder: Path  # the work tree
     known: set[str] = field(default_factory=set, compare=False)  # full hashes of commits that were seen here
+    answers: dict[tuple[str, ...], Any] = field(default_factory=dict, compare=False)  # what was asked of full hashes
 
     @property
     def git_dir(self) -> Path:
@@ -68,10 +74,29 @@ class Repository:
         out = self.run(*log, timeout=timeout).out
         return [_parse(record) for record in out.decode(errors="replace").split("\0") if record]
 
+    def remember(self, ask: Callable[[], T], *question: str) -> T:
+        """The answer to a question about commits that are named by their full hashes: the history below a commit never
+        changes, so git is asked once. `question` = what is asked, then the hashes."""
+        if not all(map(_FULL.fullmatch, question[1:])):
+            return ask()
+        if question not in self.answers:
+            if len(self.answers) >= _MOST_REMEMBERED:
+                self.answers.clear()
+            self.answers[question] = ask()
+        answer: T = self.answers[question]
+        return answer
+
     def merge_base(self, one: str, other: str) -> str | None:
+        return self.remember(lambda: self._merge_base(one, other), "merge base", one, other)
+
+    def _merge_base(self, one: str, other: str) -> str | None:
         return self.run("merge-base", one, other, accept=(0, 1)).text or None
 
     def contains(self, descendant: str, ancestor: str) -> bool:
+        same = descendant == ancestor
+        return same or self.remember(lambda: self._contains(descendant, ancestor), "contains", descendant, ancestor)
+
+    def _contains(self, descendant: str, ancestor: str) -> bool:
         return self.run("merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1)).status == 0
 
     def diff(self, old: str, new: str) -> str:

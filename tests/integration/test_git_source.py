@@ -475,6 +475,19 @@ def test_a_copy_of_a_fix_that_was_reverted_is_not_held(published: tuple[Bed, Com
     assert not bed.source.holds_fix(reverted, fix.hash, "r1")
 
 
+def test_git_is_asked_once_what_the_history_of_two_commits_tells(published: tuple[Bed, Commit, Commit]) -> None:
+    bed, fix, other = published
+
+    def ask() -> tuple[bool, bool, bool]:
+        held = bed.source.holds_fix(other.hash, fix.hash, "r1"), bed.source.holds_fix(bed.base, fix.hash, "r1")
+        return (*held, bed.source.contains(other.hash, fix.hash))
+
+    assert ask() == (True, False, True)
+    (bed.clone / ".git").rename(bed.clone / "away")
+    assert ask() == (True, False, True)
+    (bed.clone / "away").rename(bed.clone / ".git")
+
+
 # --- the user's own git ----------------------------------------------------------------------------------------------
 
 
