@@ -78,6 +78,8 @@ def _server(need: Need) -> str:
             return detail
         case "unknown":
             return "the keeper does not answer: whether the server runs is not known"
+        case "not ready":
+            return join(f"the server does not say that it is ready{_since(need, 'started')}", detail)
         case "down":
             return f"the server does not start: {detail}"
         case Hold.STOPPED if detail:  # which says who stopped it
@@ -88,8 +90,8 @@ def _server(need: Need) -> str:
             return join(f"the server is held: {why}{f' ({detail})' if detail else ''}", cure)
 
 
-def _since(need: Need) -> str:
-    return f", since {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
+def _since(need: Need, word: str = "since") -> str:
+    return f", {word} {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
 
 
 def _of_run(need: Need, words: str, home: Home | None) -> str:

@@ -168,7 +168,7 @@ def as_text(view: StatusView | None) -> str:
         return say_no_database("tell", locate())
     server = f"{view.realm}: server {view.server or 'unknown: the keeper does not answer'}"
     lines = [
-        server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else ""),
+        server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else _say_down(view)),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"{count_needs(view.needs)}:" if view.needs else "",
@@ -183,6 +183,10 @@ def as_text(view: StatusView | None) -> str:
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _say_down(view: StatusView) -> str:
+    return f", down since {_local(view.down_since)}" if view.down_since else ""
 
 
 def _list_unneeded(view: StatusView) -> Iterator[str]:

@@ -99,7 +99,7 @@ def _server(view: StatusView) -> str:
     runs = (view.revision or view.build) if view.pid else None
     build = _build(view)
     first = join(
-        _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
+        _since(view.down_since, "down") or _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
         f"next start {ago(view.next_start)}" if view.next_start else "",
         f"runs {code(markup.revision(runs))}" if runs and not _is_named(view) else "",
         f"{'runs' if _is_named(view) else 'build'} {build}" if build else "",

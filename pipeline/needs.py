@@ -26,6 +26,7 @@ class Seen:
     halted: str = ""  # who is stopped and does nothing, and the cure
     trouble: str = ""  # why it does not start
     cure: str = ""  # who is at fault, and what a person can do; "" = nobody has to
+    late: str | None = None  # what its start still waits for beyond its time; None = it has time, or is ready
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
         yield Need(Topic.SERVER, "unknown")
     elif observed.state is ServerState.HELD:
         yield Need(Topic.SERVER, str(observed.hold or "held"), observed.hold_detail)
+    elif seen.late is not None:
+        yield Need(Topic.SERVER, "not ready", seen.late, since=observed.started)
     elif seen.cure:
         yield Need(Topic.SERVER, "down", f"{seen.trouble}. {seen.cure}")
 

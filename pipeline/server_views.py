@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from pipeline import startup
-from pipeline.keeper.protocol import ExitVerdict, Observed, ServerState
+from pipeline.keeper.protocol import EventKind, ExitVerdict, Observed, ServerState
 from pipeline.needs import Seen
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.startup import Trouble
@@ -16,7 +18,7 @@ def look(store: Store, keeper: Keeper) -> Seen:
     observed, halt = observe(keeper)
     trouble = _trouble(store, observed)
     found = (trouble.cause, trouble.detail) if trouble else ("", "")
-    return Seen(observed, halt.detail if halt else "", *found)
+    return Seen(observed, halt.detail if halt else "", *found, late=_find_late(store, observed))
 
 
 def observe(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
@@ -36,6 +38,15 @@ def _trouble(store: Store, seen: Observed | None) -> Trouble | None:
         return told[1] if told else None
     title = store.find_last_title()
     return Trouble(f"it crashed: `{title}`" if title else "it crashed", "")
+
+
+def _find_late(store: Store, seen: Observed | None) -> str | None:
+    """What the present start waits for, once the keeper told that it takes too long. A trial is judged by itself."""
+    if seen is None or seen.state is not ServerState.STARTING or seen.started is None:
+        return None
+    events = store.list_events(datetime.fromtimestamp(seen.started, UTC))
+    late = [data for _, kind, data in events if kind == EventKind.READY_TIMEOUT and data.get("pid") == seen.pid]
+    return str(late[-1].get("detail") or "") if late and not late[-1].get("trial") else None
 
 
 def count_players(tools: Tools, observed: Observed | None) -> int | None:

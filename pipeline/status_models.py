@@ -130,3 +130,4 @@ class StatusView:
     running: FixLink | None = None  # the commit of the build that runs, where it is one of ours
     undelivered: int = 0  # messages and cards that Discord has not got yet
     needs: tuple[Need, ...] = ()  # most urgent first
+    down_since: datetime | None = None  # None = a server runs, or that is not known

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.fix_links import link, links_of
-from pipeline.keeper.protocol import EventKind, Observed
+from pipeline.keeper.protocol import EventKind, Observed, ServerState
 from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
 from pipeline.ports import Keeper
 from pipeline.run_views import run_line
@@ -106,9 +106,18 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
         halted=halt.detail if halt else "",
         needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else ""))),
         keeper_pid=observed.keeper_pid if observed else None,
+        down_since=_find_down_since(seen),
         disk_free=_disk_free(state_dir),
         version=own_version(),
     )
+
+
+def _find_down_since(seen: Observed | None) -> datetime | None:
+    """Not while it is tried again and again: the last try was no server that was up."""
+    end = seen.last_exit if seen is not None and seen.pid is None else None
+    if seen is None or end is None or (seen.state is not ServerState.HELD and end.ready_after is None):
+        return None
+    return _time(end.at)
 
 
 def _running(tools: Tools, observed: Observed | None) -> FixLink | None:

@@ -411,7 +411,7 @@ class FakeKeeper:
         if verdict is ExitVerdict.ASKED:
             self.note(EventKind.STOPPING, pid=runs.pid, why="wish", rung="signal")
         self.note(EventKind.EXITED, **dataclasses.asdict(end))
-        self.now = dataclasses.replace(runs, state=ServerState.ABSENT, pid=None, ready_at=None)
+        self.now = dataclasses.replace(runs, state=ServerState.ABSENT, pid=None, ready_at=None, last_exit=end)
 
     def crash(self, name: str) -> None:
         """Dies of `name` and is up again at once: with the build that stands by, where one does."""
@@ -433,6 +433,17 @@ class FakeKeeper:
         )  # fmt: skip
         self.note(EventKind.EXITED, **dataclasses.asdict(end))
         self.back_off(end, now + after)
+
+    def start_late(self, detail: str, *, trial: bool = False) -> None:
+        """A start that has not said that it is ready in its time, and goes on."""
+        at = self.clock.now().timestamp()
+        self.starts += 1
+        self.note(EventKind.SPAWNED, pid=self.starts, build=None)
+        assert self.now is not None
+        self.now = dataclasses.replace(
+            self.now, state=ServerState.STARTING, pid=self.starts, started=at, ready_at=None, last_exit=None
+        )
+        self.note(EventKind.READY_TIMEOUT, pid=self.starts, seconds=900.0, build=None, trial=trial, detail=detail)
 
     def fail_to_spawn(self, error: str, after: float = 60.0) -> None:
         """There is not even a process."""

@@ -2,7 +2,7 @@
 told once. The reader is the real one, over what servers write."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot.status import render_status
 from pipeline import status_views
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.card_models import Post, PostKind
-from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, ServerState, from_plain
+from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, Hold, ServerState, from_plain
 from pipeline.model import Patch, RunState, WholeFile
 from pipeline.ports import Listener
 
@@ -176,6 +176,42 @@ async def test_the_status_of_a_server_that_waits_after_a_crash_names_the_crash(w
     await world.settle()
     assert status(world)["server"].startswith("down: it crashed: `SIGSEGV without a stack`\n")
     assert status(world)["needs"] == "Nothing waits for you."
+
+
+async def test_a_start_beyond_its_time_needs_somebody_until_it_is_ready(world: World) -> None:
+    world.keeper.start_late("it said that it is ready, but nothing accepts connections on SERVER_PORT 8085")
+    started = int(world.clock.now().timestamp())
+    await world.settle()
+    assert status(world)["needs"] == (
+        f"**1 thing needs you**\n- the server does not say that it is ready, started <t:{started}:R>"
+        " · it said that it is ready, but nothing accepts connections on SERVER_PORT 8085"
+    )
+    world.keeper.start(None, None)
+    await world.settle()
+    assert status(world)["needs"] == "Nothing waits for you."
+
+
+async def test_a_deployment_that_is_late_needs_nobody_as_it_is_judged(world: World) -> None:
+    world.keeper.start_late("no line of SERVER_LOGS", trial=True)
+    await world.settle()
+    assert status(world)["needs"] == "Nothing waits for you."
+
+
+async def test_a_server_that_does_not_run_says_since_when(world: World) -> None:
+    world.keeper.end(ExitVerdict.SHUTDOWN)
+    down = int(world.clock.now().timestamp())
+    world.keeper.hold(Hold.EXIT_ZERO)
+    await world.pass_time(hours=3)
+    assert status(world)["server"].startswith(f"down since <t:{down}:R>\n")
+    said = f"server held, down since {datetime.fromtimestamp(down):%Y-%m-%d %H:%M:%S}"
+    assert said in report.as_text(status_views.status(world.tools)).splitlines()[0]
+    world.keeper.start(None, None)
+    assert "down" not in status(world)["server"]
+
+
+async def test_a_server_that_is_tried_again_and_again_is_not_down_since_its_last_try(world: World) -> None:
+    await give_up(world, PORT_TAKEN)
+    assert "down since" not in status(world)["server"]
 
 
 def last_exit(world: World) -> Exit:
