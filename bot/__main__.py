@@ -65,9 +65,10 @@ def run(sandbox: bool) -> None:
     settings = load_settings(sandbox=sandbox)
     forget_settings()  # from here on no child of ours can inherit them: a library runs git when it is imported
     from bot import app, log
+    from bot.wiring import build_redactor
     from pipeline.errors import PipelineError
 
-    redact = app.build_redactor(settings)
+    redact = build_redactor(settings)
     log.set_up(settings.state_dir / "logs", redact)
 
     def say_ready(built: app.App) -> None:

@@ -1,4 +1,4 @@
-"""The composition root: builds the adapters, wires them, starts things in order and ends them in order.
+"""The composition root: wires what `wiring.py` builds, starts things in order and ends them in order.
 
 The keeper comes first, before the database, git or Discord: none of them may delay a restart of the server. What does
 not work is said (`tools.degraded`) and tried again; only faults of the settings end the start.
@@ -10,41 +10,26 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bot import log as logs
 from bot import realm as realms
-from bot.edge import Edge, EdgeSettings
+from bot.edge import Edge
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
-from pipeline import history, knowledge, migrate, policy, regrouping
-from pipeline.adapters import console as consoles
-from pipeline.adapters import debugger
-from pipeline.adapters.analyst import FileAnalyst
-from pipeline.adapters.archive import list_programs
-from pipeline.adapters.builder import CMakeBuilder
-from pipeline.adapters.children import mark_for
-from pipeline.adapters.clock import SystemClock
-from pipeline.adapters.crash_reader import CrashFileReader
-from pipeline.adapters.git import GitSource
+from bot.wiring import build_tools, edge_settings, watched_paths
+from pipeline import history, knowledge, migrate, regrouping
 from pipeline.adapters.git_remote import tell_retries
-from pipeline.adapters.keeper_client import FileKeeper
-from pipeline.adapters.players import ConnectedPlayers
 from pipeline.adapters.watcher import Watcher
-from pipeline.crash.as_json import report_from_plain, report_to_plain
 from pipeline.errors import DefiniteError, PipelineError
 from pipeline.ledger import Ledger
 from pipeline.model import Realm
 from pipeline.obstacles import find_obstacle
 from pipeline.orders import Orders
 from pipeline.points import point
-from pipeline.ports import Console
-from pipeline.redact import Redactor
 from pipeline.runner import Runner
 from pipeline.stages import wish
-from pipeline.store import Codec, Store, open_engine
 from pipeline.tools import DATABASE, Tools
 
 log = logging.getLogger(__name__)
@@ -52,8 +37,6 @@ log = logging.getLogger(__name__)
 KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
 LOOK_AROUND = 5.0  # seconds between two ticks where watching for changes does not work
 AGAIN = 30.0  # seconds between two tries of what does not work
-SCRATCH = "scratch"  # in the state folder: what analysts and debuggers leave there is removed at the next start
-SANDBOX_READY = 0.2  # seconds discord.py waits for guilds beside a sandbox
 
 
 @dataclass
@@ -67,100 +50,6 @@ class App:
     orders: Orders
     edge: Edge | None
     sandbox: Sandbox | None
-
-
-def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) -> Tools:
-    """The adapters of a realm. Nothing is touched yet."""
-    store = Store(
-        open_engine(settings.database), Codec(report_to_plain, report_from_plain),
-        lambda at: policy.night_of(at, realm.timezone),
-    )  # fmt: skip
-    source = build_source(settings, realm)
-    return Tools(
-        realm=realm,
-        store=store,
-        source=source,
-        builder=build_builder(settings, realm),
-        keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
-        console=build_console(settings),
-        analyst=build_analyst(settings, realm, source.work_tree(), redact),
-        players=ConnectedPlayers(settings.server_port),
-        reader=build_reader(realm, store),
-        clock=SystemClock(),
-        redact=redact,
-        secrets=settings.secrets(),
-    )
-
-
-def build_source(settings: Settings, realm: Realm) -> GitSource:
-    return GitSource(
-        realm.state_dir,
-        realm.source_dir,
-        review=policy,
-        remote_name=settings.source_remote,
-        base_branch=settings.source_base_branch,
-        author=settings.source_author,
-        commit_url_template=settings.source_commit_url,
-        withhold=realm.withhold,
-    )
-
-
-def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
-    return CMakeBuilder(
-        state_dir=realm.state_dir,
-        server_dir=realm.server_dir,
-        program=realms.program_below_server(settings),
-        build_dir=settings.build_dir,
-        build_like=settings.build_like,
-        configure_args=settings.build_configure_args,
-        target=settings.build_target,
-        config=settings.build_config,
-        jobs=settings.build_jobs,
-        timeout=settings.build_timeout.total_seconds(),
-        artifacts=settings.build_artifacts,
-        build_env=settings.build_env,
-        withhold=realm.withhold,
-        min_free_disk=settings.min_free_disk,
-    )
-
-
-def build_console(settings: Settings) -> Console | None:
-    password = settings.server_console_password
-    return consoles.parse_console(
-        settings.server_console, settings.server_console_user or "", password.get_secret_value() if password else ""
-    )
-
-
-def build_analyst(settings: Settings, realm: Realm, clone: Path, redact: Callable[[str], str]) -> FileAnalyst:
-    return FileAnalyst(
-        settings.queue_dir,
-        SystemClock(),
-        state_dir=realm.state_dir,
-        clone=clone,
-        command=settings.analyst_command or None,
-        env_names=settings.analyst_env,
-        timeout=settings.analyst_timeout.total_seconds(),
-        redact=redact,
-    )
-
-
-def build_reader(realm: Realm, store: Store) -> CrashFileReader:
-    def record(pid: int, create_time: float, what: str) -> None:
-        store.note_child(pid, create_time, what, SystemClock().now())
-
-    what = mark_for(realm.state_dir, debugger.MARK)
-    return CrashFileReader(
-        on_started=record, what=what, scratch=realm.state_dir / SCRATCH,
-        rules=lambda: regrouping.get_rules_in_force(store),
-        list_programs=lambda name: list_programs(realm.state_dir, name),
-    )  # fmt: skip
-
-
-def build_redactor(settings: Settings) -> Callable[[str], str]:
-    return Redactor(settings.secrets())
-
-
-# --- running ---------------------------------------------------------------------------------------------------------
 
 
 async def run(
@@ -365,21 +254,6 @@ def note_degraded(tools: Tools, topic: str, words: str | None) -> None:
         tools.degraded[topic] = words
 
 
-def edge_settings(settings: Settings, sandbox: Sandbox | None) -> EdgeSettings:
-    if sandbox is not None:
-        return EdgeSettings(
-            sandbox.token, int(sandbox.guild_id), int(sandbox.channel_id), settings.realm_name,
-            operator_roles=frozenset({int(sandbox.operator_role_id)}), notice=settings.server_stop_notice,
-            guild_ready_timeout=SANDBOX_READY,
-        )  # fmt: skip
-    token = settings.discord_token
-    return EdgeSettings(
-        token.get_secret_value() if token else "", settings.discord_guild_id or 0, settings.discord_channel_id or 0,
-        settings.realm_name, frozenset(settings.discord_operator_role_ids),
-        frozenset(settings.discord_operator_user_ids), settings.discord_ping_role_id, settings.server_stop_notice,
-    )  # fmt: skip
-
-
 class Loopback:
     """The sandbox beside the bot, where one is wanted; discord.py is sent there before it connects."""
 
@@ -473,8 +347,3 @@ async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks, timeout=10)
-
-
-def watched_paths(settings: Settings, tools: Tools) -> tuple[Path, ...]:
-    """Where something new means work: responses, and what the keeper writes."""
-    return (settings.queue_dir / "responses", tools.realm.state_dir)

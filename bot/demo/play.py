@@ -24,6 +24,7 @@ from bot.demo.turn import PATIENCE, Turn
 from bot.demo.world import DemoWorld, list_words, make_world, settings_of
 from bot.sandbox import MessageEvent
 from bot.settings import SettingsError
+from bot.wiring import build_redactor
 from pipeline.errors import DefiniteError, PipelineError
 
 SOAK = timedelta(seconds=20)
@@ -114,7 +115,7 @@ async def bot_in(
     if not port.isdigit():
         raise SettingsError(["SANDBOX_PORT: is not a number: give a port, or 0 for any free one"])
     settings = settings_of(world, soak, analyst, int(port), token)
-    redact = bot_app.build_redactor(settings)
+    redact = build_redactor(settings)
     bot_log.set_up(settings.state_dir / "logs", redact, console=False)
     ready: asyncio.Future[bot_app.App] = asyncio.get_running_loop().create_future()
     end = asyncio.Event()

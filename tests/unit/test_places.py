@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot import app, places
+from bot import places, wiring
 from bot.places import Chosen, list_overlaps
 from pipeline.adapters import build_log, builder_configure, git, toolchain
 from pipeline.keeper.folders import Folders
@@ -118,7 +118,7 @@ def test_a_state_folder_among_others_is_refused(
 
 
 def test_the_folders_of_ours_are_those_that_the_code_makes(tmp_path: Path) -> None:
-    made = {git.CLONE, BUILDS, build_log.LOGS, app.SCRATCH, toolchain.FOLDER, Folders(tmp_path, tmp_path).lives.name}
+    made = {git.CLONE, BUILDS, build_log.LOGS, wiring.SCRATCH, toolchain.FOLDER, Folders(tmp_path, tmp_path).lives.name}
     assert made < set(places.OURS)
     assert builder_configure.BUILD == places.BUILD
 
