@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot import facts, markup
 from bot.faces import Face, make_face, words_for
-from bot.markup import ago, code, join, prose
+from bot.markup import ago, code, commit_link, join, prose
 from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
@@ -61,10 +61,15 @@ def counted(view: CardView) -> Face:
 
 
 def crash_face(view: CardView, *lines: str) -> Face:
+    """Its title goes on telling what came of the fix before, while a new one is asked for."""
     down = view.back_after is None and view.server in (None, ServerState.BACKOFF, ServerState.ABSENT)
     colour = Colour.RED if down else Colour.GREY
     suffix = f" (×{view.occurrences})" if view.occurrences > 1 else ""
-    return Face(markup.title("Crash in {}", view.title, suffix), colour, lines)
+    if view.not_cured is None:
+        return Face(markup.title("Crash in {}", view.title, suffix), colour, lines)
+    fix = commit_link(view.not_cured.commit, view.not_cured.url)
+    stays = f"**It crashed again with {fix} in place:** that build stays, and a new try goes on from it"
+    return Face(markup.title("Not cured: {}", view.title, suffix), colour, (stays, *lines))
 
 
 def analyzing(view: CardView, run: Run) -> Face:

@@ -78,6 +78,7 @@ class CardView:
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     made_worse: bool = True  # False: the build that was rolled back crashed only of what was known before
     given_up: bool = False  # nobody works on its crash any more: a person's turn
+    not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

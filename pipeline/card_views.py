@@ -37,6 +37,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         players=count_players(tools, observed) if waits else None,
         fix=add_page(tools, view.fix),
         revert=add_page(tools, view.revert),
+        not_cured=add_page(tools, view.not_cured),
         withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
     )
 
@@ -84,6 +85,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         made_worse=_made_worse(store, run),
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=_was_only_taken_back(store, run),
+        not_cured=_find_not_cured(store, run),
     )
 
 
@@ -115,6 +117,15 @@ def _was_only_taken_back(store: Store, run: Run | None) -> bool:
     if run is None or run.state not in (RunState.SUCCEEDED, RunState.FAILED):
         return False
     return store.was_only_taken_back(run.signature)
+
+
+def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:
+    """Asked of what is being analysed; else its card tells of what came after."""
+    asks = run is not None and run.state is RunState.ANALYZING
+    tried = store.get_run(run.retry_of) if run and asks and run.retry_of else None
+    if tried is None or tried.commit is None or tried.verdict is not Verdict.NOT_CURED:
+        return None
+    return FixLink(tried.commit, None, tried.branch)
 
 
 def _withdrawn(store: Store, run: Run) -> Withdrawn | None:

@@ -40,6 +40,12 @@ def text(world: World) -> str:
     return embed.description
 
 
+def title(world: World) -> str:
+    embed = card(world).embed
+    assert embed is not None
+    return embed.title
+
+
 WAITS = "*its request waits in the queue for an answer, since* <t:"
 
 
@@ -88,6 +94,19 @@ def end_unseen(world: World, lived: float) -> None:
     now = world.clock.now().timestamp()
     end = Exit(ExitVerdict.CRASH, now, 1, None, runs.build, runs.revision, 1, 0.0, lived, runs.started, "Map::Update")
     world.keeper.note(EventKind.EXITED, **dataclasses.asdict(end))
+
+
+async def test_a_fix_that_cured_nothing_is_on_the_card_while_the_next_is_asked_for(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.crash("Map::Update")
+    fix = world.expect(run, RunState.FAILED).commit or ""
+    assert title(world) == "Not cured: Map::Update (×2)"
+    assert text(world).startswith(
+        f"**It crashed again with [`{fix[:7]}`](https://example.org/commit/{fix}) in place:** that build stays, and a"
+        " new try goes on from it\nServer back after "
+    )
+    await world.answer(world.runs("Map::Update")[-1], OTHER)
+    assert title(world) == "Fix live, watching: Map::Update"
 
 
 async def test_a_crash_is_over_when_the_server_is_ready_again(world: World) -> None:

@@ -158,6 +158,15 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"{BACK} · *pipeline paused, goes on after* `/resume`\n{CRASH}",
         [],
     ),
+    "not cured, asked again": (
+        make_card(run=make_run(RunState.ANALYZING), not_cured=FIX, occurrences=2),
+        f"Not cured: {NAME} (×2)",
+        Colour.GREY,
+        f"**It crashed again with [`a1b2c3d`]({URL}) in place:** that build stays, and a new try goes on from it\n"
+        f"{BACK} · *asking the analyst*\n"
+        "access violation at `EventDispatcher.cpp:132` · 2 times tonight · running `7d14957a32df`",
+        [],
+    ),
     "build failed, given back": (
         card(
             RunState.ANALYZING,
