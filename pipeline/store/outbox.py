@@ -18,7 +18,6 @@ from pipeline.store.rows import (
 )
 from pipeline.store.writes import (
     insert_posts,
-    mark_open_cards,
 )
 
 POSTS_AT_ONCE = 50
@@ -36,11 +35,6 @@ class Outbox(Base):
         with self.begin() as c:
             query = select(t.posts.c.data).where(t.posts.c.card == card, t.posts.c.kind == kind)
             return any(found == data for found in c.execute(query).scalars())
-
-    def touch_open_cards(self, at: datetime) -> None:
-        """What all unfinished cards show has changed (players, the pause, the server)."""
-        with self.begin() as c:
-            mark_open_cards(c, at)
 
     def list_dirty_cards(self) -> list[CardState]:
         """Cards that show less than they should, oldest change first."""
