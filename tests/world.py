@@ -16,6 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from shared_statements import share_statements
+from sqlalchemy import Engine
+
 from pipeline import policy
 from pipeline.card_models import Post
 from pipeline.crash.as_json import report_from_plain, report_to_plain
@@ -583,7 +586,7 @@ class World:
         self.console = FakeConsole()
         self.players = FakePlayers()
         self.reader = FakeReader()
-        self.engine = open_engine(self.database or f"sqlite:///{self.folder / 'world.sqlite'}", self.patience)
+        self.engine = self._open(self.database or f"sqlite:///{self.folder / 'world.sqlite'}")
         metadata.create_all(self.engine)
         realm = Realm(
             "Test realm",
@@ -604,6 +607,9 @@ class World:
         self.orders = Orders(self.tools, lambda: None, self.runner.cancel)
         self.ledger = Ledger(self.tools)
 
+    def _open(self, url: str) -> Engine:
+        return share_statements(open_engine(url, self.patience))
+
     def _make_store(self) -> Store:
         return Store(self.engine, Codec(report_to_plain, report_from_plain), lambda at: policy.night_of(at, UTC))
 
@@ -617,7 +623,7 @@ class World:
     def reopen(self) -> None:
         """The same with another connection to the database, as a new life has it."""
         self.engine.dispose()
-        self.engine = open_engine(str(self.engine.url), self.patience)
+        self.engine = self._open(str(self.engine.url))
         self.store = self._make_store()
         self.tools = dataclasses.replace(self.tools, store=self.store)
         self.restart()
