@@ -80,6 +80,10 @@ def _server(need: Need) -> str:
             return "the keeper does not answer: whether the server runs is not known"
         case "not ready":
             return join(f"the server does not say that it is ready{_since(need, 'started')}", detail)
+        case "alone":
+            return f"the server runs by itself (process {detail}): no keeper looks after it"
+        case "gone":
+            return "the server does not run, and no keeper looks after it"
         case "down":
             return f"the server does not start: {detail}"
         case Hold.STOPPED if detail:  # which says who stopped it

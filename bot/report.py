@@ -20,7 +20,7 @@ from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport
-from pipeline.status_models import RunLine, StatusView, Topic
+from pipeline.status_models import Left, RunLine, StatusView, Topic
 from pipeline.store.outage import DatabaseAway
 
 if TYPE_CHECKING:
@@ -166,9 +166,9 @@ def as_plain(view: StatusView | None) -> dict[str, Any] | None:
 def as_text(view: StatusView | None) -> str:
     if view is None:
         return say_no_database("tell", locate())
-    server = f"{view.realm}: server {view.server or 'unknown: the keeper does not answer'}"
     lines = [
-        server + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else _say_down(view)),
+        f"{view.realm}: server {view.server or _describe_left(view.left)}"
+        + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else _say_down(view)),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"{count_needs(view.needs)}:" if view.needs else "",
@@ -187,6 +187,17 @@ def as_text(view: StatusView | None) -> str:
 
 def _say_down(view: StatusView) -> str:
     return f", down since {_local(view.down_since)}" if view.down_since else ""
+
+
+def _describe_left(left: Left | None) -> str:
+    """The server, while no keeper answers."""
+    if left is None:
+        return "unknown: the keeper does not answer"
+    if left.server is not None:
+        return f"runs by itself (process {left.server})"
+    if not left.in_order:
+        return "does not run, and its keeper is gone"
+    return f"stopped in order, and its keeper with it, at {_local(datetime.fromtimestamp(left.at, UTC))}"
 
 
 def _list_unneeded(view: StatusView) -> Iterator[str]:

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState
-from pipeline.status_models import Need, PauseView, Rider, Setback, Topic
+from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Fact, Store
 
 DAY = timedelta(days=1)
@@ -24,6 +24,7 @@ class Seen:
 
     observed: Observed | None = None  # None = no keeper answers
     halted: str = ""  # who is stopped and does nothing, and the cure
+    left: Left | None = None  # what is there while no keeper lives
     trouble: str = ""  # why it does not start
     cure: str = ""  # who is at fault, and what a person can do; "" = nobody has to
     late: str | None = None  # what its start still waits for beyond its time; None = it has time, or is ready
@@ -105,13 +106,23 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
     if seen.halted:
         yield Need(Topic.SERVER, "halted", seen.halted)
     elif observed is None:
-        yield Need(Topic.SERVER, "unknown")
+        yield from _of_left(seen.left)
     elif observed.state is ServerState.HELD:
         yield Need(Topic.SERVER, str(observed.hold or "held"), observed.hold_detail)
     elif seen.late is not None:
         yield Need(Topic.SERVER, "not ready", seen.late, since=observed.started)
     elif seen.cure:
         yield Need(Topic.SERVER, "down", f"{seen.trouble}. {seen.cure}")
+
+
+def _of_left(left: Left | None) -> Iterator[Need]:
+    """Nothing where somebody has ended both in order."""
+    if left is None:
+        yield Need(Topic.SERVER, "unknown")
+    elif left.server is not None:
+        yield Need(Topic.SERVER, "alone", str(left.server))
+    elif not left.in_order:
+        yield Need(Topic.SERVER, "gone")
 
 
 def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:

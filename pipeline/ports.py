@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pipeline.keeper.protocol import Desired, Event, Manifest, Observed
 from pipeline.model import BuildResult, Change, Commit, CrashReport, Patch, Progress, Response
+from pipeline.status_models import Left
 from pipeline.traces import Place, Trace
 
 OnStarted = Callable[[int, float, str], None]  # pid, create time (seconds since the epoch), what it is
@@ -210,6 +211,9 @@ class Keeper(Protocol):
 
     def find_halt(self) -> Halt | None:
         """Whom somebody has stopped, or taken away from us; None = everybody goes on."""
+
+    def find_left(self) -> Left | None:
+        """What the last keeper has left; None = one lives, or there never was one."""
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
         """Events behind the given (keeper, number), in the order of the file; None = all of them."""

@@ -18,7 +18,8 @@ def look(store: Store, keeper: Keeper) -> Seen:
     observed, halt = observe(keeper)
     trouble = _trouble(store, observed)
     found = (trouble.cause, trouble.detail) if trouble else ("", "")
-    return Seen(observed, halt.detail if halt else "", *found, late=_find_late(store, observed))
+    left = keeper.find_left()
+    return Seen(observed, halt.detail if halt else "", left, *found, late=_find_late(store, observed))
 
 
 def observe(keeper: Keeper) -> tuple[Observed | None, Halt | None]:

@@ -97,6 +97,15 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What is there while no keeper lives."""
+
+    in_order: bool  # the last keeper was told to end, and has ended its server first
+    at: float  # seconds since the epoch: its last word
+    server: int | None  # the process of a server that runs by itself
+
+
+@dataclass(frozen=True)
 class StatusView:
     """The answer of /status and of `spirit-healer status --json`."""
 
@@ -131,3 +140,4 @@ class StatusView:
     undelivered: int = 0  # messages and cards that Discord has not got yet
     needs: tuple[Need, ...] = ()  # most urgent first
     down_since: datetime | None = None  # None = a server runs, or that is not known
+    left: Left | None = None  # None = a keeper lives, or there never was one

@@ -82,7 +82,7 @@ def outside_status(
 def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
     """Without the database."""
     seen, halt = observe(keeper)
-    observed = keeper.observed() if keeper.alive() else None
+    observed, left = keeper.observed() if keeper.alive() else None, keeper.find_left()
     return StatusView(
         realm=realm,
         server=seen.state if seen else None,
@@ -104,7 +104,8 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
         push_owed=False,
         degraded=(),
         halted=halt.detail if halt else "",
-        needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else ""))),
+        needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else "", left))),
+        left=left,
         keeper_pid=observed.keeper_pid if observed else None,
         down_since=_find_down_since(seen),
         disk_free=_disk_free(state_dir),

@@ -71,6 +71,7 @@ from pipeline.ports import (
     Pushed,
 )
 from pipeline.runner import Runner
+from pipeline.status_models import Left
 from pipeline.store import Codec, Store, open_engine
 from pipeline.store.engine import PATIENCE
 from pipeline.tables import metadata
@@ -377,6 +378,12 @@ class FakeKeeper:
 
     def find_halt(self) -> Halt | None:
         return self.halt
+
+    def find_left(self) -> Left | None:
+        if self.lives or self.now is None:
+            return None
+        told = self.journal[-1].kind == EventKind.KEEPER_STOPPED and self.now.pid is None
+        return Left(told, self.journal[-1].at, self.now.pid)
 
     def events(self, after: tuple[str, int] | None) -> list[Event]:
         return [each for each in self.journal if after is None or each.number > after[1]]

@@ -26,6 +26,7 @@ from pipeline.keeper.protocol import (
     OBSERVED,
     Desired,
     Event,
+    EventKind,
     KeeperNote,
     Observed,
     ProtocolError,
@@ -34,6 +35,7 @@ from pipeline.keeper.protocol import (
     to_json,
 )
 from pipeline.ports import Halt, Halted, Keeper
+from pipeline.status_models import Left
 
 _STARTS = 3  # tries of one `ensure`: two bots' keepers may meet at the lock
 _PATIENCE = 15.0  # seconds until a started keeper must hold its lock
@@ -123,6 +125,15 @@ class FileKeeper(Keeper):
         if not self.alive() and (words := self.find_elsewhere()) is not None:
             return Halt(Halted.KEEPER, words)
         return self._find_halted_keeper() or self._find_halted_server()
+
+    def find_left(self) -> Left | None:
+        seen = self.observed()
+        if seen is None or self.alive():
+            return None
+        runs = seen.pid is not None and lives(seen.pid, seen.create_time or 0.0)
+        last = next(reversed(EventLog(self._state_dir / EVENTS).read(None)), None)
+        told = last is not None and last.kind == EventKind.KEEPER_STOPPED
+        return Left(told and not runs, last.at if last else seen.at, seen.pid if runs else None)
 
     def find_elsewhere(self) -> str | None:
         """Who of this state folder works in another SERVER_DIR, and what to do; None = nobody does."""

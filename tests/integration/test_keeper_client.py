@@ -31,6 +31,7 @@ from pipeline.keeper.protocol import (
     Want,
     to_json,
 )
+from pipeline.status_models import Left
 
 KEEPER = "k1"
 
@@ -322,6 +323,47 @@ def test_a_wish_makes_the_keeper_start_a_server(keepers: Realm) -> None:
 
     eventually(has_started, "a server runs")
     assert EventKind.SPAWNED in [event.kind for event in keepers.client.events(None)]
+
+
+def start(realm: Realm) -> tuple[psutil.Process, psutil.Process]:
+    """A keeper and its server."""
+    seen: list[psutil.Process] = []
+
+    def has_started() -> bool:
+        observed = realm.client.observed()
+        if observed is not None and observed.pid is not None and realm.client.is_current(observed):
+            seen[:] = [psutil.Process(observed.keeper_pid), psutil.Process(observed.pid)]
+        return bool(seen)
+
+    realm.client.ensure()
+    eventually(has_started, "a server runs")
+    return seen[0], seen[1]
+
+
+def end(realm: Realm, *processes: psutil.Process) -> None:
+    for each in processes:
+        each.kill()
+    psutil.wait_procs(processes, timeout=20)
+    eventually(lambda: not realm.client.alive(), "no keeper lives")
+
+
+def test_what_a_keeper_left_tells_whether_it_was_ended_in_order_and_what_still_runs(keepers: Realm) -> None:
+    assert keepers.client.find_left() is None, "there never was one"
+    keepers.client.wish(keepers.wish())
+    keeper, server = start(keepers)
+    assert keepers.client.find_left() is None, "it lives"
+    end(keepers, keeper)
+    left = keepers.client.find_left()
+    assert left is not None and (left.in_order, left.server) == (False, server.pid)
+    end(keepers, server)
+    left = keepers.client.find_left()
+    assert left is not None and (left.in_order, left.server) == (False, None)
+    if sys.platform != "win32":
+        keeper, _ = start(keepers)
+        keeper.terminate()
+        eventually(lambda: not keepers.client.alive(), "it is gone")
+        left, last = keepers.client.find_left(), keepers.client.events(None)[-1]
+        assert left == Left(in_order=True, at=last.at, server=None)
 
 
 def test_a_keeper_that_cannot_live_is_told_with_its_last_words(realm: Realm) -> None:

@@ -24,7 +24,7 @@ from bot.sandbox.state import MessageState, Reply, SandboxState
 from bot.settings import NAMES, Settings, read_duration
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import TRANSITIONS, Progress, Question, RunState
-from pipeline.status_models import Need, OrderLine, PauseView, Rider, RunLine, StatusView, Topic
+from pipeline.status_models import Left, Need, OrderLine, PauseView, Rider, RunLine, StatusView, Topic
 from pipeline.summary import (
     BranchLine,
     Chart,
@@ -280,7 +280,7 @@ def test_the_layers_are_those_that_are_held() -> None:
 # --- what --json prints ----------------------------------------------------------------------------------------------
 
 JSON = ROOT / "docs" / "json.md"
-STATUS = (StatusView, PauseView, OrderLine, RunLine, Progress, Need, Rider)
+STATUS = (StatusView, Left, PauseView, OrderLine, RunLine, Progress, Need, Rider)
 SUMMARY = (NightSummary, FixedLine, UnfixedLine, UndoneLine, CrashLine, BranchLine, Counts, Chart, Mark, Span)
 
 

@@ -42,8 +42,9 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
+from pipeline.needs import Seen, list_server_needs
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan
-from pipeline.status_models import Need, PauseView, RunLine, Topic
+from pipeline.status_models import Left, Need, PauseView, RunLine, Topic
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
 CAUSE = "**Members are destroyed in reverse order.**"
@@ -1356,3 +1357,25 @@ def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() ->
     assert first.endswith("(process 4711, 7d14957a32df0000)")
     assert second == "Its keeper is process 4710"
     assert "keeper is" not in report.as_text(make_status(keeper_pid=None))
+
+
+def test_the_command_line_says_what_is_there_while_no_keeper_lives() -> None:
+    def say(left: Left | None) -> str:
+        view = make_status(
+            server=None, pid=None, keeper_pid=None, left=left, needs=tuple(list_server_needs(Seen(left=left)))
+        )
+        first, bot, *others = report.as_text(view).splitlines()
+        assert bot == "Neither bot nor keeper runs: nothing restarts the server; `spirit-healer run` starts both"
+        return "\n".join((first, *(each for each in others if each.startswith(("1 thing", "  ")))))
+
+    at = NOW.timestamp()
+    local = f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert [say(left) for left in (Left(True, at, None), Left(False, at, 4711), Left(False, at, None), None)] == [
+        f"Testrealm: server stopped in order, and its keeper with it, at {local}",
+        "Testrealm: server runs by itself (process 4711)\n1 thing needs you:\n"
+        "  the server runs by itself (process 4711): no keeper looks after it",
+        "Testrealm: server does not run, and its keeper is gone\n1 thing needs you:\n"
+        "  the server does not run, and no keeper looks after it",
+        "Testrealm: server unknown: the keeper does not answer\n1 thing needs you:\n"
+        "  the keeper does not answer: whether the server runs is not known",
+    ]
