@@ -2,7 +2,6 @@
 
 #include "Define.h"
 #include <atomic>
-#include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
