@@ -6,6 +6,7 @@ A pure function of what the pipeline gathered (pipeline/summary.py). A quiet nig
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bot import chart
@@ -16,7 +17,7 @@ from bot.markup import ago, block, code, commit_link, count, duration, join, pla
 from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import FixState, RunState, Verdict
-from pipeline.status_models import Topic
+from pipeline.status_models import Need, Topic
 from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
 
 OLD = timedelta(days=180)  # a night of which the day alone could be another year's
@@ -81,7 +82,7 @@ def _is_on_record(summary: NightSummary) -> bool:
 
 def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     """In the order in which they are read."""
-    yield _part("", [f"{number}. {say_need(each, home)}" for number, each in enumerate(summary.needs, 1)])
+    yield _part("", [f"{number}. {_need(each, summary, home)}" for number, each in enumerate(summary.needs, 1)])
     yield _part("Does not work", [f"- {prose(cut_middle(each, 300))}" for each in summary.degraded])
     yield _part(_title("Fixed", summary.fixed), [f"- {_fixed(each)}" for each in summary.fixed])
     for heading, lines in (("In work", list_in_work(summary)), ("Not fixed yet", list_left(summary))):
@@ -89,6 +90,15 @@ def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
     yield "\n".join(line for line in (server_line(summary), crash_line(summary)) if line)
     yield merge_part(summary.branches)
+
+
+def _need(need: Need, summary: NightSummary, home: Home | None) -> str:
+    """What rides along with a merge is named where that is told of; once is enough."""
+    told = any(each.name == need.subject and each.riders and not each.setback for each in summary.branches)
+    if need.topic is not Topic.REVIEW or not told:
+        return say_need(need, home)
+    rides = f"a merge brings {count(len(need.riders), 'other commit')} too"
+    return join(say_need(replace(need, riders=()), home), f"**{rides}**, named below" if need.riders else "")
 
 
 def list_in_work(summary: NightSummary) -> list[UnfixedLine]:
@@ -181,7 +191,8 @@ def server_line(summary: NightSummary) -> str:
     line = join(
         f"up {_share(summary)}" if counts.up + counts.down else "nobody looked at it",
         _crashes(summary),
-        count(counts.starts, "restart"),
+        count(counts.starts - counts.deployed, "restart"),
+        count(counts.deployed, "deployment") if counts.deployed else "",
         f"down {duration(counts.down)}" if counts.down else "",
         f"back after {duration(counts.recovery)} (median)" if counts.recovery is not None else "",
         "**not back from the last crash**" if counts.not_back else "",

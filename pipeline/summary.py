@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
-from pipeline.keeper.protocol import EventKind
+from pipeline.keeper.protocol import EventKind, ExitVerdict
 from pipeline.model import FixState, Run, RunKind, RunState
 from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, list_needs
 from pipeline.status_models import Need, Rider, Setback
@@ -21,6 +21,7 @@ TELLING = (
     EventKind.SPAWNED, EventKind.ADOPTED, EventKind.READY, EventKind.STOPPING, EventKind.EXITED,
     EventKind.SPAWN_FAILED, EventKind.HELD,
 )  # fmt: skip
+_ASKED = (ExitVerdict.ASKED, ExitVerdict.HANG_AT_STOP)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 LIVE = (FixState.WATCHING, FixState.VERIFIED)
@@ -91,6 +92,7 @@ class Counts:
     crashes_before: int = 0  # the night before
     kinds_before: int = 0
     starts: int = 0  # that an end came before
+    deployed: int = 0  # of those: another build was put in place, by us and not with a restart after a crash
     up: float = 0.0  # seconds
     down: float = 0.0  # seconds, planned stops and starts included
     recovery: float | None = None  # seconds from a crash to ready, median
@@ -168,7 +170,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
-        counts=_count(store, night, before, chart.server, count_starts(happenings, chart.begin)),
+        counts=_count(store, night, before, chart.server, list_starts(happenings, chart.begin)),
         chart=chart,
     )
 
@@ -250,14 +252,15 @@ def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:
 # --- figures and the chart -------------------------------------------------------------------------------------------
 
 
-def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: int) -> Counts:
+def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: Sequence[bool]) -> Counts:
     crashes, kinds = store.count_night_crashes(night)
     crashes_before, kinds_before = store.count_night_crashes(before)
     recoveries = store.list_night_recoveries(night)
     seen = [each for each in recoveries if each is not None]
     return Counts(
         crashes, kinds, crashes_before, kinds_before,
-        starts=starts,
+        starts=len(starts),
+        deployed=sum(starts),
         up=seconds_of(server, Phase.UP),
         down=seconds_of(server, Phase.STARTING, Phase.STOPPING, Phase.DOWN, Phase.HELD),
         recovery=statistics.median(seen) if seen else None,
@@ -265,9 +268,25 @@ def _count(store: Store, night: date, before: date, server: Sequence[Span], star
     )  # fmt: skip
 
 
-def count_starts(happenings: Sequence[Happening], begin: float) -> int:
-    """Starts of the night that were not the first start of all."""
-    return sum(each.kind == EventKind.SPAWNED and each.at >= begin for each in happenings[1:])
+def list_starts(happenings: Sequence[Happening], begin: float) -> list[bool]:
+    """The starts of the night that were not the first start of all: whether each was stopped for, to put another build
+    in place. One after a crash is a restart, also where it brings an approved build with it."""
+    starts: list[bool] = []
+    asked, build = False, ""
+    for number, each in enumerate(happenings):
+        if each.kind == EventKind.EXITED:
+            asked = each.data.get("verdict") in _ASKED
+        if each.kind == EventKind.SPAWNED and number and each.at >= begin:
+            starts.append(asked and _read_build(each) != build)
+        if "build" in each.data:
+            build = _read_build(each)
+    return starts
+
+
+def _read_build(each: Happening) -> str:
+    """What lay there before us has no name until it is kept."""
+    build = str(each.data.get("build") or "")
+    return "" if build.startswith("found-") else build
 
 
 def read_happenings(store: Store, begin: float, until: float) -> list[Happening]:

@@ -21,7 +21,7 @@ from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.status import doing, render_status
-from bot.summary import PICTURE, list_parts, merge_part, render_summary
+from bot.summary import PICTURE, list_parts, merge_part, render_summary, server_line
 from pipeline import change_orders, policy, records, status_views
 from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import ExitVerdict, ServerState
@@ -82,7 +82,8 @@ async def test_a_fix_that_went_live_is_to_be_reviewed_and_counts_its_crashes(wor
     assert found.branches == (BranchLine("overnight-20261122", "origin", 1, compare, True),)
     assert [each.topic for each in found.needs] == [Topic.REVIEW]
     assert (found.unfixed, found.undone) == ((), ())
-    assert (found.counts.crashes, found.counts.kinds, found.counts.starts) == (1, 1, 2)
+    assert (found.counts.crashes, found.counts.kinds, found.counts.starts, found.counts.deployed) == (1, 1, 2, 1)
+    assert " · 1 restart · 1 deployment · " in server_line(found)
 
 
 async def test_what_a_merge_would_bring_beside_the_fixes_is_named_until_its_revert_stands(tmp_path: Path) -> None:
@@ -555,7 +556,7 @@ FULL = NightSummary(
     ),
     undone=(UndoneLine("Aura::Update", COMMIT, URL, "Ann"), UndoneLine("Loot::Roll", COMMIT, None, None, "worse")),
     crashes=(CrashLine(NAME, 3, 7), CrashLine("BIH::subdivide", 2, 0)),
-    counts=Counts(6, 4, 28, 11, 5, 97_800.0, 2_200.0, 5.0),
+    counts=Counts(6, 4, 28, 11, 7, 2, 97_800.0, 2_200.0, 5.0),
 )  # fmt: skip
 THEN = int(NOW.timestamp())
 TEXT = f"""\
@@ -586,8 +587,8 @@ once the remote takes it
 - `Aura::Update` reverted by Ann in [`a1b2c3d`]({URL})
 - `Loot::Roll` rolled back in `a1b2c3d` · worse
 
-**Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · down 36 min 40 s · \
-back after 5 s (median)
+**Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · 2 deployments · down 36 min 40 s \
+· back after 5 s (median)
 **Crashes:** `{NAME}` ×3 (night before: 7) · `BIH::subdivide` ×2
 
 **To merge**
@@ -671,6 +672,30 @@ def test_many_that_ride_along_are_counted() -> None:
         " rolled back, the revert of `Map::Load` (`a1b2c3d`) waits for an approval, `Map::Load` (`a1b2c3d`) was rolled"
         " back, and 2 more"
     )
+
+
+def test_what_rides_along_is_named_once_in_a_summary() -> None:
+    rider = Rider("Map::Load", COMMIT, "9f3c21aa", "ROLLED_BACK")
+    need = Need(Topic.REVIEW, "overnight-20241122", fixes=2, riders=(rider,))
+    (branch,) = FULL.branches
+    night = replace(FULL, needs=(need,), branches=(replace(branch, riders=(rider,)),), unfixed=())
+    text = text_of(render_summary(night, HOME))
+    needed = "1. `overnight-20241122` has 2 fixes to review · **a merge brings 1 other commit too**, named below"
+    assert text.splitlines()[0] == needed
+    assert text.count("`Map::Load` (`a1b2c3d`)") == 1
+
+
+async def test_a_restart_that_an_operator_orders_is_no_deployment_and_one_that_brings_a_build_is(world: World) -> None:
+    await heal(world)
+    await world.orders.restart_server(OPERATOR, timedelta(), "")
+    await world.settle()
+    await world.pass_time(seconds=1)
+    counts = look(world).counts
+    assert (counts.starts, counts.deployed) == (3, 1)
+    await world.crash("Spell::Cast")
+    await world.pass_time(seconds=1)
+    counts = look(world).counts
+    assert (counts.starts, counts.deployed) == (4, 1)
 
 
 def test_what_others_wrote_is_plain_text_in_it() -> None:
