@@ -133,7 +133,7 @@ def explain(world: DemoWorld, bug: bugs.PlantedBug, known: Known | None) -> str:
     asked = [each.id for each in acts.read_requests(world) if each.bug == bug]
     run = known.find_run(asked) if known else None
     if known is None or run is None:
-        return "crash the realm with it first."
+        return "crash the realm with it first; a crash is asked about once it is read."
     if (commit := known.find_fix(asked)) is not None:
         return f"it is fixed in {commit[:12]}, which is live."
     if run.state in OVER:

@@ -100,7 +100,8 @@ async def test_a_fix_that_is_typed_goes_where_it_is_taken_or_it_is_said_why_not(
 ) -> None:
     monkeypatch.chdir(realm.folder)
     acts.leave_note(realm)
-    assert type_fix(world, realm) == "Nothing is asked about aura: crash the realm with it first.\n"
+    first = "crash the realm with it first; a crash is asked about once it is read."
+    assert type_fix(world, realm) == f"Nothing is asked about aura: {first}\n"
     run = await crash_of_aura(world, realm)
     answer(realm, run, FixKind.OUTSIDE)
     assert (
