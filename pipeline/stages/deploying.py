@@ -78,11 +78,12 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
     if goes_by_itself(tools, build, observed):
         return False
     since = min(tools.store.started_at(run.commit) for run in runs if run.commit)
-    decision = policy.may_deploy_now(tools.now(), count_players(tools, observed), tools.realm, since)
+    players = count_players(tools, observed)
+    decision = policy.may_deploy_now(tools.now(), players, tools.realm, since)
     if isinstance(decision, policy.Wait) and not any(map(policy.is_ordered, runs)):
         postponing.tell(tools, runs, decision.reason)
         return stand_by(tools, load, observed)
-    return announce(tools, build, runs, observed)
+    return announce(tools, load, observed, players)
 
 
 def goes_by_itself(tools: Tools, build: str, observed: Observed) -> bool:
@@ -136,11 +137,10 @@ def tell_keeper(tools: Tools) -> str:
     return ""
 
 
-def announce(tools: Tools, build: str, runs: Sequence[Run], observed: Observed) -> bool:
-    players = count_players(tools, observed)
+def announce(tools: Tools, load: Load, observed: Observed, players: int | None) -> bool:
     notice = tools.realm.stop_notice if has_listeners(tools, players) else timedelta()
-    deployment = new_deployment(tools, build, "announcing", observed, runs, stop_at=tools.now() + notice)
-    tools.store.add_deployment(deployment, runs, tools.now())
+    deployment = new_deployment(tools, load.build, "announcing", observed, load.runs, stop_at=tools.now() + notice)
+    tools.store.add_deployment(deployment, load.runs, tools.now())
     point("deploy.noted")
     if notice:
         tell_players(tools, f"Server restart in {notice.total_seconds():.0f} seconds: a crash fix goes live.")
