@@ -7,9 +7,11 @@ letters when a phone shows it 350 points wide. It holds no words but ours.
 from __future__ import annotations
 
 import io
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -17,7 +19,7 @@ from pipeline.model import Verdict
 from pipeline.summary import Chart
 from pipeline.timeline import Phase
 
-WIDTH, HEIGHT = 960, 560  # pixels
+WIDTH, HEIGHT = 960, 600  # pixels
 FINE = 2  # drawn larger and made smaller, as edges are then smooth
 EDGE = 32
 LEFT, RIGHT = EDGE, WIDTH - EDGE
@@ -25,9 +27,12 @@ TEXT = 28  # pixels high
 SERVER, CRASHES, BUILDS, LIVE = 74, 190, 322, 416  # tops of the rows
 BAND = 56
 THIN = 34
-AXIS = 486
+AXIS = 526
+TICK = 14  # how long the mark of an outage is that is shorter than a pixel is wide
 HEAD = 9  # radius of a crash
-STACK = 4  # crashes drawn above each other before a number says how many
+MARK = 3  # and how wide
+NUMBER = 60  # the room of a number of three digits
+STACK = 4  # marks drawn above each other before a number says how many
 
 BACKGROUND = (30, 31, 34)
 LINE = (66, 68, 74)
@@ -39,6 +44,7 @@ PHASES = {
     Phase.UNKNOWN: GREY,
 }  # fmt: skip
 KEY = (("up", GREEN), ("starting", AMBER), ("down", RED))
+OUTAGES = (Phase.STARTING, Phase.STOPPING, Phase.DOWN, Phase.HELD)  # as far as one hides another, the worst last
 VERDICTS = {
     Verdict.HEALTHY: GREEN, Verdict.UNHEALTHY: RED, Verdict.NOT_CURED: AMBER, Verdict.INCONCLUSIVE: AMBER,
 }  # fmt: skip
@@ -102,33 +108,81 @@ def _draw_server(sheet: Sheet) -> None:
     for word, colour in KEY:
         sheet.box(x, SERVER - 34, x + 20, SERVER - 14, colour, 4)
         x = sheet.words(x + 28, SERVER - 14, word, FAINT) + 24
+    sheet.box(x, SERVER - 34 + 3, x + MARK, SERVER - 34 + 3 + TICK, RED)
+    sheet.words(x + 11, SERVER - 14, "for moments", FAINT)
     sheet.box(LEFT, SERVER, RIGHT, SERVER + BAND, LINE, 6)
-    for span in sorted(sheet.chart.server, key=lambda each: each.what == Phase.DOWN):
-        least = 0 if span.what in (Phase.UP, Phase.UNKNOWN) else 4  # a restart of a few seconds is to be seen
-        left = sheet.x(span.begin)
-        sheet.box(left, SERVER, max(sheet.x(span.end), left + least), SERVER + BAND, PHASES[Phase(span.what)])
+    columns = _fill(sheet)
+    for phase, alike in groupby(range(len(columns)), lambda number: columns[number]):
+        found = list(alike)
+        if phase is not None:
+            sheet.box(LEFT + found[0], SERVER, LEFT + found[-1] + 1, SERVER + BAND, PHASES[phase])
+    _draw_short_outages(sheet, columns)
+
+
+def _fill(sheet: Sheet) -> list[Phase | None]:
+    """What the server did for most of each pixel, from left to right; a moment of downtime takes no more room than it
+    took time."""
+    shares: list[defaultdict[Phase, float]] = [defaultdict(float) for _ in range(LEFT, RIGHT)]
+    for span in sheet.chart.server:
+        left, right = sheet.x(span.begin) - LEFT, sheet.x(span.end) - LEFT
+        for column in range(int(left), min(math.ceil(right), len(shares))):
+            shares[column][Phase(span.what)] += min(right, column + 1) - max(left, column)
+    return [max(share, key=lambda each: share[each]) if share else None for share in shares]
+
+
+def _draw_short_outages(sheet: Sheet, columns: Sequence[Phase | None]) -> None:
+    """A mark below the band for each that is nowhere seen in it."""
+    spans = [span for span in sheet.chart.server if span.what in OUTAGES]
+    for span in sorted(spans, key=lambda each: OUTAGES.index(Phase(each.what))):
+        x = int(min(sheet.x(span.begin), RIGHT - 1))
+        if not any(each in OUTAGES for each in columns[x - LEFT : math.ceil(sheet.x(span.end)) - LEFT]):
+            sheet.box(x, SERVER + BAND + 3, x + MARK, SERVER + BAND + 3 + TICK, PHASES[Phase(span.what)])
 
 
 def _draw_crashes(sheet: Sheet) -> None:
     _title(sheet, CRASHES, f"Crashes: {len(sheet.chart.crashes)}")
     floor = CRASHES + BAND + THIN / 2
-    for x, number in _bunch(sheet.x(at) for at in sheet.chart.crashes):
-        top = floor - 2 * HEAD * min(number, STACK)
-        for level in range(min(number, STACK)):
+    columns = _bunch((sheet.x(at), RED) for at in sheet.chart.crashes)
+    for x, colours in columns:
+        for level, colour in enumerate(colours[:STACK]):
             y = floor - 2 * HEAD * level - HEAD
-            sheet.box(x - HEAD + 1, y - HEAD + 1, x + HEAD - 1, y + HEAD - 1, RED, HEAD)
-        if number > STACK:
-            sheet.words(x, top - 4, str(number), WORDS, "ms")
+            sheet.box(x - HEAD + 1, y - HEAD + 1, x + HEAD - 1, y + HEAD - 1, colour, HEAD)
+    _count_columns(sheet, columns, floor)
     sheet.box(LEFT, floor + 2, RIGHT, floor + 4, LINE)
 
 
-def _bunch(places: Iterable[float]) -> Iterator[tuple[float, int]]:
-    """Places so near each other that they would hide each other are one, with a number."""
-    columns: defaultdict[int, list[float]] = defaultdict(list)
-    for x in places:
-        columns[round((x - LEFT) / (2 * HEAD))].append(x)
+def _bunch(marks: Iterable[tuple[float, Colour]]) -> list[tuple[float, list[Colour]]]:
+    """Marks so near each other that they would hide each other stand above each other, at one place."""
+    columns: defaultdict[int, list[tuple[float, Colour]]] = defaultdict(list)
+    for x, colour in marks:
+        columns[round((x - LEFT) / (2 * HEAD))].append((x, colour))
+    found: list[tuple[float, list[Colour]]] = []
     for _, near in sorted(columns.items()):
-        yield sum(near) / len(near), len(near)
+        middle = sum(x for x, _ in near) / len(near)
+        beside = found[-1][0] + 2 * HEAD if found else middle
+        found.append((max(middle, beside), [colour for _, colour in near]))
+    return found
+
+
+def _count_columns(sheet: Sheet, columns: Sequence[tuple[float, Sequence[Colour]]], floor: float) -> None:
+    """How many stand in each that is too high; one number over neighbours, as theirs would run together."""
+    high = [(x, len(colours)) for x, colours in columns if len(colours) > STACK]
+    top = floor - 2 * HEAD * STACK - 4
+    for group in _gather(high):
+        first, last = group[0][0], group[-1][0]
+        if first != last:
+            sheet.box(first - HEAD, top, last + HEAD, top + 2, FAINT)
+        sheet.words((first + last) / 2, top - 2, str(sum(number for _, number in group)), WORDS, "ms")
+
+
+def _gather(high: Iterable[tuple[float, int]]) -> list[list[tuple[float, int]]]:
+    groups: list[list[tuple[float, int]]] = []
+    for each in high:
+        if groups and each[0] - groups[-1][-1][0] < NUMBER:
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return groups
 
 
 def _draw_builds(sheet: Sheet) -> None:
@@ -144,9 +198,15 @@ def _draw_deployments(sheet: Sheet) -> None:
     worse = sum(each.what == Verdict.UNHEALTHY for each in sheet.chart.deployments)
     total = f"Deployments: {len(sheet.chart.deployments)}"
     _title(sheet, LIVE, total + (f", {worse} rolled back" if worse else ""))
-    middle = LIVE + THIN / 2
-    for mark in sheet.chart.deployments:
-        x, reach = sheet.x(mark.at), THIN / 2
-        corners = [(x - reach, middle), (x, middle - reach), (x + reach, middle), (x, middle + reach)]
-        colour = VERDICTS[Verdict(mark.what)] if mark.what else BLUE
-        sheet.pen.polygon([(a * FINE, b * FINE) for a, b in corners], colour)
+    floor = AXIS - 4
+    columns = _bunch((sheet.x(each.at), VERDICTS[Verdict(each.what)] if each.what else BLUE)
+                     for each in sheet.chart.deployments)  # fmt: skip
+    for x, colours in columns:
+        for level, colour in enumerate(colours[:STACK]):
+            _draw_diamond(sheet, x, floor - 2 * HEAD * level - HEAD, colour)
+    _count_columns(sheet, columns, floor)
+
+
+def _draw_diamond(sheet: Sheet, x: float, y: float, colour: Colour) -> None:
+    corners = [(x - HEAD, y), (x, y - HEAD), (x + HEAD, y), (x, y + HEAD)]
+    sheet.pen.polygon([(a * FINE, b * FINE) for a, b in corners], colour)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from datetime import date
+from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -12,11 +13,13 @@ from PIL import Image
 from world import START
 
 from bot import chart
-from bot.chart import AMBER, BAND, BLUE, BUILDS, GREEN, GREY, HEIGHT, LEFT, LIVE, RED, RIGHT, SERVER, THIN, WIDTH
+from bot.chart import AMBER, BAND, BLUE, BUILDS, GREEN, GREY, HEIGHT, LEFT, RED, RIGHT, SERVER, THIN, WIDTH
 from pipeline.summary import Chart, Mark, frame
 from pipeline.timeline import Phase, Span
 
 HOUR = 3600.0
+BELOW = SERVER + BAND + 3 + chart.TICK // 2  # where the short outages are
+LOWEST = chart.AXIS - 4 - chart.HEAD  # the middle of a deployment that has none below it
 EMPTY = frame(date(2026, 11, 22), START, None)
 BEGIN = EMPTY.begin
 
@@ -44,10 +47,34 @@ def test_the_servers_band_has_the_colour_of_each_phase() -> None:
     }  # fmt: skip
 
 
-def test_four_seconds_of_downtime_in_a_night_are_seen() -> None:
-    noon = BEGIN + 12 * HOUR
-    spans = (Span(BEGIN, noon, Phase.UP), Span(noon, noon + 4, Phase.DOWN), Span(noon + 4, EMPTY.end, Phase.UP))
-    assert show(server=spans).getpixel((x(12) + 1, SERVER + BAND // 2)) == RED
+def up_but_for(*outages: tuple[float, float]) -> tuple[Span, ...]:
+    """A night that was down from the one hour to the other."""
+    edges = [BEGIN, *(BEGIN + hours * HOUR for outage in outages for hours in outage), EMPTY.end]
+    phases = cycle((Phase.UP, Phase.DOWN))
+    return tuple(Span(begin, end, phase) for (begin, end), phase in zip(pairwise(edges), phases, strict=False))
+
+
+def reds(picture: Image.Image, y: int) -> int:
+    return sum(picture.getpixel((each, y)) == RED for each in range(LEFT, RIGHT))
+
+
+def test_a_moment_of_downtime_is_a_mark_below_the_band_and_takes_nothing_of_it() -> None:
+    picture = show(server=up_but_for((12, 12 + 4 / HOUR), (18, 18 + 0.1 / HOUR)))
+    assert [picture.getpixel((x(at) + 1, SERVER + BAND // 2)) for at in (12, 18)] == [GREEN, GREEN]
+    assert [picture.getpixel((x(at) + 1, BELOW)) for at in (12, 18)] == [RED, RED]
+
+
+def test_a_night_of_many_short_outages_is_as_green_as_it_was_up() -> None:
+    outages = [(6 + number / 10, 6 + number / 10 + 4 / HOUR) for number in range(100)]
+    picture = show(server=up_but_for(*outages))
+    assert reds(picture, SERVER + BAND // 2) == 0
+    assert reds(picture, BELOW) >= 200
+
+
+def test_half_an_hour_of_downtime_is_as_wide_as_it_was_long_and_has_no_mark() -> None:
+    picture = show(server=up_but_for((12, 12.5)))
+    assert abs(reds(picture, SERVER + BAND // 2) - (x(12.5) - x(12))) <= 1
+    assert reds(picture, BELOW) == 0
 
 
 def test_builds_and_deployments_stand_at_their_time() -> None:
@@ -55,7 +82,22 @@ def test_builds_and_deployments_stand_at_their_time() -> None:
     marks = (Mark(BEGIN + 7 * HOUR, "healthy"), Mark(BEGIN + 10 * HOUR, "unhealthy"), Mark(BEGIN + 15 * HOUR, ""))
     picture = show(builds=builds, deployments=marks)
     assert [picture.getpixel((x(at), BUILDS + THIN // 2)) for at in (6.5, 9.05)] == [BLUE, AMBER]
-    assert [picture.getpixel((x(at), LIVE + THIN // 2)) for at in (7, 10, 15)] == [GREEN, RED, BLUE]
+    assert [picture.getpixel((x(at), LOWEST)) for at in (7, 10, 15)] == [GREEN, RED, BLUE]
+
+
+def test_deployments_of_one_moment_stand_above_each_other_and_beside_others() -> None:
+    verdicts = ("healthy", "unhealthy", "not cured", "")
+    near = tuple(Mark(BEGIN + 7 * HOUR + 60 * number, each) for number, each in enumerate(verdicts))
+    picture = show(deployments=(*near, Mark(BEGIN + 7.5 * HOUR, "healthy")))
+    seen = [picture.getpixel((x(7.03), LOWEST - 2 * chart.HEAD * level)) for level in range(4)]
+    assert seen == [GREEN, RED, AMBER, BLUE]
+    assert picture.getpixel((x(7.03) + 2 * chart.HEAD, LOWEST)) == GREEN
+
+
+def test_numbers_of_neighbours_do_not_run_together_and_count_them_all() -> None:
+    crashes = [(100.0, 9), (118.0, 6), (136.0, 2), (500.0, 12)]
+    high = [each for each in crashes if each[1] > chart.STACK]
+    assert [sum(number for _, number in group) for group in chart._gather(high)] == [15, 12]
 
 
 def test_an_empty_night_is_a_picture_too() -> None:
