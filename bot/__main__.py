@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +41,19 @@ def load_settings(*, sandbox: bool = False) -> Settings:
     try:
         return load(sandbox=sandbox)
     except SettingsError as fault:
-        for line in fault.faults:
+        for line in (*fault.faults, *find_hint(fault.faults)):
             click.echo(line, err=True)
         sys.exit(USAGE)
+
+
+def find_hint(faults: Sequence[str]) -> list[str]:
+    """Where to go, for whoever stands in another folder than that of his `.env`."""
+    if Path(".env").exists() or not any(": is missing" in line for line in faults):
+        return []
+    return [
+        f"There is no .env in {Path.cwd()}: go to the folder that has one, or make it there from .env.example. "
+        "A demo needs none, and prints the line by which the doctor looks at its realm."
+    ]
 
 
 def forget_settings() -> None:

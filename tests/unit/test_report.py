@@ -15,6 +15,7 @@ from world import GOOD, World
 from bot import report
 from bot.__main__ import main
 from bot.lock import InstanceLock
+from bot.settings import NAMES
 
 
 @pytest.fixture
@@ -149,6 +150,23 @@ def test_inspecting_names_a_crash_that_is_known_and_a_file_of_ones_own_that_cann
         "  assertion: m_currMap\n  known: ours: The ferry. Cure: Wait for it.\n"
         f"  > WorldObject::GetMap  /src/Object.h:399\n{own / 'b.toml'}: entry 1 has no `name`\n",
     )
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "keeper"])
+def test_a_command_in_a_folder_without_settings_says_where_to_go(
+    state: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    hint = (
+        f"There is no .env in {Path.cwd()}: go to the folder that has one, or make it there from .env.example. "
+        "A demo needs none, and prints the line by which the doctor looks at its realm."
+    )
+    code, words = ask(command)
+    assert (code, words.splitlines()[-1]) == (2, hint)
+    Path(".env").write_text("REALM_NAME=Nightfall\n", encoding="utf-8")
+    code, words = ask(command)
+    assert code == 2 and hint not in words
 
 
 if sys.platform != "win32":
