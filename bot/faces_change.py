@@ -34,10 +34,17 @@ def question(view: CardView, run: Run) -> str:
         case Question.DEPLOY:
             return join("**May this build go live?**", facts.fix_link(view))
         case Question.BASE:
-            base = code(markup.revision(run.base)) if run.base else "the head of the base branch"
-            return f"**May the night branch begin here?** At {base}, as what runs cannot be told for certain"
+            return f"**May the night branch begin here?** {_describe_base(run)}"
         case _:
             assert_never(run.question)
+
+
+def _describe_base(run: Run) -> str:
+    """Which commit the build would be of, or that nobody can tell it yet, and what comes of that."""
+    if run.base:
+        return f"At {code(markup.revision(run.base))}, as what runs cannot be told for certain"
+    follows = "**whatever that has and the server has not goes live with the fix**"
+    return f"At the head that the base branch has when it is approved, as what runs is not known: {follows}"
 
 
 def patching(view: CardView, run: Run) -> Face:

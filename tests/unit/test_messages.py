@@ -208,6 +208,15 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"**May this patch be applied?** The diff is in the thread\n{CAUSE}\nConfidence high · 1 file, +12 −1\n{BACK}",
         ["approve:9f3c21aa:patch-0", "reject:9f3c21aa"],
     ),
+    "approval of a base that nobody knows": (
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE}),
+        f"Waits for approval: {NAME}",
+        Colour.AMBER,
+        "**May the night branch begin here?** At the head that the base branch has when it is approved, as what runs is"
+        " not known: **whatever that has and the server has not goes live with the fix**\n"
+        f"{CAUSE}\nConfidence high\n{BACK}",
+        ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
+    ),
     "approval of the deployment": (
         card(RunState.AWAITING_APPROVAL, of_run={"question": Question.DEPLOY}, fix=FIX),
         f"Waits for approval: {NAME}",
