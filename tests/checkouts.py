@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,18 +64,26 @@ Picture = dict[str, tuple[str, int, int]]
 
 def snapshot(folder: Path, times: bool = True) -> Picture:
     """Path -> (content or link target as sha256, mode, time of change in ns or 0) of everything below."""
-    found = {}
-    for parent, names, files in os.walk(folder):
-        for name in (*names, *files):
-            path = Path(parent) / name
-            status = path.lstat()
-            if path.is_symlink():
-                content = os.fsencode(path.readlink())
-            else:
-                content = path.read_bytes() if path.is_file() else b""
-            changed = 0 if not times or not path.is_file() else status.st_mtime_ns
-            found[path.relative_to(folder).as_posix()] = (hashlib.sha256(content).hexdigest(), status.st_mode, changed)
-    return found
+    return dict(_picture(folder, "", times))
+
+
+def _picture(folder: str | Path, above: str, times: bool) -> Iterator[tuple[str, tuple[str, int, int]]]:
+    """In plain strings and one look at each folder: it is taken twice for each of a thousand hostile cases."""
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return  # one that nobody may look into
+    for each in entries:
+        path, is_file, status = above + each.name, each.is_file(), each.stat(follow_symlinks=False)
+        content = b""
+        if each.is_symlink():
+            content = os.fsencode(Path(each).readlink())
+        elif is_file:
+            content = Path(each).read_bytes()
+        changed = status.st_mtime_ns if times and is_file else 0
+        yield path, (hashlib.sha256(content).hexdigest(), status.st_mode, changed)
+        if each.is_dir(follow_symlinks=False):
+            yield from _picture(each.path, f"{path}/", times)
 
 
 @dataclass
