@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import bindparam, delete, select
 
 from pipeline import tables as t
 from pipeline.status_models import PauseView
@@ -21,13 +21,16 @@ from pipeline.store.writes import (
     put_fact,
 )
 
+# Asked several times a tick: made once, as making it anew takes as long as asking.
+VALUE = select(t.facts.c.value).where(t.facts.c.name == bindparam("name"))
+
 
 class Facts(Base):
     """Named values."""
 
     def get_fact(self, name: Fact) -> Any | None:
         with self.begin() as c:
-            return c.execute(select(t.facts.c.value).where(t.facts.c.name == name)).scalar_one_or_none()
+            return c.execute(VALUE, {"name": name}).scalar_one_or_none()
 
     def set_fact(self, name: Fact, value: Any, *, posts: Sequence[NewPost] = (), at: datetime | None = None) -> None:
         with self.begin() as c:
