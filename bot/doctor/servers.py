@@ -15,6 +15,7 @@ from bot.settings import Settings
 from pipeline.adapters.console import ServerConsole, parse_console
 from pipeline.adapters.git import CLONE
 from pipeline.adapters.git_process import GitProgram
+from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.errors import ConsoleUnavailable, PipelineError
 from pipeline.keeper.protocol import ReadyRule
 
@@ -22,6 +23,7 @@ SECONDS = 5.0
 _MOST_LOG = 64 << 20  # bytes of a log that are read, from its beginning
 _LONGEST_LINE = 64 << 10  # bytes
 _SHOWN = 3
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def check_program(settings: Settings) -> Iterator[Finding]:
@@ -81,6 +83,10 @@ def check_revision(settings: Settings) -> Iterator[Finding]:
     if settings.server_commit is not None:
         yield _check_commit(settings, "SERVER_COMMIT", settings.server_commit)
         return
+    own = _find_own_build(settings)
+    if own is not None:
+        yield ok("SERVER_COMMIT", f"what lies in SERVER_DIR is the bot's own build of {own[:12]}")
+        return
     rule = re.compile(ReadyRule().revision.encode())
     logs = [log for log in realm.below(settings.server_dir, settings.server_logs) if log.is_file()]
     found = next((hit for log in logs for line in read_lines(log) if (hit := rule.search(line))), None)
@@ -104,6 +110,14 @@ def check_revision(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield _check_commit(settings, "revision", found["hash"].decode())
+
+
+def _find_own_build(settings: Settings) -> str | None:
+    """The commit of the build that the keeper observes there, where it is one that the bot made: what lay there before
+    has another name."""
+    observed = FileKeeper(settings.state_dir, settings.server_dir).observed()
+    build = observed.build if observed is not None else None
+    return build if build is not None and _COMMIT.fullmatch(build) else None
 
 
 def _check_commit(settings: Settings, name: str, commit: str) -> Finding:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import http.server
+import json
 import os
 import shutil
 import socket
@@ -24,6 +26,7 @@ from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
 from pipeline.adapters import builder_products
 from pipeline.adapters.git import CLONE
+from pipeline.keeper.protocol import Observed, ServerState
 
 SECONDS = 30
 SOAP_ANSWER = (
@@ -179,6 +182,17 @@ def test_the_commit_that_the_server_runs_is_looked_up(place: Place, line: str, l
     place.log(line.format(head=place.head()) + "\n")
     found = place.ask("revision") + place.ask("SERVER_COMMIT")
     assert [each.level for each in found] == [level]
+
+
+def test_a_build_of_ours_is_known_by_its_commit_and_one_that_lay_there_is_not(place: Place) -> None:
+    place.log("a server that prints no revision\n")
+    place.state.mkdir(exist_ok=True)
+    for build, levels in (("found-0123456789ab", [Level.WARN]), ("6c0ffee1" * 5, [Level.OK])):
+        observed = Observed("k", 1, "boot", 0.0, ServerState.READY, 1, build=build)
+        (place.state / "observed.json").write_text(json.dumps(dataclasses.asdict(observed)), encoding="utf-8")
+        found = place.ask("SERVER_COMMIT")
+        assert [each.level for each in found] == levels
+    assert found[0].what == "what lies in SERVER_DIR is the bot's own build of 6c0ffee16c0f"
 
 
 # --- server ----------------------------------------------------------------------------------------------------------
