@@ -7,6 +7,7 @@ not work is said (`tools.degraded`) and tried again; only faults of the settings
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -203,9 +204,17 @@ async def serve(
                 Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             ]
             tasks += [prepare, *(asyncio.ensure_future(each) for each in others)]
+            await asyncio.to_thread(keep_what_is_loaded)
             await app.runner.run(stop)
         finally:
             await end(tasks)
+
+
+def keep_what_is_loaded() -> None:
+    """Modules and what hangs on them live as long as we do: looking through them for garbage stopped every thread for a
+    tenth of a second, in the midst of a fix."""
+    gc.collect()
+    gc.freeze()
 
 
 async def open_database(

@@ -92,11 +92,10 @@ class Runner:
     async def tick(self) -> None:
         """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
         await self._guard("intake", self._take_in)
-        self._start("crashes", self._judge_crashes)
+        for name, work in (("crashes", self._judge_crashes), ("change", self._change), ("deployment", self._deploy)):
+            self._start(name, work)
         await self._guard("analyses", self._start_analyses)
         await self._guard("warm build", self._make_room)
-        self._start("change", self._change)
-        self._start("deployment", self._deploy)
         self._start("housekeeping", self._keep_house)
         if self._fatal and self._bugs:
             raise self._bugs[0]

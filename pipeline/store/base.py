@@ -9,9 +9,8 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, Engine
 
-from pipeline.store.rows import (
-    Codec,
-)
+from pipeline.store.engine import PATIENCE
+from pipeline.store.rows import Codec
 
 
 class Base:
@@ -22,6 +21,7 @@ class Base:
         self._codec = codec
         self.night_of = night_of
         self._shared = threading.local()
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -30,8 +30,19 @@ class Base:
         if shared is not None:
             yield shared
             return
-        with self.engine.begin() as connection:
+        with self._take_turn(), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        """SQLite lets one in at a time, and whoever waits for it sleeps longer with each look. Where it is one of our
+        own threads, it is told."""
+        taken = self._turn is not None and self._turn.acquire(timeout=PATIENCE)
+        try:
+            yield
+        finally:
+            if taken and self._turn is not None:
+                self._turn.release()
 
     @contextmanager
     def together(self) -> Iterator[None]:
