@@ -61,6 +61,18 @@ async def expect_well(world: World, *names: str) -> None:
 # --- SQLite ----------------------------------------------------------------------------------------------------------
 
 
+async def test_our_own_threads_take_turns_and_need_none_of_sqlites_patience(tmp_path: Path) -> None:
+    world = await World(tmp_path, patience=0).start()
+
+    def write(number: int) -> None:
+        for _ in range(20):
+            world.store.append_audit(world.tools.now(), str(number), "ada", "channel", "pause", "", "done")
+
+    await asyncio.gather(*(asyncio.to_thread(write, number) for number in range(4)))
+    assert len(world.store.list_audit(world.tools.now())) == 80
+
+
+
 @contextmanager
 def locking(path: Path) -> Iterator[None]:
     """Another program in the middle of a write."""
