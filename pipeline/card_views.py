@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-
 from pipeline import policy
-from pipeline import tables as t
 from pipeline.card_models import CardView, FixLink, Withdrawn
 from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, from_plain
 from pipeline.model import OURS, CrashReport, Diagnostic, Run, RunKind, RunState, Verdict
 from pipeline.needs import list_given_up
-from pipeline.run_views import deployment_view, is_in_queue, progress_of, read_build, waits_for_resume
+from pipeline.run_views import deployment_view, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
 from pipeline.store import Store
@@ -45,9 +41,9 @@ def card_view(tools: Tools, card: int) -> CardView:
 def _stored_card(tools: Tools, card: int) -> CardView:
     """As far as the database tells: without server, players and the pages of commits."""
     store = tools.store
-    row, crashes, before = _read_card(store, card)
+    row, crashes, before = store.get_card(card)
     run = store.get_run(row.run) if row.run else None
-    build = read_build(store, run)
+    build = store.get_pace(run.id) if run and run.state is RunState.BUILDING else None
     last = crashes[-1] if crashes else None
     withdrawn = _withdrawn(store, run) if run else None
     return CardView(
@@ -87,17 +83,6 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         only_taken_back=_was_only_taken_back(store, run),
         not_cured=_find_not_cured(store, run),
     )
-
-
-def _read_card(store: Store, card: int) -> tuple[Any, Sequence[Any], int]:
-    """Its row, those of its crashes, and how often the same crashed in the nights before."""
-    with store.begin() as c:
-        row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
-        crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
-        exact = crashes[-1].exact if crashes else None
-        same = (t.crashes.c.exact == exact, t.crashes.c.night < row.night)
-        before = c.execute(select(func.count()).select_from(t.crashes).where(*same)).scalar_one() if exact else 0
-    return row, crashes, before
 
 
 def _puts_back(store: Store, run: Run) -> bool:

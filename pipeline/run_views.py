@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import select
-
 from pipeline import policy
-from pipeline import tables as t
 from pipeline.card_models import DeploymentView
 from pipeline.model import Progress, Run, RunState
 from pipeline.status_models import RunLine
@@ -18,8 +15,9 @@ from pipeline.tools import Tools
 
 def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) -> RunLine:
     """`unanswered` = the requests that nobody works on; None = they are looked for."""
+    build = store.get_pace(run.id) if run.state is RunState.BUILDING else None
     return RunLine(
-        run.id, run.subject, run.state, run.reason, run.question, progress_of(read_build(store, run)),
+        run.id, run.subject, run.state, run.reason, run.question, progress_of(build),
         _is_in_line(store, run), run.not_before, waits_for_resume(store, run),
         in_queue=is_in_queue(store, run, unanswered),
         hindered=policy.is_hindered(run),
@@ -47,14 +45,6 @@ def _is_in_line(store: Store, run: Run) -> bool:
 
 def progress_of(row: Any) -> Progress | None:
     return None if row is None or row.total is None else Progress(row.done, row.total)
-
-
-def read_build(store: Store, run: Run | None) -> Any:
-    """A row of `done`, `total` (steps) and `eta`; None = it does not build."""
-    if run is None or run.state is not RunState.BUILDING:
-        return None
-    with store.begin() as c:
-        return c.execute(select(t.runs.c.done, t.runs.c.total, t.runs.c.eta).where(t.runs.c.id == run.id)).first()
 
 
 def deployment_view(tools: Tools, run: Run | None) -> DeploymentView | None:

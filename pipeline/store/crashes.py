@@ -42,6 +42,16 @@ MOST_GROUPS = 2000  # kinds of crashes that are compared
 class Crashes(Base):
     """One row for each end of the server that nobody asked for."""
 
+    def get_card(self, card: int) -> tuple[Row[Any], Sequence[Row[Any]], int]:
+        """Its row, those of its crashes, and how often the same crashed in the nights before."""
+        with self.begin() as c:
+            row = c.execute(select(t.cards).where(t.cards.c.id == card)).one()
+            crashes = c.execute(select(t.crashes).where(t.crashes.c.card == card).order_by(t.crashes.c.id)).all()
+            exact = crashes[-1].exact if crashes else None
+            same = (t.crashes.c.exact == exact, t.crashes.c.night < row.night)
+            before = c.execute(select(func.count()).select_from(t.crashes).where(*same)).scalar_one() if exact else 0
+        return row, crashes, before
+
     def list_unjudged_crashes(self) -> list[Crash]:
         with self.begin() as c:
             rows = c.execute(select(t.crashes).where(t.crashes.c.judged.is_(None)).order_by(t.crashes.c.id)).all()

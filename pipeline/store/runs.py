@@ -184,6 +184,11 @@ class Runs(Base):
             c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
             touch(c, card, at)
 
+    def get_pace(self, run: str) -> Any:
+        """How far its build is: `done`, `total` (steps) and `eta`."""
+        with self.begin() as c:
+            return c.execute(select(t.runs.c.done, t.runs.c.total, t.runs.c.eta).where(t.runs.c.id == run)).one()
+
     def was_asked(self, run: Run) -> bool:
         with self.begin() as c:
             asked: int = c.execute(select(t.runs.c.asked).where(t.runs.c.id == run.id)).scalar_one()

@@ -72,7 +72,6 @@ async def test_our_own_threads_take_turns_and_need_none_of_sqlites_patience(tmp_
     assert len(world.store.list_audit(world.tools.now())) == 80
 
 
-
 @contextmanager
 def locking(path: Path) -> Iterator[None]:
     """Another program in the middle of a write."""
