@@ -100,10 +100,12 @@ class GitSource:
     def begin(self, branch: str, base: str) -> None:
         self._check_ours(branch)
         with self._writing:
-            if self.head(branch) is None:
-                self._repository.run("update-ref", f"refs/heads/{branch}", self._repository.get_commit(base), "")
+            head = self.head(branch)
+            if head is None:
+                head = self._repository.get_commit(base)
+                self._repository.run("update-ref", f"refs/heads/{branch}", head, "")
             if self._current_branch() != branch:
-                self._set_exactly(branch, self._repository.get_commit(f"refs/heads/{branch}"))
+                self._set_exactly(branch, head)
 
     def restore(self, branch: str, head: str) -> None:
         self._check_ours(branch)
@@ -248,9 +250,8 @@ class GitSource:
     def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
         with self._writing:
             began = time.time()
-            branch = self._current_branch()
+            branch, head = self._exact or (self._current_branch() or "", self._repository.get_commit("HEAD"))
             self._check_ours(branch or "HEAD")
-            head = self._repository.get_commit("HEAD")
             computed = self._take_out(patch, head, since, limits)
             back = git_history.list_lost_merges(self._repository, head, computed.merged) if computed.merged else []
             message = name_reverts(message, self._name_all(patch.reverts), back)
@@ -259,7 +260,7 @@ class GitSource:
             with self._undone_on_failure(head):
                 self._exact = None
                 self._repository.run("reset", "--quiet", "--hard", commit)
-                self._exact = (branch or "", commit)
+                self._exact = (branch, commit)
             git_clone.sync_names(self._repository.git_dir, began)
             return self.commit(commit)
 
@@ -317,7 +318,9 @@ class GitSource:
     def _make_commit(self, computed: Computed, head: str, message: str) -> str:
         parents = [part for each in (head, computed.merged) if each for part in ("-p", each)]
         arguments = ("commit-tree", computed.tree, *parents, "-F", "-")
-        return self._repository.run(*arguments, stdin=message.encode(errors="replace"), env=self._identity).text
+        made = self._repository.run(*arguments, stdin=message.encode(errors="replace"), env=self._identity).text
+        self._repository.known.add(made)
+        return made
 
     def _name_all(self, commits: tuple[str, ...]) -> list[str]:
         return [self._repository.get_commit(each) for each in commits]
