@@ -38,6 +38,13 @@ from pipeline.store.writes import (
 UNDER_WAY = ("announcing", "stopping", "verifying", "rolling back")  # states of the deployment in the lane
 STANDBY = "standby"
 
+# Asked at each tick: made once, as making it anew takes as long as asking.
+LANE = (
+    select(t.deployments)
+    .where(t.deployments.c.state.in_([*UNDER_WAY, STANDBY]))
+    .order_by(t.deployments.c.created_at.desc())
+)
+
 
 class Builds(Base):
     """What was compiled, what was put in place, and what came of it."""
@@ -100,8 +107,7 @@ class Builds(Base):
     def get_lane(self) -> tuple[Deployment | None, Deployment | None]:
         """The deployment under way, and the one that stands by, of one moment."""
         with self.begin() as c:
-            query = select(t.deployments).where(t.deployments.c.state.in_([*UNDER_WAY, STANDBY]))
-            found = [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.created_at.desc()))]
+            found = [read_deployment(row) for row in c.execute(LANE)]
         active = next((each for each in found if each.state != STANDBY), None)
         return active, next((each for each in found if each.state == STANDBY), None)
 

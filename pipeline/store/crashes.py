@@ -38,6 +38,9 @@ from pipeline.store.writes import (
 
 MOST_GROUPS = 2000  # kinds of crashes that are compared
 
+# Asked at each tick: made once, as making it anew takes as long as asking.
+UNJUDGED = select(t.crashes).where(t.crashes.c.judged.is_(None)).order_by(t.crashes.c.id)
+
 
 class Crashes(Base):
     """One row for each end of the server that nobody asked for."""
@@ -54,7 +57,7 @@ class Crashes(Base):
 
     def list_unjudged_crashes(self) -> list[Crash]:
         with self.begin() as c:
-            rows = c.execute(select(t.crashes).where(t.crashes.c.judged.is_(None)).order_by(t.crashes.c.id)).all()
+            rows = c.execute(UNJUDGED).all()
         return [self._crash(row) for row in rows]
 
     def get_crash_of_run(self, run: str) -> Crash | None:

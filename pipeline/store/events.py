@@ -25,6 +25,9 @@ from pipeline.store.writes import (
 CRASHES = (ExitVerdict.CRASH, ExitVerdict.HANG_AT_STOP, ExitVerdict.WITH_MACHINE)
 _RECENT = 50  # crashes among which one that is told again is looked for
 
+# Asked at each tick: made once, as making it anew takes as long as asking.
+LAST = select(t.events.c.keeper, t.events.c.number).order_by(t.events.c.id.desc()).limit(1)
+
 
 class Events(Base):
     """Imported once, with all they cause."""
@@ -32,9 +35,7 @@ class Events(Base):
     def last_event(self) -> tuple[str, int] | None:
         """Where the import stands."""
         with self.begin() as c:
-            row = c.execute(
-                select(t.events.c.keeper, t.events.c.number).order_by(t.events.c.id.desc()).limit(1)
-            ).first()
+            row = c.execute(LAST).first()
         return None if row is None else (row.keeper, row.number)
 
     def import_event(self, each: Event, at: datetime, posts: Sequence[NewPost]) -> bool:

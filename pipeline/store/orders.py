@@ -25,6 +25,9 @@ from pipeline.store.writes import (
     insert_posts,
 )
 
+# Asked at each tick: made once, as making it anew takes as long as asking.
+WAITING = select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)
+
 
 def leave_out_begun(lines: Iterable[AuditLine]) -> Iterator[AuditLine]:
     """Newest first: whoever ends an order has begun it before."""
@@ -49,8 +52,7 @@ class Orders(Base):
 
     def list_waiting_orders(self) -> list[Order]:
         with self.begin() as c:
-            rows = c.execute(select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)).all()
-        return [read_order(row) for row in rows]
+            return [read_order(row) for row in c.execute(WAITING)]
 
     def note_order_told(self, order: int, at: datetime) -> None:
         with self.begin() as c:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 
 from pipeline import tables as t
 from pipeline.model import (
@@ -39,6 +40,23 @@ from pipeline.store.writes import (
 )
 
 CHUNK = 500  # values in one statement: databases take no more than so many
+
+
+def _oldest_first(which: Any) -> Select[Any]:
+    return select(t.runs).where(which).order_by(t.runs.c.created_at, t.runs.c.id)
+
+
+@cache  # as those below: asked at each tick, and made anew each would take as long as it takes to ask
+def _in_states(states: tuple[RunState, ...]) -> Select[Any]:
+    return _oldest_first(t.runs.c.state.in_(states))
+
+
+@cache
+def _to_ask(by_command: bool) -> Select[Any]:
+    undone = t.runs.c.asked < t.runs.c.returns
+    if by_command:
+        undone = or_(undone, t.runs.c.commanded < t.runs.c.returns)
+    return _oldest_first(and_(t.runs.c.state == RunState.ANALYZING, undone))
 
 
 class Runs(Base):
@@ -89,7 +107,7 @@ class Runs(Base):
         return [read_run(row) for row in rows]
 
     def list_runs_in(self, *states: RunState) -> list[Run]:
-        return self._list_runs(t.runs.c.state.in_(states))
+        return self._read_runs(_in_states(states))
 
     def list_runs_of(self, deployment: str) -> list[Run]:
         return self._list_runs(t.runs.c.deployment == deployment)
@@ -134,9 +152,11 @@ class Runs(Base):
             return c.execute(query).scalar_one() or 0
 
     def _list_runs(self, which: Any) -> list[Run]:
+        return self._read_runs(_oldest_first(which))
+
+    def _read_runs(self, query: Select[Any]) -> list[Run]:
         with self.begin() as c:
-            rows = c.execute(select(t.runs).where(which).order_by(t.runs.c.created_at, t.runs.c.id)).all()
-        return [read_run(row) for row in rows]
+            return [read_run(row) for row in c.execute(query)]
 
     def add_run(
         self,
@@ -202,10 +222,7 @@ class Runs(Base):
 
     def list_runs_to_ask(self, by_command: bool) -> list[Run]:
         """In ANALYZING, without a request for the present round, or with a command that has not ended."""
-        undone = t.runs.c.asked < t.runs.c.returns
-        if by_command:
-            undone = or_(undone, t.runs.c.commanded < t.runs.c.returns)
-        return self._list_runs(and_(t.runs.c.state == RunState.ANALYZING, undone))
+        return self._read_runs(_to_ask(by_command))
 
     def note_commanded(self, run: Run) -> None:
         """ANALYST_COMMAND has ended for this round, one way or the other."""
