@@ -10,6 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, Engine
 
 from pipeline.store.engine import PATIENCE
+from pipeline.store.outage import tell_held
 from pipeline.store.rows import Codec
 
 
@@ -36,13 +37,17 @@ class Base:
     @contextmanager
     def _take_turn(self) -> Iterator[None]:
         """SQLite lets one in at a time, and whoever waits for it sleeps longer with each look. Where it is one of our
-        own threads, it is told."""
-        taken = self._turn is not None and self._turn.acquire(timeout=PATIENCE)
+        own threads, it is told. Raises DatabaseAway: whoever has the turn for so long waits for SQLite itself, or has
+        its lock, and waiting for that as well would take twice the time."""
+        if self._turn is None:
+            yield
+            return
+        if not self._turn.acquire(timeout=PATIENCE):
+            raise tell_held()
         try:
             yield
         finally:
-            if taken and self._turn is not None:
-                self._turn.release()
+            self._turn.release()
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -41,6 +41,12 @@ def tell_outage(context: Any) -> None:
         raise DatabaseAway(reason, cure) from fault
 
 
+def tell_held() -> DatabaseAway:
+    """As SQLite says it, of a lock that was waited for in vain."""
+    reason = "database is locked"
+    return DatabaseAway(reason, _find_cure("sqlite", TimeoutError(), reason))
+
+
 def _find_cure(dialect: str, fault: BaseException, reason: str) -> str | None:
     if dialect == "sqlite":
         lower = reason.lower()

@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
 from pipeline.stages import carrying
 from pipeline.status_views import status
+from pipeline.store import Fact, base
+from pipeline.store.outage import DatabaseAway
 
 SOON = 0.05  # seconds a test is patient with a lock
 FILE = "world.sqlite"
@@ -81,6 +84,24 @@ def locking(path: Path) -> Iterator[None]:
         yield
     finally:
         other.close()
+
+
+async def test_who_waits_for_one_of_us_that_waits_for_another_program_waits_no_longer_than_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "PATIENCE", 1.0)
+    world = await World(tmp_path, patience=1.0).start()
+
+    def ask(_: int) -> float:
+        began = time.perf_counter()
+        with pytest.raises(DatabaseAway, match=r"database is locked\. Cure: end the program that holds it"):
+            world.store.get_fact(Fact.BUILD)
+        return time.perf_counter() - began
+
+    with locking(tmp_path / FILE):
+        waited = await asyncio.gather(*(asyncio.to_thread(ask, number) for number in range(4)))
+    assert max(waited) < 1.8, "a turn's patience and SQLite's are not added up"
+    assert world.store.get_fact(Fact.BUILD) is None, "and the turn goes on"
 
 
 async def test_world_database_locked_by_another_program_is_waited_for(tmp_path: Path) -> None:
