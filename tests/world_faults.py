@@ -14,6 +14,7 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "git_stale_lock": ("A lock that a dead git left", "Ours goes, the user's stays and is in nobody's way"),
         "git_killed": ("Our git killed at any step", "The commit is found again or made again, once"),
+        "git_clone_gone": ("Our clone gone while the bot lives", "It is made anew, and what needs it waits for that"),
         "git_hooks": ("Hooks in the user's repository", "None is run, and none can refuse a fix"),
         "git_remote_gone": ("A remote that is gone", "The fix goes live, the push is owed until it is back"),
         "git_remote_slow": (

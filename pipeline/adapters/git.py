@@ -17,7 +17,7 @@ from pipeline.adapters import git_clone, git_history, git_trace
 from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url, compare_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
-from pipeline.adapters.git_process import Actor, GitFailed, GitLocked, GitProgram
+from pipeline.adapters.git_process import Actor, GitFailed, GitHindered, GitLocked, GitProgram
 from pipeline.adapters.git_remote import NIGHTS, OURS, Remote
 from pipeline.adapters.git_repository import Repository
 from pipeline.adapters.patch_bench import PatchBench
@@ -97,8 +97,20 @@ class GitSource:
         self._exact = None
         self._put_away()
 
+    def _be_there(self) -> None:
+        """A clone that went while we live is made anew, and whoever needs it begins again: what was known of the old
+        one is forgotten, and what only the remote has is fetched when it is asked for. Raises GitHindered."""
+        if (self._repository.git_dir / "HEAD").is_file():
+            return
+        try:
+            self.prepare()
+        except SourceUnusable as fault:
+            raise GitHindered(f"our clone is gone, and cannot be made anew: {fault}") from fault
+        raise GitHindered("our clone was gone; it was made anew")
+
     def begin(self, branch: str, base: str) -> None:
         self._check_ours(branch)
+        self._be_there()
         with self._writing:
             head = self.head(branch)
             if head is None:
@@ -109,6 +121,7 @@ class GitSource:
 
     def restore(self, branch: str, head: str) -> None:
         self._check_ours(branch)
+        self._be_there()
         with self._writing:
             if self._exact == (branch, head):
                 return
@@ -125,6 +138,7 @@ class GitSource:
                 self._set_exactly(branch, self._repository.get_commit(head))
 
     def stand_on(self, commit: str) -> None:
+        self._be_there()
         with self._writing:
             self._exact = None
             full = self._repository.get_commit(commit)
@@ -265,6 +279,7 @@ class GitSource:
             return self.commit(commit)
 
     def check(self, patch: Patch, limits: PatchLimits, at: str, since: str | None) -> tuple[list[Change], str]:
+        self._be_there()
         with self._writing:
             head = self._repository.get_commit(at)
             work = self._work_out(patch, head, since, limits)
@@ -296,10 +311,12 @@ class GitSource:
             self._worked_out = None
 
     def publish(self, branch: str, head: str, known: str | None) -> Pushed | Diverged:
+        self._be_there()
         with self._pushing:
             return self._remote.publish(branch, self._repository.get_commit(head), known)
 
     def remote_head(self, branch: str) -> str | None:
+        self._be_there()
         with self._pushing:
             head = None if self._remote.url() is None else self._remote.head(branch)
             if head is not None and self._repository.find_commit(head) is None:

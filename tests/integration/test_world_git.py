@@ -180,6 +180,39 @@ async def test_world_disk_full_clone_makes_a_fix_wait_until_there_is_room(tmp_pa
         expect_well(world)
 
 
+@pytest.mark.parametrize("gone", [".git/HEAD", ".git", "."])
+async def test_world_git_clone_gone_while_the_bot_lives_is_made_anew(tmp_path: Path, gone: str) -> None:
+    world = await make_git_world(tmp_path)
+    first = await world.heal("Map::Update")
+    lost = world.bed.clone / gone
+    lost.unlink() if lost.is_file() else shutil.rmtree(lost)
+    run = await world.propose("Spell::Cast")
+    for _ in range(3):
+        await world.pass_time(minutes=5)
+    second = world.expect(run, RunState.SUCCEEDED)
+    world.expect_each_once(world.branch, first, second)
+    assert world.checkout.remote_head(world.branch) == second.commit
+    assert world.bed.in_clone("status", "--porcelain") == ""
+    expect_well(world)
+
+
+async def test_world_git_clone_gone_that_cannot_be_made_anew_is_waited_for(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    await world.heal("Map::Update")
+    shutil.rmtree(world.bed.clone)
+    away = world.checkout.folder.rename(tmp_path / "away")
+    run = await world.propose("Spell::Cast")
+    for _ in range(6):
+        await world.pass_time(minutes=5)
+    assert world.get(run).state is RunState.READY
+    assert any(words.startswith("our clone is gone, and cannot be made anew: ") for words in world.degraded())
+    away.rename(world.checkout.folder)
+    for _ in range(3):
+        await world.pass_time(minutes=5)
+    world.expect(run, RunState.SUCCEEDED)
+    expect_well(world)
+
+
 # --- the remote ------------------------------------------------------------------------------------------------------
 
 
