@@ -155,7 +155,8 @@ class GitSource:
         run = self._repository.run
         self._exact = None
         run("symbolic-ref", "HEAD", f"refs/heads/{branch}")
-        run("update-index", "-q", "--refresh", accept=(0, 1))  # a touched file would be written anew, and rebuilt
+        # a touched file would be written anew, and rebuilt; with `-q` git would not say who holds a lock
+        run("update-index", "--refresh", accept=(0, 1))
         run("reset", "--quiet", "--hard", head)
         run("clean", "--quiet", "-ffdx")
         self._exact = (branch, head)
