@@ -158,7 +158,11 @@ def fate(line: CrashLine) -> str:
         return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
     if run.state is RunState.CANCELLED:
         return _say_no(run)
-    return doing(RunLine(run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before))
+    return doing(
+        RunLine(
+            run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before, kind=run.kind
+        )
+    )
 
 
 _JUDGED = {

@@ -20,7 +20,7 @@ from pipeline import records, status_views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
-from pipeline.status_models import Topic
+from pipeline.status_models import RunLine, Topic
 
 
 @pytest.fixture
@@ -417,3 +417,15 @@ async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(worl
     world.analyst.thinks = False
     await world.orders.cancel_run(world.runs("Map::Update")[-1].id, OPERATOR)
     await settling
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (RunKind.FIX, "**rolled back, so it still crashes: needs a person**"),
+        (RunKind.REVERT, "**rolled back: what it had taken back is live again**"),
+        (RunKind.UPDATE, "**rolled back: what it had brought is not live**"),
+    ],
+)
+def test_what_was_rolled_back_is_told_as_what_it_was(kind: RunKind, words: str) -> None:
+    assert doing(RunLine("1", "Map::Update", RunState.ROLLED_BACK, None, None, None, kind=kind)) == words
