@@ -265,8 +265,9 @@ class GitSource:
     def apply(self, patch: Patch, message: str, limits: PatchLimits, since: str | None) -> Commit:
         with self._writing:
             began = time.time()
-            branch, head = self._exact or (self._current_branch() or "", self._repository.get_commit("HEAD"))
+            branch = self._current_branch()
             self._check_ours(branch or "HEAD")
+            head = self._repository.get_commit("HEAD")
             computed = self._take_out(patch, head, since, limits)
             back = git_history.list_lost_merges(self._repository, head, computed.merged) if computed.merged else []
             message = name_reverts(message, self._name_all(patch.reverts), back)
@@ -275,7 +276,7 @@ class GitSource:
             with self._undone_on_failure(head):
                 self._exact = None
                 self._repository.run("reset", "--quiet", "--hard", commit)
-                self._exact = (branch, commit)
+                self._exact = (branch or "", commit)
             git_clone.sync_names(self._repository.git_dir, began)
             return self.commit(commit)
 
