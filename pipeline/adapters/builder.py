@@ -87,6 +87,7 @@ class CMakeBuilder:
             on_started=on_started,
             on_progress=on_progress,
             cancelled=cancelled,
+            room=builder_machine.Room((self._build_dir, self.state_dir)),
         )
         return self._judge(order)
 
@@ -143,6 +144,8 @@ class CMakeBuilder:
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
         errors = tuple(each for each in found if each.severity != "warning")
         fault = find_machine_fault(errors) if errors else find_machine_words(read_lines(order.log))
+        if fault is None and order.room.ran_out:
+            fault = DISK_FULL
         if fault == DISK_FULL:
             raise TransientError(f"{reason}: {fault}")  # before the next try it is looked whether there is room
         if fault is not None:

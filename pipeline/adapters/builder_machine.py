@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import psutil
 
 from pipeline.adapters.build_progress import NINJA_STATUS
 
+_NO_ROOM = 1 << 20  # bytes
 _MEMORY_EACH = 2 << 30  # bytes of free memory for each job
 # They change what is built, where from, or how it is told, without anybody having said so for this build.
 _FOREIGN = (
@@ -49,6 +51,28 @@ def make_environment(
 
     gone = {name_of(each) for each in (*withhold, *_FOREIGN)}
     return {**{name: value for name, value in base.items() if name_of(name) not in gone}, **_READABLE, **more}
+
+
+class Room:
+    """The least room that was seen in some folders while a build ran.
+
+    What is written to a full disk is cut short, by cmake without a word, and compiled as it is even after there is room
+    again: what a compiler says then is about the disk, and not about the code.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(folders)
+        self._least: int | None = None  # bytes
+
+    def look(self) -> None:
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                free = shutil.disk_usage(folder).free
+                self._least = free if self._least is None else min(self._least, free)
+
+    @property
+    def ran_out(self) -> bool:
+        return self._least is not None and self._least < _NO_ROOM
 
 
 def find_lack_of_disk(folders: Iterable[Path], needed: int) -> str | None:

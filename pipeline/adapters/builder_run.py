@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.adapters import children
 from pipeline.adapters.build_log import GrowingLog, TooMuchOutput, read_lines
 from pipeline.adapters.build_progress import Pace, ProgressReader, estimate_left
+from pipeline.adapters.builder_machine import Room
 from pipeline.adapters.children import Child, TimedOut
 from pipeline.errors import ToolMissing
 from pipeline.keeper.protocol import replace_file
@@ -44,6 +45,7 @@ class Order:
     on_started: OnStarted
     on_progress: OnProgress
     cancelled: threading.Event
+    room: Room
 
     @property
     def elapsed(self) -> float:
@@ -62,6 +64,7 @@ def run(order: Order, argv: Sequence[str], reader: ProgressReader, learned: Pace
 
     def watch() -> None:
         nonlocal told
+        order.room.look()
         for line in growing.read_new():
             reader.feed(line)
         if reader.progress is not None and reader.progress != told:

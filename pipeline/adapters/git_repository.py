@@ -21,6 +21,13 @@ _COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%a
 T = TypeVar("T")
 
 
+class _Unknown:
+    """Not asked yet: None is an answer."""
+
+
+_UNKNOWN = _Unknown()
+
+
 @dataclass(frozen=True)
 class Repository:
     program: GitProgram
@@ -79,11 +86,13 @@ class Repository:
         changes, so git is asked once. `question` = what is asked, then the hashes."""
         if not all(map(_FULL.fullmatch, question[1:])):
             return ask()
-        if question not in self.answers:
-            if len(self.answers) >= _MOST_REMEMBERED:
-                self.answers.clear()
-            self.answers[question] = ask()
-        answer: T = self.answers[question]
+        known: T | _Unknown = self.answers.get(question, _UNKNOWN)
+        if not isinstance(known, _Unknown):
+            return known
+        answer = ask()
+        if len(self.answers) >= _MOST_REMEMBERED:
+            self.answers.clear()
+        self.answers[question] = answer
         return answer
 
     def merge_base(self, one: str, other: str) -> str | None:

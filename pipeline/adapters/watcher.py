@@ -9,7 +9,7 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
-STEP = 20  # milliseconds in which events are gathered: each look costs, and 66 a second are 0.4 % of a core while idle
+STEP = 20  # milliseconds in which events are gathered: each look costs: 66 a second took 0.4 % of a core while idle
 DEBOUNCE = 20  # milliseconds at the most before they are told
 FALLBACK = 2.0  # seconds between two ticks, and until watching is tried again
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ from pipeline.adapters.archive import digest
 from pipeline.adapters.builder_configure import OWN, STAMP
 from pipeline.adapters.builder_like import parse_cache
 from pipeline.adapters.children import end_marked
-from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing, Unconfigured
+from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing, TransientError, Unconfigured
 from pipeline.keeper.protocol import BuildFile, Manifest
 from pipeline.model import Diagnostic
 
@@ -334,6 +335,19 @@ def test_world_build_fills_disk_and_waits_with_the_cure(project: TinyProject) ->
     assert said[0] == ["TransientError", "the compile failed (exit code 1): the disk is full: make room"]
     assert said[1] == ["Obstructed", "only 0 MiB are free"], "it is not filled again"
     assert (builds, living) == ([], 0)
+
+
+def test_world_disk_full_while_it_builds_is_at_fault_for_what_the_compiler_says(
+    project: TinyProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """cmake cuts a generated header short without a word, and by the time it is compiled there may be room again."""
+    project.write("other.cpp", "int other() { return undeclared; }\n")
+    room = shutil.disk_usage(project.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: room._replace(free=0))
+    with pytest.raises(TransientError, match="the compile failed .*: the disk is full: make room"):
+        project.build()
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: room)
+    assert "undeclared" in str(project.build().diagnostics)
 
 
 def test_world_disk_full_build_folder_is_said_before_anything_is_started(project: TinyProject) -> None:
