@@ -344,7 +344,7 @@ def test_world_disk_full_while_it_builds_is_at_fault_for_what_the_compiler_says(
     project.write("other.cpp", "int other() { return undeclared; }\n")
     room = shutil.disk_usage(project.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: room._replace(free=0))
-    with pytest.raises(TransientError, match="the compile failed .*: the disk is full: make room"):
+    with pytest.raises(TransientError, match=r"the compile failed .*: the disk is full: make room"):
         project.build()
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: room)
     assert "undeclared" in str(project.build().diagnostics)
