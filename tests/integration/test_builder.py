@@ -337,7 +337,7 @@ def test_world_build_fills_disk_and_waits_with_the_cure(project: TinyProject) ->
     assert (builds, living) == ([], 0)
 
 
-def test_world_disk_full_while_it_builds_is_at_fault_for_what_the_compiler_says(
+def test_world_disk_full_build_folder_is_at_fault_for_what_the_compiler_says(
     project: TinyProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """cmake cuts a generated header short without a word, and by the time it is compiled there may be room again."""
