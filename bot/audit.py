@@ -19,6 +19,7 @@ from pipeline.errors import Obstructed
 from pipeline.model import Actor
 from pipeline.ports import Clock
 from pipeline.read_models import BEGUN
+from pipeline.store.patience import waiting_for
 
 KEPT = 1000  # rows that wait for the database, the oldest given up first
 # No lock and no full disk stands between a person and these: none brings a code to life that did not run before.
@@ -69,7 +70,7 @@ class Trail:
 
     async def catch_up(self) -> None:
         """Writes what waits, for as long as the database takes it."""
-        async with self._one:
+        async with waiting_for(self._one):
             while self._waiting:
                 try:
                     await asyncio.to_thread(self._book.append_audit, *self._waiting[0])

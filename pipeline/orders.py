@@ -29,6 +29,7 @@ from pipeline.read_models import (
 from pipeline.stages import deploying
 from pipeline.status_models import RunLine, StatusView
 from pipeline.store import Fact, Overtaken
+from pipeline.store.patience import waiting_for
 from pipeline.summary import NightSummary
 from pipeline.tools import DATABASE, Tools
 
@@ -170,7 +171,7 @@ class Orders:
         if (closed := self._tools.degraded.get(DATABASE)) is not None:
             return Impossible(f"Nothing was changed: {closed}")
         try:
-            async with self._one:
+            async with waiting_for(self._one):
                 return await asyncio.to_thread(order, *arguments)
         except Overtaken:
             return Impossible("Something else happened to it in the same moment; nothing was changed. Look again.")

@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from edge_fakes import FakeClock, FakeDesk, FakeLedger
 
+from bot.commands import OrderDesk
 from bot.edge import Edge, EdgeSettings
 from bot.login import Ear, run_client
 from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
@@ -62,6 +63,7 @@ class EdgeWorld:
     ear: Ear = field(default_factory=Ear)
     book: Any = None  # a real outbox, of a world of the pipeline; None = the fake one
     time: Clock | None = None  # of that world
+    orders: OrderDesk | None = None  # of that world; None = the fake desk
 
     def __post_init__(self) -> None:
         self.ledger = FakeLedger(self.clock)
@@ -82,7 +84,7 @@ class EdgeWorld:
             guild_ready_timeout=0.05,
         )
         book, clock = self.book or self.ledger, self.time or self.clock
-        return Edge(settings, book, self.desk, clock, hide_password, self.report)
+        return Edge(settings, book, self.orders or self.desk, clock, hide_password, self.report)
 
     def report(self, topic: str, words: str | None) -> None:
         self.reports[topic] = words
@@ -195,12 +197,14 @@ def get_button(message: MessageState, label: str) -> str:
 
 
 @asynccontextmanager
-async def open_world(book: Any = None, time: Clock | None = None, **rules: Any) -> AsyncIterator[EdgeWorld]:
+async def open_world(
+    book: Any = None, time: Clock | None = None, orders: OrderDesk | None = None, **rules: Any
+) -> AsyncIterator[EdgeWorld]:
     """A world whose bot is logged in; at its end no request may have broken Discord's specification."""
     check = None if load_specification() is None else check_exchange
     async with await Sandbox.start(rules=Rules(**(QUICK | rules)), check=check) as sandbox:
         redirect_discord(sandbox.port)
-        world = EdgeWorld(sandbox, book=book, time=time)
+        world = EdgeWorld(sandbox, book=book, time=time, orders=orders)
         try:
             await world.log_in()
             yield world

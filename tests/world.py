@@ -73,7 +73,7 @@ from pipeline.ports import (
 from pipeline.runner import Runner
 from pipeline.status_models import Left
 from pipeline.store import Codec, Store, open_engine
-from pipeline.store.engine import PATIENCE
+from pipeline.store.patience import PATIENCE
 from pipeline.tables import metadata
 from pipeline.tools import Tools
 from pipeline.traces import Place, Trace

@@ -44,6 +44,7 @@ from pipeline.read_models import (
     UpdatePlan,
 )
 from pipeline.status_models import RunLine, StatusView
+from pipeline.store.patience import one_patience
 from pipeline.summary import NightSummary
 
 ORDER_TIMEOUT = 120.0  # seconds one call of the pipeline may take
@@ -209,6 +210,11 @@ async def answer_privately(desk: Desk, interaction: discord.Interaction, message
 async def serve(desk: Desk, interaction: discord.Interaction, order: Order) -> bool:
     """Defers, orders, writes down, answers. Whether it came to the order: False = nothing was done at all. Raises
     nothing but cancellation."""
+    with one_patience():  # the database's lock is waited for once, whatever the order asks
+        return await _serve(desk, interaction, order)
+
+
+async def _serve(desk: Desk, interaction: discord.Interaction, order: Order) -> bool:
     begun = False
     try:
         begun = await _begin(desk, interaction, order)

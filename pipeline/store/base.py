@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 
 from sqlalchemy import Connection, Engine
 
-from pipeline.store.engine import PATIENCE
 from pipeline.store.outage import tell_held
+from pipeline.store.patience import LEAST, Patience, one_patience
 from pipeline.store.rows import Codec
 
 
@@ -31,18 +31,24 @@ class Base:
         if shared is not None:
             yield shared
             return
-        with self._take_turn(), self.engine.begin() as connection:
+        with ExitStack() as stack:
+            with one_patience() as patience:
+                stack.enter_context(self._take_turn(patience))
+                with patience.spend():
+                    connection = stack.enter_context(self.engine.begin())
             yield connection
 
     @contextmanager
-    def _take_turn(self) -> Iterator[None]:
+    def _take_turn(self, patience: Patience) -> Iterator[None]:
         """SQLite lets one in at a time, and whoever waits for it sleeps longer with each look. Where it is one of our
         own threads, it is told. Raises DatabaseAway: whoever has the turn for so long waits for SQLite itself, or has
-        its lock, and waiting for that as well would take twice the time."""
+        its lock."""
         if self._turn is None:
             yield
             return
-        if not self._turn.acquire(timeout=PATIENCE):
+        with patience.spend():
+            taken = self._turn.acquire(timeout=max(patience.left, LEAST))
+        if not taken:
             raise tell_held()
         try:
             yield

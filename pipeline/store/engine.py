@@ -9,8 +9,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from pipeline.store.kept_file import KeptFile
 from pipeline.store.outage import DatabaseAway, tell_outage
+from pipeline.store.patience import PATIENCE, get_left
 
-PATIENCE = 5.0  # seconds for a lock that somebody else holds
+_WAITS = "busy timeout"  # in a connection's `info`: how long it waits for a lock, in milliseconds
 
 
 def open_engine(url: str, patience: float = PATIENCE, *, reading: bool = False) -> Engine:
@@ -46,14 +47,18 @@ def _prepare_sqlite(engine: Engine, patience: float, beginning: str) -> None:
     def connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # pysqlite's own BEGIN comes too late: SQLAlchemy's documentation, "pysqlite"
         cursor = connection.cursor()
-        busy = f"busy_timeout={patience * 1000:.0f}"
-        for pragma in (busy, "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        waits = record.info[_WAITS] = round(min(patience, get_left()) * 1000)
+        for pragma in (f"busy_timeout={waits}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
         if file is not None:
             file.note_opened(record)
 
     def begin(connection: Connection) -> None:
+        waits = round(min(patience, get_left()) * 1000)
+        if connection.info.get(_WAITS) != waits:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={waits}")
+            connection.info[_WAITS] = waits
         connection.exec_driver_sql(beginning)
         if file is not None:
             file.check(connection)

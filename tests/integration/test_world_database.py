@@ -21,6 +21,7 @@ from typing import Any
 import postgres
 import pytest
 from bare_realm import Realm
+from edge_world import open_world, said
 from small_disks import mounted
 from world import GOOD, OPERATOR, OTHER, World
 
@@ -29,8 +30,9 @@ from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
 from pipeline.stages import carrying
 from pipeline.status_views import status
-from pipeline.store import Fact, base
+from pipeline.store import Fact, patience
 from pipeline.store.outage import DatabaseAway
+from pipeline.store.patience import one_patience
 
 SOON = 0.05  # seconds a test is patient with a lock
 FILE = "world.sqlite"
@@ -89,7 +91,7 @@ def locking(path: Path) -> Iterator[None]:
 async def test_who_waits_for_one_of_us_that_waits_for_another_program_waits_no_longer_than_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(base, "PATIENCE", 1.0)
+    monkeypatch.setattr(patience, "PATIENCE", 1.0)
     world = await World(tmp_path, patience=1.0).start()
 
     def ask(_: int) -> float:
@@ -104,15 +106,58 @@ async def test_who_waits_for_one_of_us_that_waits_for_another_program_waits_no_l
     assert world.store.get_fact(Fact.BUILD) is None, "and the turn goes on"
 
 
+async def test_all_that_is_asked_in_one_order_waits_for_a_lock_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 1.0)
+    world = await World(tmp_path, patience=1.0).start()
+    waited = []
+    with one_patience():
+        with locking(tmp_path / FILE):
+            for _ in range(4):
+                began = time.perf_counter()
+                with pytest.raises(DatabaseAway):
+                    await asyncio.to_thread(world.store.get_fact, Fact.BUILD)
+                waited.append(time.perf_counter() - began)
+        assert sum(waited[1:]) < waited[0], "the first has told the others"
+        assert world.store.get_fact(Fact.BUILD) is None, "who is out of patience still asks"
+    with locking(tmp_path / FILE), pytest.raises(DatabaseAway), one_patience() as anew:
+        world.store.get_fact(Fact.BUILD)
+    assert anew.left == 0.0, "the next order was as patient as the first"
+
+
+HELD = "the database does not work: database is locked. Cure: end the program that holds it; it is waited for"
+
+
+async def test_orders_and_readings_are_answered_within_one_patience_while_another_program_holds_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "PATIENCE", 1.5)
+    world = await World(tmp_path).start()
+    async with open_world(world.ledger, world.clock, world.orders) as edge:
+        edge.sandbox.rules.patience = 2.8  # seconds: who waited twice would be too late
+        with locking(tmp_path / FILE):
+            names = ("status", "crashes", "summary", "restart-server", "pause")
+            answers = await asyncio.gather(*(edge.sandbox.slash(name, {}, "operator") for name in names))
+        status_answer, *others, paused = map(said, answers)
+        assert status_answer["embeds"][0]["description"] == (
+            "Whether something waits for you is not known: the database does not work."
+        )
+        assert [each["content"] for each in others] == [
+            f"`/{name}` cannot be answered now, and **nothing was done**: {HELD}." for name in names[1:-1]
+        ]
+        assert paused["content"] == f"Nothing was changed: {HELD}"
+        assert (await edge.slash("pause"))["content"].startswith("Pipeline paused by operator.")
+        ordered = [(row.command, row.outcome) for row in world.store.list_audit(world.clock.now())]
+        assert ("pause", "done") in ordered
+
+
 async def test_world_database_locked_by_another_program_is_waited_for(tmp_path: Path) -> None:
     world = await make_world(tmp_path)
     await world.crash("Map::Update")
     with locking(tmp_path / FILE):
         world.keeper.crash("Spell::Cast")
-        await expect_outage(
-            world,
-            "the database does not work: database is locked. Cure: end the program that holds it; it is waited for",
-        )
+        await expect_outage(world, HELD)
     await expect_well(world, "Map::Update", "Spell::Cast")
 
 
