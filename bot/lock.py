@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from pipeline.adapters.halted import find_halt
 from pipeline.errors import DefiniteError
-from pipeline.keeper.protocol import replace_file
+from pipeline.keeper.protocol import parse_json, replace_file
 
 _SAME_TIME = 1.5  # seconds by which a create time may wander with the clock
 
@@ -95,7 +95,7 @@ class InstanceLock:
     def _read_note(self) -> dict[str, Any] | None:
         """None where there is none, and for one that a dead bot left."""
         try:
-            note: dict[str, Any] = json.loads(self._note.read_text(encoding="utf-8"))
+            note: dict[str, Any] = parse_json(self._note.read_text(encoding="utf-8"))
             return None if _is_of_the_dead(note) else {"pid": note["pid"], "host": note["host"]}
         except (OSError, ValueError, KeyError, TypeError):
             return None

@@ -13,7 +13,7 @@ from bot.demo.bugs import FixKind, PlantedBug, find_bug_of, response
 from bot.demo.world import PASSWORD, USER, DemoWorld
 from pipeline.adapters.console import parse_console
 from pipeline.errors import ConsoleUnavailable, DefiniteError
-from pipeline.keeper.protocol import replace_file
+from pipeline.keeper.protocol import parse_json, replace_file
 
 NOTE = "world.json"
 PLACES = ("responses", "completed", "rejected")  # where an answer may lie
@@ -28,11 +28,11 @@ def leave_note(world: DemoWorld) -> None:
 def find_world(folder: Path) -> DemoWorld:
     """The realm of a running demo. Raises DefiniteError."""
     try:
-        plain = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
+        plain = parse_json((folder / NOTE).read_text(encoding="utf-8"))
+        values: dict[str, Any] = {name: Path(each) if isinstance(each, str) else each for name, each in plain.items()}
+        return DemoWorld(**values)
+    except (OSError, ValueError, TypeError, AttributeError) as fault:
         raise DefiniteError(f"no demo runs in {folder}: start one with `spirit-healer demo`") from fault
-    values: dict[str, Any] = {name: Path(value) if isinstance(value, str) else value for name, value in plain.items()}
-    return DemoWorld(**values)
 
 
 def crash(world: DemoWorld, bug: PlantedBug) -> str:
@@ -77,7 +77,7 @@ def read_requests(world: DemoWorld) -> list[OpenRequest]:
     paths = sorted(
         (world.queue / "requests").glob("request_*.json"), key=lambda path: path.stat().st_mtime, reverse=True
     )
-    return [read_request(json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+    return [read_request(parse_json(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def read_request(plain: dict[str, Any]) -> OpenRequest:
@@ -102,7 +102,7 @@ def list_answers(folder: Path, request_id: str, places: Sequence[str] = PLACES) 
 
 def is_abstention(response: Path) -> bool:
     try:
-        return "fix_content" in json.loads(response.read_text(encoding="utf-8"))
+        return "fix_content" in parse_json(response.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):  # half written, or moved meanwhile
         return False
 

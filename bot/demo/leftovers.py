@@ -21,7 +21,7 @@ from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.memory import Who
 from pipeline.keeper.process import end_all, is_alive
-from pipeline.keeper.protocol import Want, replace_file
+from pipeline.keeper.protocol import Want, parse_json, replace_file
 
 PREFIX = "spirit-healer-demo-"
 OWNER = "owner.json"
@@ -52,7 +52,7 @@ def is_left(folder: Path) -> bool:
     try:
         if folder.is_symlink() or (sys.platform != "win32" and folder.stat().st_uid != os.getuid()):
             return False
-        owner = json.loads((folder / OWNER).read_text(encoding="utf-8"))
+        owner = parse_json((folder / OWNER).read_text(encoding="utf-8"))
         return not is_alive(Who(int(owner["pid"]), float(owner["create_time"])))
     except (OSError, ValueError, KeyError, TypeError):
         return False

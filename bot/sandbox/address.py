@@ -6,7 +6,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline.keeper.protocol import replace_file
+from pipeline.keeper.protocol import parse_json, replace_file
 
 NAME = "address.json"  # beside the store; for our user alone
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def recall(store: Path | None) -> Address:
     if store is None:
         return Address()
     try:
-        kept = json.loads(store.with_name(NAME).read_text(encoding="utf-8"))
+        kept = parse_json(store.with_name(NAME).read_text(encoding="utf-8"))
         port, token = kept["port"], kept["token"]
     except (OSError, ValueError, KeyError, TypeError):
         return Address()

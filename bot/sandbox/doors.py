@@ -1,7 +1,6 @@
 """Who may come in, the calls of a visitor and of the page, and attachments."""
 
 import hmac
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +13,7 @@ from bot.sandbox.panel import PanelPlace
 from bot.sandbox.service import Service
 from bot.sandbox.state import describe_sandbox
 from bot.sandbox.stream import Stream
+from pipeline.keeper.protocol import parse_json
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PICTURES = {
@@ -126,7 +126,7 @@ def _file_headers(filename: str) -> dict[str, str]:
 
 async def _read_object(request: web.Request) -> Json:
     try:
-        body = json.loads(await request.read())
+        body = parse_json(await request.read())
     except ValueError as error:
         raise visitor.VisitorError("the body is not JSON") from error
     if not isinstance(body, dict):

@@ -16,6 +16,7 @@ from bot.sandbox.errors import Json
 from bot.sandbox.guild import Guild
 from bot.sandbox.payloads import show_guild_create, show_members_chunk, show_own_user
 from bot.sandbox.rules import Rules
+from pipeline.keeper.protocol import parse_json
 
 REMEMBERED_EVENTS = 2000
 GUILDS, GUILD_MESSAGES = 1 << 0, 1 << 9
@@ -171,7 +172,7 @@ class Gateway:
 
     def _hear(self, connection: Connection, text: str) -> None:
         try:
-            payload = json.loads(text)
+            payload = parse_json(text)
             op, data = payload["op"], payload.get("d")
         except (ValueError, KeyError, TypeError):
             connection.close(DECODE_ERROR)

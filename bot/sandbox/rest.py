@@ -16,6 +16,7 @@ from bot.sandbox.ratelimit import Buckets
 from bot.sandbox.routes import Guard, Route, find_route
 from bot.sandbox.service import Service
 from bot.sandbox.store import Store
+from pipeline.keeper.protocol import parse_json
 
 Check = Callable[[Exchange], list[str]]
 # what is wrong with a request or its answer, in words
@@ -98,7 +99,7 @@ async def _read_body(request: web.Request) -> tuple[Any, tuple[Upload, ...]]:
         if request.content_type.startswith("multipart/"):
             return await _read_parts(request)
         content = await request.read()
-        return (json.loads(content) if content else None), ()
+        return (parse_json(content) if content else None), ()
     except ValueError as error:
         raise ApiError(Refusal.INVALID_JSON) from error
 
@@ -111,7 +112,7 @@ async def _read_parts(request: web.Request) -> tuple[Any, tuple[Upload, ...]]:
             continue
         content, field = bytes(await part.read(decode=False)), FILE_FIELD.fullmatch(part.name or "")
         if part.name == "payload_json":
-            body = json.loads(content)
+            body = parse_json(content)
         elif field is not None:
             files.append(Upload(int(field[1]), part.filename or "unknown", content, part.headers.get("Content-Type")))
     return body, tuple(files)

@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.sandbox.errors import Json
 from bot.sandbox.files import Files, write_files
 from bot.sandbox.guild import Attachment, Channel, Flag, Guild, Message, Role, User
+from pipeline.keeper.protocol import parse_json
 
 FORMAT = 1
 _log = logging.getLogger(__name__)
@@ -72,7 +73,7 @@ def load_guild(path: Path, next_id: Callable[[], str]) -> Guild | None:
     """None if there is nothing, or nothing that can be read: that is moved aside, so that a damaged file costs its
     messages only."""
     try:
-        return _restore(json.loads(path.read_text(encoding="utf-8")), next_id)
+        return _restore(parse_json(path.read_text(encoding="utf-8")), next_id)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):

@@ -19,7 +19,7 @@ from pipeline.adapters import builder_products, toolchain
 from pipeline.adapters.builder_like import CACHE, Likeness, parse_cache, read_likeness
 from pipeline.adapters.toolchain import Toolchain
 from pipeline.errors import Obstructed
-from pipeline.keeper.protocol import replace_file
+from pipeline.keeper.protocol import parse_json, replace_file
 
 STAMP = "spirit-healer.json"
 BUILD = "build"  # our build folder in the state folder
@@ -159,7 +159,7 @@ def _digest(words: Sequence[str]) -> str:
 
 def _read_stamp(build: Path) -> dict[str, Any]:
     try:
-        stamp = json.loads((build / STAMP).read_text(encoding="utf-8"))
+        stamp = parse_json((build / STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return stamp if isinstance(stamp, dict) else {}

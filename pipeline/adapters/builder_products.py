@@ -6,7 +6,6 @@ Source: cmake-file-api(7), object kind "codemodel", version 2.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from pipeline.adapters.archive import Product, list_symbols
+from pipeline.keeper.protocol import parse_json
 
 _CLIENT = "client-spirit-healer"
 _QUERY = Path(".cmake", "api", "v1", "query", _CLIENT, "codemodel-v2")
@@ -181,9 +181,9 @@ def _read_model(build: Path) -> Any | None:
     try:
         answer = _read(index)["reply"][_CLIENT]["codemodel-v2"]
         return _read(build / _REPLY / answer["jsonFile"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"))

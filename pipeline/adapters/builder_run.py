@@ -16,7 +16,7 @@ from pipeline.adapters.build_progress import Pace, ProgressReader, estimate_left
 from pipeline.adapters.builder_machine import Room
 from pipeline.adapters.children import Child, TimedOut
 from pipeline.errors import ToolMissing
-from pipeline.keeper.protocol import replace_file
+from pipeline.keeper.protocol import parse_json, replace_file
 from pipeline.model import Progress
 from pipeline.ports import OnStarted
 
@@ -117,7 +117,7 @@ def last_words(log: Path) -> str:
 def recall_pace(build: Path) -> Pace | None:
     """How long the last build took."""
     try:
-        plain = json.loads((build / _PACE).read_text(encoding="utf-8"))
+        plain = parse_json((build / _PACE).read_text(encoding="utf-8"))
         return Pace(int(plain["units"]), float(plain["seconds"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

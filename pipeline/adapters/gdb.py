@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from pipeline.adapters import gdb_script
 from pipeline.adapters.debugger import RunDebugger, run_debugger
+from pipeline.keeper.protocol import parse_json
 
 # No network, nothing of the user's or of the core's own folder is run, nobody is asked.
 _SETTINGS = (
@@ -46,7 +46,7 @@ def _find_json(text: str) -> dict[str, Any] | None:
     for line in text.splitlines():
         if line.startswith(gdb_script.MARK):
             try:
-                found = json.loads(line.removeprefix(gdb_script.MARK))
+                found = parse_json(line.removeprefix(gdb_script.MARK))
             except ValueError:
                 return None
             return found if isinstance(found, dict) and found.get("threads") else None  # gdb goes on without a core

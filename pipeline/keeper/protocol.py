@@ -255,16 +255,25 @@ def to_json(value: Any) -> str:
     return json.dumps(dataclasses.asdict(value), ensure_ascii=False, separators=(",", ":"))
 
 
+def parse_json(text: str | bytes) -> Any:
+    """What a text holds that anybody may have written. Raises ValueError, also where it is nested deeper than Python
+    follows."""
+    try:
+        return json.loads(text)
+    except RecursionError as fault:
+        raise ValueError("it is nested too deeply") from fault
+
+
 def from_json(shape: type[T], text: str | bytes) -> T:
     """The dataclass in a text. Raises ProtocolError where it is not one; unknown keys are ignored."""
     try:
-        return from_plain(shape, json.loads(text))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as fault:
+        return from_plain(shape, parse_json(text))
+    except (ValueError, TypeError, KeyError, AttributeError) as fault:
         raise ProtocolError(f"not a {shape.__name__}: {fault}") from fault
 
 
 def from_plain(shape: type[T], plain: Any) -> T:
-    """The dataclass in what `json.loads` gave."""
+    """The dataclass in what `parse_json` gave."""
     if not isinstance(plain, dict):
         raise TypeError(f"expected an object, got {type(plain).__name__}")
     hints = _get_hints(typing.cast(typing.Hashable, shape))
