@@ -7,7 +7,7 @@ from datetime import date
 
 from pipeline import policy
 from pipeline.card_models import PostKind
-from pipeline.errors import RemoteUnreachable
+from pipeline.errors import Obstructed, RemoteUnreachable
 from pipeline.model import CHANGE_LANE, DEPLOY_LANE, Question, Run, RunState
 from pipeline.stages import finding
 from pipeline.store import Branch, NewPost
@@ -69,16 +69,29 @@ def _has_alone(tools: Tools, branch: Branch, run: Run) -> bool:
 
 def tell_lost(tools: Tools, branch: Branch) -> str | None:
     """What to say of a branch whose head is gone with our clone; None = it is there, or was on the remote."""
-    found = tools.source.resolve(branch.head)
-    if found is None:
-        words = f"`{branch.head[:12]}`, the head of `{branch.name}`, is neither in our clone nor on the remote"
-        tools.degraded[LOST] = f"{words}: push that branch to the remote from wherever it still is"
-        there = tools.source.remote_head(branch.name)  # a remote that is gone for now is waited for
-        found = None if there is None else tools.source.resolve(branch.head)
-    if found is None:
+    words = f"`{branch.head[:12]}`, the head of `{branch.name}`, is neither in our clone nor on the remote"
+    if tools.source.resolve(branch.head) is None and not _is_found_again(tools, branch, words):
         return f"{words}. Approved, a new branch begins without it; once somebody pushes it there, the old one goes on"
     tools.degraded.pop(LOST, None)
     return None
+
+
+def _is_found_again(tools: Tools, branch: Branch, lost: str) -> bool:
+    """Whether the remote has it. Raises RemoteUnreachable: one that is gone for now is waited for; and Obstructed while
+    our clone itself is gone, which is then all that there is to tell."""
+    told = f"{lost}: push that branch to the remote from wherever it still is"
+    try:
+        there = tools.source.remote_head(branch.name)
+    except Obstructed:
+        tools.degraded.pop(LOST, None)
+        raise
+    except RemoteUnreachable:
+        tools.degraded[LOST] = told
+        raise
+    if there is not None and tools.source.resolve(branch.head) is not None:
+        return True
+    tools.degraded[LOST] = told
+    return False
 
 
 def is_in_use(tools: Tools, branch: Branch) -> bool:

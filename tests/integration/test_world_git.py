@@ -208,7 +208,9 @@ async def test_world_git_clone_gone_that_cannot_be_made_anew_is_waited_for(tmp_p
     for _ in range(6):
         await world.pass_time(minutes=5)
     assert world.get(run).state is RunState.READY
-    assert any(words.startswith("our clone is gone, and cannot be made anew: ") for words in world.degraded())
+    assert world.degraded() == [
+        f"our clone is gone, and cannot be made anew: SOURCE_DIR ({world.checkout.folder}) is not there"
+    ], "and nobody is sent for a branch before it is known to be lost"
     away.rename(world.checkout.folder)
     for _ in range(3):
         await world.pass_time(minutes=5)
