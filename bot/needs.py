@@ -55,7 +55,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
-            seen = f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes
+            seen = join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, _uncured(need))
             return join(seen, say_setback(need.setback) if need.setback else say_riders(need.riders))
         case Topic.PUSH:
             owed = f"{code(need.subject)} **does not reach the remote**{_since(need)}"
@@ -64,6 +64,13 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return f"does not work: {detail}"
         case _:
             assert_never(need.topic)
+
+
+def _uncured(need: Need) -> str:
+    """They are part of the branch, and no fixes."""
+    if not need.uncured:
+        return ""
+    return f"with {count(need.uncured, 'commit')} that did not cure {'its' if need.uncured == 1 else 'their'} crash"
 
 
 def say_pauser(by: str) -> str:

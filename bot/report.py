@@ -18,6 +18,7 @@ from bot.markup import bare, count
 from bot.needs import count_needs, name_change, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
+from bot.status import say_tonight
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport
 from pipeline.status_models import Left, RunLine, StatusView, Topic
@@ -176,8 +177,7 @@ def as_text(view: StatusView | None) -> str:
         *_list_unneeded(view),
         f"Next start at {_local(view.next_start)}" if view.next_start else "",
         *(f"Ordered by {each.by}: {each.kind} at {_local(each.due)}" for each in view.orders),
-        f"Tonight: {count(view.crashes_tonight or 0, 'crash', 'crashes')}, "
-        f"{count(view.restarts_tonight or 0, 'restart')}",
+        f"Tonight: {say_tonight(view)}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(_describe_run(each) for each in _list_other_runs(view)),
         *(f"Does not work: {each}" for each in view.degraded),

@@ -113,7 +113,16 @@ def _server(view: StatusView) -> str:
 def _tonight(view: StatusView) -> str:
     if view.crashes_tonight is None or view.restarts_tonight is None:
         return ""
-    return f"{count(view.crashes_tonight, 'crash', 'crashes')} and {count(view.restarts_tonight, 'restart')} tonight"
+    return f"{say_tonight(view)} tonight"
+
+
+def say_tonight(view: StatusView) -> str:
+    """`2 crashes, 3 restarts and 1 deployment`."""
+    crashes = count(view.crashes_tonight or 0, "crash", "crashes")
+    restarts = count(view.restarts_tonight or 0, "restart")
+    if not view.deployments_tonight:
+        return f"{crashes} and {restarts}"
+    return f"{crashes}, {restarts} and {count(view.deployments_tonight, 'deployment')}"
 
 
 def _build(view: StatusView) -> str:

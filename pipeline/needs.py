@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState
+from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Fact, Store
 
@@ -46,6 +46,7 @@ class Review:
 
     branch: Branch
     fixes: int
+    uncured: int  # commits beside them that are live and did not cure their crash
     riders: tuple[Rider, ...]  # what a merge would bring beside them
     setback: Setback | None  # why it is not to be merged
 
@@ -97,7 +98,9 @@ def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links:
     for each in waiting.reviews:
         compare = links.compare(each.branch.base, each.branch.name)
         name, riders, setback = each.branch.name, each.riders, each.setback
-        yield Need(Topic.REVIEW, name, fixes=each.fixes, url=compare, riders=riders, setback=setback)
+        yield Need(
+            Topic.REVIEW, name, fixes=each.fixes, uncured=each.uncured, url=compare, riders=riders, setback=setback
+        )  # fmt: skip
 
 
 def list_server_needs(seen: Seen) -> Iterator[Need]:
@@ -173,7 +176,8 @@ def list_reviews(store: Store, night: date) -> list[Review]:
 def _review(store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run]) -> Review:
     changes = [run for run in runs if _stands(store, run)]
     riders = tuple(list_riders(store, changes, reverts))
-    return Review(branch, len(list_fixes(runs)), riders, find_setback(store, changes, reverts))
+    setback = find_setback(store, changes, reverts)
+    return Review(branch, len(list_fixes(runs)), sum(map(_is_uncured, changes)), riders, setback)
 
 
 def list_unmerged(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:
@@ -185,9 +189,19 @@ def list_unmerged(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:
 
 
 def list_fixes(runs: Sequence[Run]) -> list[Run]:
-    """Those that went live and stand."""
-    fixes = [run for run in runs if run.kind is RunKind.FIX and run.state is RunState.SUCCEEDED]
-    return [run for run in fixes if run.fix_state is not FixState.REVERTED]
+    return [run for run in runs if is_fixed(run)]
+
+
+def is_fixed(run: Run) -> bool:
+    """It went live, stands and holds; also one that was rolled back, and that a person has put back."""
+    return run.kind is RunKind.FIX and run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK) and _is_live(run)
+
+
+def _is_uncured(run: Run) -> bool:
+    """Its build stays, and the crash came again."""
+    at_once = run.state is RunState.FAILED and run.verdict is Verdict.NOT_CURED
+    later = run.state is RunState.SUCCEEDED and run.fix_state is FixState.RECURRED
+    return run.kind is RunKind.FIX and run.fix_state is not FixState.REVERTED and (at_once or later)
 
 
 # --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------

@@ -89,6 +89,7 @@ class Need:
     state: str = ""  # of the run, a RunState
     question: str = ""  # of the run, a Question
     fixes: int = 0  # to review
+    uncured: int = 0  # commits that stand beside them and did not cure their crash
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
     setback: Setback | None = None  # why it is not to be merged
@@ -141,3 +142,4 @@ class StatusView:
     needs: tuple[Need, ...] = ()  # most urgent first
     down_since: datetime | None = None  # None = a server runs, or that is not known
     left: Left | None = None  # None = a keeper lives, or there never was one
+    deployments_tonight: int | None = None  # starts to put another build in place, which are no restarts

@@ -11,14 +11,18 @@ from pathlib import Path
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.fix_links import link, links_of
-from pipeline.keeper.protocol import EventKind, Observed, ServerState
+from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
 from pipeline.ports import Keeper
 from pipeline.run_views import run_line
 from pipeline.server_views import count_players, look, observe
 from pipeline.status_models import OrderLine, StatusView
 from pipeline.store import Store
+from pipeline.summary import read_happenings
+from pipeline.timeline import Start, list_starts
 from pipeline.tools import DATABASE, Tools
+
+LONGEST_NIGHT = timedelta(hours=25)  # in which clocks are put back
 
 
 def status(tools: Tools) -> StatusView:
@@ -61,9 +65,11 @@ def outside_status(
     night = store.night_of(now)
     seen = look(store, keeper)
     waiting = gather_waiting(store, night)
+    starts = _list_starts(store, now, night)
     return dataclasses.replace(
         _seen_status(realm, keeper, state_dir),
-        restarts_tonight=_count_restarts(store, now - timedelta(hours=24), night),
+        restarts_tonight=sum(not each.deploys for each in starts),
+        deployments_tonight=sum(each.deploys for each in starts),
         crashes_tonight=store.count_tonight(night),
         paused=waiting.pause,
         branch=branch.name if branch else None,
@@ -145,9 +151,8 @@ def _disk_free(state_dir: Path) -> int | None:
         return None
 
 
-def _count_restarts(store: Store, since: datetime, night: date) -> int:
-    """Starts of this night that an end came before: the very first start is none."""
-    events = [(at, kind) for at, kind, _ in store.list_events(since)]
-    ended = next((at for at, kind in events if kind == EventKind.EXITED), None)
-    starts = [at for at, kind in events if kind == EventKind.SPAWNED and ended is not None and at >= ended]
-    return sum(store.night_of(at) == night for at in starts)
+def _list_starts(store: Store, now: datetime, night: date) -> list[Start]:
+    """Of this night, as its summary counts them."""
+    until = now + timedelta(seconds=1)  # with what happened at this moment
+    starts = list_starts(read_happenings(store, (now - LONGEST_NIGHT).timestamp(), until.timestamp()))
+    return [each for each in starts if store.night_of(datetime.fromtimestamp(each.at, UTC)) == night]

@@ -9,22 +9,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
-from pipeline.keeper.protocol import EventKind, ExitVerdict
-from pipeline.model import FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, list_needs
+from pipeline.keeper.protocol import EventKind
+from pipeline.model import Run, RunKind, RunState
+from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, is_fixed, list_needs
 from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
-from pipeline.timeline import Happening, Phase, Span, seconds_of, trace_server
+from pipeline.timeline import Happening, Phase, Span, Start, list_starts, seconds_of, trace_server
 
 TELLING = (
     EventKind.SPAWNED, EventKind.ADOPTED, EventKind.READY, EventKind.STOPPING, EventKind.EXITED,
     EventKind.SPAWN_FAILED, EventKind.HELD,
 )  # fmt: skip
-_ASKED = (ExitVerdict.ASKED, ExitVerdict.HANG_AT_STOP)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-LIVE = (FixState.WATCHING, FixState.VERIFIED)
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class BranchLine:
     pushed: bool = True
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
     setback: Setback | None = None  # why it is not to be merged, and what is brought in instead
+    uncured: int = 0  # commits beside the fixes that are live and did not cure their crash
 
 
 @dataclass(frozen=True)
@@ -158,6 +157,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
     empty = frame(night, scene.now, scene.zone)
     happenings = read_happenings(store, empty.begin, empty.until)
     chart = draw(store, night, happenings, empty)
+    starts = [each for each in list_starts(happenings) if each.at >= chart.begin]
     return NightSummary(
         realm=scene.realm,
         night=night.isoformat(),
@@ -170,7 +170,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
-        counts=_count(store, night, before, chart.server, list_starts(happenings, chart.begin)),
+        counts=_count(store, night, before, chart.server, starts),
         chart=chart,
     )
 
@@ -181,13 +181,9 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
 def _branch(scene: Scene, review: Review) -> BranchLine:
     branch, compare = review.branch, scene.links.compare(review.branch.base, review.branch.name)
     pushed = branch.pushed == branch.head
-    return BranchLine(branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders, review.setback)
-
-
-def is_fixed(run: Run) -> bool:
-    """Also one that was rolled back, and that a person has put back."""
-    live = run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK) and run.fix_state in LIVE
-    return run.kind is RunKind.FIX and live
+    return BranchLine(
+        branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders, review.setback, review.uncured
+    )  # fmt: skip
 
 
 def list_undoing(card: NightCard) -> list[Run]:
@@ -252,7 +248,7 @@ def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:
 # --- figures and the chart -------------------------------------------------------------------------------------------
 
 
-def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: Sequence[bool]) -> Counts:
+def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: Sequence[Start]) -> Counts:
     crashes, kinds = store.count_night_crashes(night)
     crashes_before, kinds_before = store.count_night_crashes(before)
     recoveries = store.list_night_recoveries(night)
@@ -260,7 +256,7 @@ def _count(store: Store, night: date, before: date, server: Sequence[Span], star
     return Counts(
         crashes, kinds, crashes_before, kinds_before,
         starts=len(starts),
-        deployed=sum(starts),
+        deployed=sum(each.deploys for each in starts),
         up=seconds_of(server, Phase.UP),
         down=seconds_of(server, Phase.STARTING, Phase.STOPPING, Phase.DOWN, Phase.HELD),
         recovery=statistics.median(seen) if seen else None,
@@ -268,29 +264,8 @@ def _count(store: Store, night: date, before: date, server: Sequence[Span], star
     )  # fmt: skip
 
 
-def list_starts(happenings: Sequence[Happening], begin: float) -> list[bool]:
-    """The starts of the night that were not the first start of all: whether each was stopped for, to put another build
-    in place. One after a crash is a restart, also where it brings an approved build with it."""
-    starts: list[bool] = []
-    asked, build = False, ""
-    for number, each in enumerate(happenings):
-        if each.kind == EventKind.EXITED:
-            asked = each.data.get("verdict") in _ASKED
-        if each.kind == EventKind.SPAWNED and number and each.at >= begin:
-            starts.append(asked and _read_build(each) != build)
-        if "build" in each.data:
-            build = _read_build(each)
-    return starts
-
-
-def _read_build(each: Happening) -> str:
-    """What lay there before us has no name until it is kept."""
-    build = str(each.data.get("build") or "")
-    return "" if build.startswith("found-") else build
-
-
 def read_happenings(store: Store, begin: float, until: float) -> list[Happening]:
-    """Oldest first; the first may be of before the night, and says how that began."""
+    """Oldest first; the first ones may be of before the night, and say how that began."""
     rows = store.list_events_until(TELLING, _moment(begin), _moment(until))
     return [Happening(row.at.timestamp(), row.kind, row.data) for row in rows]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from pipeline.keeper.protocol import EventKind, Exit, from_plain
+from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict, from_plain
 
 
 class Phase(StrEnum):
@@ -43,6 +43,15 @@ class Happening:
     data: dict[str, object]
 
 
+@dataclass(frozen=True)
+class Start:
+    """Of a server that another one had run before."""
+
+    at: float
+    deploys: bool  # that one was stopped to put another build in place
+
+
+_ASKED = (ExitVerdict.ASKED, ExitVerdict.HANG_AT_STOP)
 _PHASES = {
     EventKind.SPAWNED: Phase.STARTING,
     EventKind.ADOPTED: Phase.UP,
@@ -81,3 +90,24 @@ def _turn(turns: Sequence[tuple[float, Phase]], at: float, phase: Phase) -> list
 
 def seconds_of(spans: Iterable[Span], *phases: str) -> float:
     return sum(each.seconds for each in spans if each.what in phases)
+
+
+def list_starts(happenings: Iterable[Happening]) -> list[Start]:
+    """Each start that an end came before: the first of all is none. One after a crash is a restart, also where it
+    brings an approved build with it."""
+    starts: list[Start] = []
+    ended, asked, build = False, False, ""
+    for each in happenings:
+        if each.kind == EventKind.EXITED:
+            ended, asked = True, each.data.get("verdict") in _ASKED
+        if each.kind == EventKind.SPAWNED and ended:
+            starts.append(Start(each.at, asked and _read_build(each) != build))
+        if "build" in each.data:
+            build = _read_build(each)
+    return starts
+
+
+def _read_build(each: Happening) -> str:
+    """What lay there before us has no name until it is kept."""
+    build = str(each.data.get("build") or "")
+    return "" if build.startswith("found-") else build

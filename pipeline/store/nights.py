@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import and_, func, or_, select
 
 from pipeline import tables as t
+from pipeline.keeper.protocol import EventKind
 from pipeline.model import Run
 from pipeline.store.base import Base
 from pipeline.store.rows import IMPORTED, Branch, Deployment, read_branch, read_deployment, read_run
@@ -97,13 +98,15 @@ class Nights(Base):
             return [read_deployment(row) for row in c.execute(query.order_by(t.deployments.c.wished_at))]
 
     def list_events_until(self, kinds: tuple[str, ...], since: datetime, end: datetime) -> list[Any]:
-        """Events of these kinds in a time, and the last one before it; oldest first."""
+        """Events of these kinds in a time, and the last one and the last end before it; oldest first."""
         of_kind = t.events.c.kind.in_(kinds)
         with self.begin() as c:
-            before = select(func.max(t.events.c.id)).where(of_kind, t.events.c.at < since)
-            last = c.execute(before).scalar_one()
+            before = select(func.max(t.events.c.id)).where(t.events.c.at < since)
+            last = [
+                c.execute(before.where(which)).scalar_one() for which in (of_kind, t.events.c.kind == EventKind.EXITED)
+            ]
             mine = and_(t.events.c.at >= since, t.events.c.at < end)
-            query = select(t.events).where(of_kind, or_(mine, t.events.c.id == last)).order_by(t.events.c.id)
+            query = select(t.events).where(of_kind, or_(mine, t.events.c.id.in_(last))).order_by(t.events.c.id)
             return list(c.execute(query))
 
     def list_nights(self, most: int) -> list[date]:

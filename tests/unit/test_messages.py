@@ -21,7 +21,7 @@ from bot.needs import say_need
 from bot.payloads import Colour, Embed, Message
 from bot.posts import close_news, render_post
 from bot.redaction import cleaned
-from bot.status import Instance, find_instance, render_status
+from bot.status import Instance, find_instance, render_status, say_tonight
 from pipeline.card_models import CardView, DeploymentView, FixLink, Post, PostKind, Withdrawn
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import (
@@ -1318,7 +1318,7 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
   EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits
   Loot::Roll given up: needs a person · run 66bb66bb · no try left
   overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
-Tonight: 2 crashes, 1 restart
+Tonight: 2 crashes and 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
 Run 77aa77aa: Map::Update: BUILDING"""
 UNNEEDED = """\
@@ -1329,11 +1329,15 @@ Held: breaker 5 deaths in 3 min
 Down: it crashed: `Map::Update`
 The pipeline is paused by Ann: raid
 Not all of it is on the remote yet: the push is tried again
-Tonight: 2 crashes, 1 restart
+Tonight: 2 crashes and 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
 Run 9f3c21aa: EventDispatcher::UnsubscribeAll: AWAITING_APPROVAL (it waits)
 Run 77aa77aa: Map::Update: BUILDING
 Run 66bb66bb: Loot::Roll: FAILED (no try left)"""
+
+
+def test_deployments_are_no_restarts_in_the_status() -> None:
+    assert say_tonight(make_status(deployments_tonight=1)) == "2 crashes, 3 restarts and 1 deployment"
 
 
 def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(

@@ -20,7 +20,7 @@ from bot.cards import Home, render_card
 from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
-from bot.status import doing, render_status
+from bot.status import doing, render_status, say_tonight
 from bot.summary import PICTURE, list_parts, merge_part, render_summary, server_line
 from pipeline import change_orders, policy, records, status_views
 from pipeline.card_models import Post, PostKind
@@ -327,6 +327,30 @@ async def test_a_crash_that_came_back_is_not_fixed(world: World) -> None:
     assert [(each.subject, each.state, each.crashes) for each in look(world).unfixed] == [
         ("Map::Update", "in queue", 2)
     ]
+
+
+async def test_only_fixes_that_hold_are_counted_as_fixed_and_as_fixes_to_review(world: World) -> None:
+    await heal(world)
+    await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(hours=1)
+    await world.crash("Map::Update")
+    found = look(world)
+    assert [each.subject for each in found.fixed] == ["Spell::Cast"]
+    words = (
+        f"`overnight-20261122` has 1 fix to review: [compare](https://example.org/compare/{BASE}...overnight-20261122)"
+        " · with 1 commit that did not cure its crash"
+    )
+    assert [say_need(each) for each in found.needs] == [words]
+    assert [say_need(each) for each in status_views.status(world.tools).needs] == [words]
+    assert [(each.fixes, each.uncured) for each in found.branches] == [(1, 1)]
+
+
+async def test_a_branch_whose_only_change_cured_nothing_is_not_to_be_reviewed(world: World) -> None:
+    await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.crash("Map::Update")
+    await world.pass_time(minutes=3)
+    assert [each.verdict for each in world.runs("Map::Update")] == [Verdict.NOT_CURED, None]
+    assert (look(world).fixed, look(world).branches, status_views.status(world.tools).needs) == ((), (), ())
 
 
 async def test_what_is_no_bug_names_its_cure(world: World) -> None:
@@ -696,6 +720,21 @@ async def test_a_restart_that_an_operator_orders_is_no_deployment_and_one_that_b
     await world.pass_time(seconds=1)
     counts = look(world).counts
     assert (counts.starts, counts.deployed) == (4, 1)
+    assert say_tonight(status_views.status(world.tools)) == "2 crashes, 3 restarts and 1 deployment"
+    assert " · 3 restarts · 1 deployment · " in server_line(look(world))
+
+
+async def test_a_start_after_noon_is_a_restart_where_the_end_before_it_was_of_another_night(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, timedelta(), "raid")
+    await world.settle()
+    await world.pass_time(hours=26)
+    await world.orders.start_server(OPERATOR)
+    await world.settle()
+    await world.pass_time(seconds=1)
+    night = world.tools.night()
+    assert night == NIGHT + timedelta(days=1)
+    assert (look(world).counts.starts, look(world, night).counts.starts) == (0, 1)
+    assert say_tonight(status_views.status(world.tools)) == "0 crashes and 1 restart"
 
 
 def test_what_others_wrote_is_plain_text_in_it() -> None:
