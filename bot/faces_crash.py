@@ -66,7 +66,7 @@ def crash_face(view: CardView, *lines: str) -> Face:
     colour = Colour.RED if down else Colour.GREY
     suffix = f" (×{view.occurrences})" if view.occurrences > 1 else ""
     if view.not_cured is None:
-        return Face(markup.title("Crash in {}", view.title, suffix), colour, lines)
+        return Face(markup.title("Crash in {}", view.title, suffix), colour, (facts.taken_back_line(view), *lines))
     fix = commit_link(view.not_cured.commit, view.not_cured.url)
     stays = f"**It crashed again with {fix} in place:** that build stays, and a new try goes on from it"
     return Face(markup.title("Not cured: {}", view.title, suffix), colour, (stays, *lines))

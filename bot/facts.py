@@ -133,6 +133,18 @@ def down(deployment: DeploymentView | None) -> str:
     return f"down for {duration(deployment.down_seconds)}"
 
 
+def taken_back_line(view: CardView) -> str:
+    """Why a crash that was fixed is asked about again."""
+    back = view.taken_back
+    if back is None:
+        return ""
+    fix, by = commit_link(back.fix.commit, back.fix.url), back.revert
+    revert = commit_link(by.commit, by.url) if by is not None else "a revert that has no commit yet"
+    if back.over:
+        return f"**Its fix {fix} was taken back** by {revert}: a new one is asked for"
+    return f"**Its fix {fix} is being taken back** by {revert}: a new one is asked for already"
+
+
 def withdrawn(view: CardView) -> str:
     """What became of a change that was taken back before it was live, and of its commit."""
     if view.withdrawn is None or view.run is None:

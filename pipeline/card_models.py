@@ -32,6 +32,15 @@ class DeploymentView:
 
 
 @dataclass(frozen=True)
+class TakenBack:
+    """A fix that was live, and that an operator's revert takes out."""
+
+    fix: FixLink
+    revert: FixLink | None  # None = it has no commit yet
+    over: bool  # the revert is live
+
+
+@dataclass(frozen=True)
 class Withdrawn:
     """A change that people took back before it ever was live."""
 
@@ -79,6 +88,7 @@ class CardView:
     made_worse: bool = True  # False: the build that was rolled back crashed only of what was known before
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
+    taken_back: TakenBack | None = None  # the fix that was live before the run began
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from pipeline import policy
-from pipeline.card_models import CardView, FixLink, Withdrawn
+from pipeline.card_models import CardView, FixLink, TakenBack, Withdrawn
 from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, from_plain
 from pipeline.model import OURS, CrashReport, Diagnostic, Run, RunKind, RunState, Verdict
@@ -34,6 +34,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         fix=add_page(tools, view.fix),
         revert=add_page(tools, view.revert),
         not_cured=add_page(tools, view.not_cured),
+        taken_back=view.taken_back and _with_their_pages(tools, view.taken_back),
         withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
     )
 
@@ -74,7 +75,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         paused=run is not None and waits_for_resume(store, run),
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, store.get_pause()),
-        puts_back=run is not None and _puts_back(store, run),
+        puts_back=run is not None and store.puts_back(run),
         withdrawn=withdrawn,
         in_queue=run is not None and is_in_queue(store, run, None),
         mended=_is_mended(store, run, withdrawn),
@@ -82,12 +83,8 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         given_up=run is not None and _is_given_up(tools, run),
         only_taken_back=_was_only_taken_back(store, run),
         not_cured=_find_not_cured(store, run),
+        taken_back=_find_taken_back(store, run),
     )
-
-
-def _puts_back(store: Store, run: Run) -> bool:
-    undone = [store.get_run_by_commit(commit) for commit in run.undoes]
-    return any(each is not None and each.kind is RunKind.REVERT for each in undone)
 
 
 def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bool:
@@ -111,6 +108,21 @@ def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:
     if tried is None or tried.commit is None or tried.verdict is not Verdict.NOT_CURED:
         return None
     return FixLink(tried.commit, None, tried.branch)
+
+
+def _find_taken_back(store: Store, run: Run | None) -> TakenBack | None:
+    """Asked of what is being analysed, as above: whose crash is there again because its last fix is not."""
+    if run is None or run.signature is None or run.state is not RunState.ANALYZING:
+        return None
+    before = [each for each in store.list_runs_of_signature(run.signature) if each.created_at < run.created_at]
+    live = [each for each in before if each.kind is RunKind.FIX and each.state is RunState.SUCCEEDED]
+    if not live or live[-1].commit is None:
+        return None
+    revert = policy.find_revert(live[-1].commit, store.list_reverts())
+    if revert is None or revert.asked_by is None:
+        return None
+    made = FixLink(revert.commit, None, revert.branch) if revert.commit else None
+    return TakenBack(FixLink(live[-1].commit, None, live[-1].branch), made, revert.state is RunState.SUCCEEDED)
 
 
 def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
@@ -154,6 +166,10 @@ def _diagnostics(store: Store, run: Run | None) -> tuple[Diagnostic, ...]:
     commit = run.commit or (failed[-1] if failed else None)
     build = store.get_build(commit) if commit else None
     return build.diagnostics if build is not None else ()
+
+
+def _with_their_pages(tools: Tools, back: TakenBack) -> TakenBack:
+    return TakenBack(link(tools, back.fix.commit, back.fix.branch), add_page(tools, back.revert), back.over)
 
 
 def _with_its_page(tools: Tools, withdrawn: Withdrawn) -> Withdrawn:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pipeline import policy
 from pipeline.backtraces import backtrace_post
 from pipeline.crash_reports import nameless_report, read_crash
 from pipeline.keeper.protocol import ExitVerdict
@@ -84,7 +85,8 @@ def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
         posts = [] if known else [backtrace_post(tools, crash, report)]
         tools.store.judge_crash(crash, report, judged, now, run=newest, recurred=recurred, posts=posts)
         return
-    previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run))]
+    reverts = tools.store.list_reverts()
+    previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run, reverts))]
     run = new_run(crash, signature, now)
     posts = [backtrace_post(tools, crash, report)]
     tools.store.judge_crash(crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts)
@@ -96,27 +98,35 @@ def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run])
         return "environment", None
     if crash.exit.verdict is ExitVerdict.WITH_MACHINE:
         return "with the machine", None
-    if any(run.state not in OVER for run in runs):
+    if any(is_work(tools, run) for run in runs):
         return "being worked on", None
     fix = next((run for run in reversed(runs) if run.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
-    if fix is not None and not contains_fix(tools, crash, fix):
+    at = find_binary(tools, crash) if fix is not None else None
+    recurred = fix is not None and at is not None and tools.source.holds_fix(at, fix.commit or "", fix.id)
+    if fix is not None and not recurred and not was_taken_out(tools, at, fix):
         return "its fix is not in this binary", None
     tonight = [run for run in runs if run.night == crash.night and run.kind is RunKind.FIX]
-    if len(tonight) >= tools.realm.max_tries:
-        return "tries used up", fix.id if fix else None
-    return "run", fix.id if fix else None
+    judged = "tries used up" if len(tonight) >= tools.realm.max_tries else "run"
+    return judged, fix.id if fix and recurred else None
 
 
-def contains_fix(tools: Tools, crash: Crash, fix: Run) -> bool:
-    """A recurrence counts only if the crashing binary has the fix, and no revert of it."""
-    if fix.commit is None:
-        return False
+def is_work(tools: Tools, run: Run) -> bool:
+    """Whether it may end the crash: who takes a fix back does not; who takes that back brings the fix in again."""
+    return run.state not in OVER and (run.kind is RunKind.FIX or tools.store.puts_back(run))
+
+
+def find_binary(tools: Tools, crash: Crash) -> str | None:
+    """The commit of the crashing binary; None = nobody knows it, or it is not in the repository."""
     if not tools.prepared.is_set():
         raise Overtaken("our clone is not ready yet; this crash is judged when it is")
     build = tools.store.get_build(crash.exit.build) if crash.exit.build else None
     revision = (build.commit if build else None) or (crash.exit.revision or "").rstrip("+")
-    commit = tools.source.resolve(revision) if revision else None
-    return commit is not None and tools.source.holds_fix(commit, fix.commit, fix.id)
+    return tools.source.resolve(revision) if revision else None
+
+
+def was_taken_out(tools: Tools, at: str | None, fix: Run) -> bool:
+    """Also while its revert is still watched: who took it back knows that the crash is there again."""
+    return at is not None and tools.source.took_out_fix(at, fix.commit or "", fix.id)
 
 
 def new_run(crash: Crash, signature: Signature, now: datetime) -> Run:
@@ -124,14 +134,19 @@ def new_run(crash: Crash, signature: Signature, now: datetime) -> Run:
     return Run(run, RunKind.FIX, RunState.ANALYZING, crash.night, signature, signature.title, now, now, request_id=run)
 
 
-def attempt_of(run: Run) -> list[dict[str, Any]]:
+def attempt_of(run: Run, reverts: Sequence[Run]) -> list[dict[str, Any]]:
     """What an earlier run of the same crash came to."""
     if run.commit is None and run.reason is None:
         return []
-    what = "reverted by an operator" if run.fix_state is FixState.REVERTED else run.state
     return [
         {
-            "run": run.id, "kind": run.kind, "what": what, "detail": run.reason, "commit": run.commit,
-            "verdict": run.verdict,
+            "run": run.id, "kind": run.kind, "what": what_became(run, reverts), "detail": run.reason,
+            "commit": run.commit, "verdict": run.verdict,
         }
     ]  # fmt: skip
+
+
+def what_became(run: Run, reverts: Sequence[Run]) -> str:
+    revert = policy.find_revert(run.commit, reverts) if run.commit else None
+    ordered = revert is not None and revert.asked_by is not None
+    return "reverted by an operator" if ordered and run.state is not RunState.ROLLED_BACK else run.state

@@ -84,6 +84,9 @@ class Source(Protocol):
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
         """Whether a binary of `revision` has the fix (ancestor, `Run:` trailer or patch-id) and no revert of it."""
 
+    def took_out_fix(self, revision: str, fix: str, run: str) -> bool:
+        """Whether a binary of `revision` had the fix, in one of these ways, and has a revert of it."""
+
     def log(self, since: str, until: str) -> list[Commit]:
         """Commits after `since` up to `until`, newest first."""
 

@@ -224,6 +224,9 @@ class FakeSource:
         history = self._history(revision)
         return any(c.hash == fix for c in history) and not self._is_undone(fix, history)
 
+    def took_out_fix(self, revision: str, fix: str, run: str) -> bool:
+        return self.contains(revision, fix) and not self.holds_fix(revision, fix, run)
+
     def _is_undone(self, commit: str, history: "list[FakeCommit]") -> bool:
         return any(commit in c.reverts and not self._is_undone(c.hash, history) for c in history)
 

@@ -224,6 +224,9 @@ class GitSource:
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
         return git_history.holds_fix(self._repository, revision, fix, run)
 
+    def took_out_fix(self, revision: str, fix: str, run: str) -> bool:
+        return git_history.took_out_fix(self._repository, revision, fix, run)
+
     def trace(self, at: str, good: str | None, places: Sequence[Place], seconds: float) -> Trace:
         crashed = self._repository.get_commit(at)
         known = None if good is None else self._repository.find_commit(good)

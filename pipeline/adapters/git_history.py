@@ -23,20 +23,31 @@ def find_run(repository: Repository, branch: str, above: str, run: str) -> Commi
 
 def holds_fix(repository: Repository, revision: str, fix: str, run: str) -> bool:
     """Whether the fix is in the history of `revision`, as itself or as a squashed or rebased copy, and not undone."""
+    return not all(_read_fates(repository, revision, fix, run))
+
+
+def took_out_fix(repository: Repository, revision: str, fix: str, run: str) -> bool:
+    """Whether the fix is in the history of `revision` in one of these ways, and undone."""
+    fates = _read_fates(repository, revision, fix, run)
+    return bool(fates) and all(fates)
+
+
+def _read_fates(repository: Repository, revision: str, fix: str, run: str) -> list[bool]:
+    """Of the fix and each copy of it in the history of `revision`: whether it was undone there."""
     at, fixed = repository.find_commit(revision), repository.find_commit(fix)
     if at is None or fixed is None:
-        return False
-    return repository.remember(lambda: _holds_fix(repository, at, fixed, run), f"holds the fix of {run}", at, fixed)
+        return []
+    return repository.remember(lambda: _list_fates(repository, at, fixed, run), f"fates of the fix of {run}", at, fixed)
 
 
-def _holds_fix(repository: Repository, at: str, fixed: str, run: str) -> bool:
+def _list_fates(repository: Repository, at: str, fixed: str, run: str) -> list[bool]:
     base = fixed if repository.contains(at, fixed) else repository.merge_base(at, fixed)
     if base is None:
-        return False
+        return []
     span = f"{base}..{at}"
     copies = {fixed} if base == fixed else _find_copies(repository, span, fixed, run)
     undone = _read_named(repository, span, _REVERTS)
-    return any(not _is_undone({copy, fixed}, undone) for copy in copies)
+    return [_is_undone({copy, fixed}, undone) for copy in copies]
 
 
 def find_revert(repository: Repository, head: str, commit: str) -> str | None:

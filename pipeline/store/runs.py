@@ -123,6 +123,11 @@ class Runs(Base):
         found = [run for chunk in chunks for run in self._list_runs(t.runs.c.commit.in_(chunk))]
         return sorted(found, key=lambda run: (run.created_at, run.id))
 
+    def puts_back(self, run: Run) -> bool:
+        """Whether it undoes a revert: what that took out comes in again."""
+        undone = [self.get_run_by_commit(commit) for commit in run.undoes]
+        return any(each is not None and each.kind is RunKind.REVERT for each in undone)
+
     def list_runs_on(self, branch: str) -> list[Run]:
         """Runs that made a commit on this branch, oldest first."""
         return self._list_runs(and_(t.runs.c.branch == branch, t.runs.c.commit.is_not(None)))

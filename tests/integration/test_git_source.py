@@ -463,6 +463,9 @@ def test_a_fix_that_a_person_reverted_is_not_held(published: tuple[Bed, Commit, 
     merge_elsewhere(bed, ("merge", "-q", "--no-ff", "-m", "merge", f"origin/{NIGHT}"))
     reverted = merge_elsewhere(bed, ("revert", "--no-edit", fix.hash))
     assert not bed.source.holds_fix(reverted, fix.hash, "r1")
+    assert bed.source.took_out_fix(reverted, fix.hash, "r1")
+    assert not bed.source.took_out_fix(fix.hash, fix.hash, "r1")
+    assert not bed.source.took_out_fix(bed.base, fix.hash, "r1")
     again = merge_elsewhere(bed, ("revert", "--no-edit", reverted))
     assert bed.source.holds_fix(again, fix.hash, "r1")
 
@@ -473,6 +476,7 @@ def test_a_copy_of_a_fix_that_was_reverted_is_not_held(published: tuple[Bed, Com
     assert bed.source.holds_fix(copy, fix.hash, "r1")
     reverted = merge_elsewhere(bed, ("revert", "--no-edit", copy))
     assert not bed.source.holds_fix(reverted, fix.hash, "r1")
+    assert bed.source.took_out_fix(reverted, fix.hash, "r1")
 
 
 def test_git_is_asked_once_what_the_history_of_two_commits_tells(published: tuple[Bed, Commit, Commit]) -> None:

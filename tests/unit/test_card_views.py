@@ -429,3 +429,19 @@ async def test_while_a_command_works_on_a_request_nobody_else_is_waited_for(worl
 )
 def test_what_was_rolled_back_is_told_as_what_it_was(kind: RunKind, words: str) -> None:
     assert doing(RunLine("1", "Map::Update", RunState.ROLLED_BACK, None, None, None, kind=kind)) == words
+
+
+async def test_a_crash_that_is_there_again_since_its_fix_was_taken_back_says_so(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    await world.orders.revert(world.get(run).commit or "", OPERATOR)
+    await world.crash("Map::Update")  # before anybody has begun with it
+    fix, made = world.get(run).commit or "", world.running or ""
+    links = [f"[`{each[:7]}`](https://example.org/commit/{each})" for each in (fix, made)]
+    assert title(world) == "Crash in Map::Update (×2)"
+    first, second, _ = text(world).splitlines()
+    assert first == f"**Its fix {links[0]} is being taken back** by {links[1]}: a new one is asked for already"
+    assert second.startswith(f"Server back after **0.1 s** · {WAITS}")
+    await world.pass_time(minutes=3)
+    assert text(world).splitlines()[0] == f"**Its fix {links[0]} was taken back** by {links[1]}: a new one is asked for"
