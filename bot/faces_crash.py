@@ -8,7 +8,7 @@ from bot.markup import ago, code, commit_link, join, prose
 from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CrashReport, Run, RunKind, RunState
+from pipeline.model import OVER, STATE_WORDS, CrashReport, Run, RunKind
 
 
 def held(view: CardView) -> Face:
@@ -30,22 +30,8 @@ def is_held(view: CardView) -> bool:
 def run_line(view: CardView) -> str:
     if view.run is None:
         return ""
-    return f"Its run is {'waiting for `/resume`' if view.paused else _WAITING_WORDS.get(view.run.state, 'over')}"
-
-
-_WAITING_WORDS = {
-    RunState.ANALYZING: "with the analyst",
-    RunState.PROPOSED: "waiting for a person",
-    RunState.READY: "waiting for its turn",
-    RunState.AWAITING_APPROVAL: "waiting for an approval",
-    RunState.PATCHING: "applying its patch",
-    RunState.BUILDING: "building",
-    RunState.PUBLISHING: "pushing",
-    RunState.AWAITING_DEPLOYMENT: "built and waiting to go live",
-    RunState.DEPLOYING: "being deployed",
-    RunState.VERIFYING: "being verified",
-    RunState.ROLLING_BACK: "being rolled back",
-}
+    words = "over" if view.run.state in OVER else STATE_WORDS[view.run.state]
+    return f"Its run is {'waiting for `/resume`' if view.paused else words}"
 
 
 def environment(view: CardView, report: CrashReport) -> Face:

@@ -14,11 +14,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.lock import InstanceHeld, InstanceLock
-from bot.markup import bare, count
-from bot.needs import count_needs, name_change, say_need, say_pauser
+from bot.markup import bare, count, prose
+from bot.needs import HOLD_WORDS, count_needs, name_change, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
-from bot.status import say_tonight
+from bot.status import doing, say_tonight
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport
 from pipeline.status_models import Left, RunLine, StatusView, Topic
@@ -204,7 +204,7 @@ def _list_unneeded(view: StatusView) -> Iterator[str]:
     """What holds things up, where nobody is needed for it: else it stands among the needs."""
     told = {each.topic for each in view.needs}
     if view.hold and Topic.SERVER not in told:
-        yield f"Held: {view.hold} {view.hold_detail}".rstrip()
+        yield f"Held: {HOLD_WORDS[view.hold]}" + (f" ({view.hold_detail})" if view.hold_detail else "")
     if view.trouble and Topic.SERVER not in told:
         yield f"Down: {'. '.join(each for each in (view.trouble, view.trouble_detail) if each)}"
     if view.paused and Topic.PAUSE not in told:
@@ -221,7 +221,7 @@ def _list_other_runs(view: StatusView) -> list[RunLine]:
 
 def _describe_run(run: RunLine) -> str:
     name = bare(name_change(run.subject, run.kind))
-    return f"Run {run.id}: {name}: {run.state}" + (f" ({run.reason})" if run.reason else "")
+    return f"Run {run.id}: {name}: {bare(doing(run))}" + (f" ({bare(prose(run.reason))})" if run.reason else "")
 
 
 def _describe_bot(*, keeper: bool) -> str:

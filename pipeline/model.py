@@ -242,6 +242,26 @@ TRANSITIONS: dict[RunState, tuple[RunState, ...]] = {
 }  # fmt: skip
 
 
+# What a person reads of a state, behind `is`.
+STATE_WORDS = {
+    RunState.ANALYZING: "with the analyst",
+    RunState.PROPOSED: "waiting for a person",
+    RunState.READY: "waiting for its turn",
+    RunState.AWAITING_APPROVAL: "waiting for an approval",
+    RunState.PATCHING: "applying its patch",
+    RunState.BUILDING: "building",
+    RunState.PUBLISHING: "pushing",
+    RunState.AWAITING_DEPLOYMENT: "built and waiting to go live",
+    RunState.DEPLOYING: "being deployed",
+    RunState.VERIFYING: "live and being watched",
+    RunState.ROLLING_BACK: "being rolled back",
+    RunState.SUCCEEDED: "done",
+    RunState.FAILED: "given up",
+    RunState.ROLLED_BACK: "rolled back",
+    RunState.CANCELLED: "taken back",
+}
+
+
 class Question(StrEnum):
     """What AWAITING_APPROVAL asks."""
 

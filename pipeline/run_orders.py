@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from pipeline import policy
 from pipeline.change_orders import begin_revert, update
-from pipeline.model import CLOSED, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
+from pipeline.model import CLOSED, STATE_WORDS, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages import carrying, deploying, finding, rolling_back, wish
 from pipeline.tools import Tools
@@ -42,7 +42,7 @@ def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome
     if isinstance(found, Impossible):
         return found
     if found.state is not RunState.AWAITING_APPROVAL or found.question is None:
-        return Impossible(f"Run `{found.id}` asks for nothing: it is {found.state}.")
+        return Impossible(f"Run `{found.id}` asks for nothing: it is {STATE_WORDS[found.state]}.")
     if asks is not None and asks != found.asks:
         return Impossible(f"Run `{found.id}` asks something else by now: look at its card again.")
     below = carrying.list_below(tools, found) if found.question is Question.DEPLOY else []
@@ -79,7 +79,7 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
             _approve(tools, found, below, by)
             found = tools.store.get_run(found.id) or found
         if found.state is not RunState.AWAITING_DEPLOYMENT:
-            return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {found.state}.")
+            return Impossible(f"Run `{found.id}` does not wait for a deployment: it is {STATE_WORDS[found.state]}.")
         answered = (*found.answered, policy.NOW)
         tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
     waits = STOPPED if wish.is_stopped(tools) else name_wait(tools, found)
@@ -138,7 +138,7 @@ def find_refused(tools: Tools, run: Run) -> str | None:
     ):
         return None
     undone = [each for each in map(tools.store.get_run_by_commit, run.undoes) if each is not None]
-    named = ", ".join(f"`{each.subject}` ({each.state})" for each in undone)
+    named = ", ".join(f"`{each.subject}` ({STATE_WORDS[each.state]})" for each in undone)
     return f"Run `{run.id}` takes out {named}, which nobody wants live: what was built since would bring it."
 
 
@@ -146,15 +146,16 @@ def why_not(run: Run) -> str:
     """What to do instead."""
     match run.state:
         case RunState.PATCHING | RunState.BUILDING:
-            return f"Run `{run.id}` is {run.state}: `/cancel` ends that."
+            return f"Run `{run.id}` is {STATE_WORDS[run.state]}: `/cancel` ends that."
         case RunState.PUBLISHING:
             return f"Run `{run.id}` is being pushed at this moment: `/revert` takes it back in a few seconds."
         case RunState.DEPLOYING | RunState.VERIFYING | RunState.ROLLING_BACK:
-            return f"Run `{run.id}` is {run.state}: too late for that. `/revert` or `/rollback` takes it back."
+            words = STATE_WORDS[run.state]
+            return f"Run `{run.id}` is {words}: too late for that. `/revert` or `/rollback` takes it back."
         case RunState.SUCCEEDED:
             return f"Run `{run.id}` is live: `/revert` takes it back."
         case _:
-            return f"Run `{run.id}` is over already: it is {run.state}."
+            return f"Run `{run.id}` is over already: it is {STATE_WORDS[run.state]}."
 
 
 def is_built(tools: Tools, run: Run) -> bool:
@@ -171,10 +172,10 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
     if isinstance(found, Impossible):
         return found
     if found.state not in RETRYABLE:
-        return Impossible(f"Run `{found.id}` is {found.state}: there is nothing to try again.")
+        return Impossible(f"Run `{found.id}` is {STATE_WORDS[found.state]}: there is nothing to try again.")
     other = find_other(tools, found)
     if other is not None:
-        return Impossible(f"Run `{other.id}` works on the same already: it is {other.state}.")
+        return Impossible(f"Run `{other.id}` works on the same already: it is {STATE_WORDS[other.state]}.")
     live = find_live(tools, found)
     if live is not None:
         return Impossible(f"Run `{live.id}` has fixed it since, in `{(live.commit or '')[:7]}`. Nothing was changed.")

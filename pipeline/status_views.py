@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
-from pipeline.fix_links import link, links_of
+from pipeline.fix_links import links_of
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
 from pipeline.ports import Keeper
@@ -38,16 +38,10 @@ def status(tools: Tools) -> StatusView:
 
 def _status(tools: Tools) -> StatusView:
     observed = tools.keeper.observed()
-    branch = tools.store.get_open_branch()
     view = outside_status(
         tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir, links_of(tools)
     )
-    return dataclasses.replace(
-        view,
-        players=count_players(tools, observed) if view.server else None,
-        head=link(tools, branch.head, branch.name) if branch else None,
-        running=_running(tools, observed) if view.pid else None,
-    )
+    return dataclasses.replace(view, players=count_players(tools, observed) if view.server else None)
 
 
 def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
@@ -66,14 +60,16 @@ def outside_status(
     seen = look(store, keeper)
     waiting = gather_waiting(store, night)
     starts = _list_starts(store, now, night)
+    seen_status = _seen_status(realm, keeper, state_dir)
     return dataclasses.replace(
-        _seen_status(realm, keeper, state_dir),
+        seen_status,
         restarts_tonight=sum(not each.deploys for each in starts),
         deployments_tonight=sum(each.deploys for each in starts),
         crashes_tonight=store.count_tonight(night),
         paused=waiting.pause,
         branch=branch.name if branch else None,
-        head=FixLink(branch.head, None, branch.name) if branch else None,
+        head=FixLink(branch.head, links.url(branch.head), branch.name) if branch else None,
+        running=_find_running(store, seen_status, links),
         runs=tuple(run_line(store, run, waiting.unanswered) for run in store.list_unfinished_runs()),
         failed=tuple(run_line(store, run, waiting.unanswered) for run in waiting.given_up),
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
@@ -127,10 +123,10 @@ def _find_down_since(seen: Observed | None) -> datetime | None:
     return _time(end.at)
 
 
-def _running(tools: Tools, observed: Observed | None) -> FixLink | None:
+def _find_running(store: Store, view: StatusView, links: Links) -> FixLink | None:
     """Of a build that we made; what lay there before us is known by its revision alone."""
-    build = tools.store.get_build(observed.build) if observed is not None and observed.build else None
-    return link(tools, build.commit, None) if build is not None and build.commit == build.build else None
+    build = store.get_build(view.build) if view.pid and view.build else None
+    return FixLink(build.commit, links.url(build.commit), None) if build and build.commit == build.build else None
 
 
 def own_version() -> str:

@@ -14,7 +14,7 @@ from bot.demo.known import Known
 from bot.demo.turn import Turn, give_turn
 from bot.demo.world import REALM_NAME, DemoWorld, list_words, settings_of
 from pipeline.errors import PipelineError
-from pipeline.model import OVER
+from pipeline.model import OVER, STATE_WORDS
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
 TURNS = click.Choice([turn.value for turn in Turn])
@@ -136,9 +136,10 @@ def explain(world: DemoWorld, bug: bugs.PlantedBug, known: Known | None) -> str:
         return "crash the realm with it first; a crash is asked about once it is read."
     if (commit := known.find_fix(asked)) is not None:
         return f"it is fixed in {commit[:12]}, which is live."
+    words = STATE_WORDS[run.state]
     if run.state in OVER:
-        return f"run {run.id} is {run.state}. Crash the realm with it again, or `/retry {run.id}` on the page."
-    return f"run {run.id} is {run.state}, and takes no answer now."
+        return f"run {run.id} is {words}. Crash the realm with it again, or `/retry {run.id}` on the page."
+    return f"run {run.id} is {words}, and takes no answer now."
 
 
 def attempt(act: Callable[[], str]) -> None:

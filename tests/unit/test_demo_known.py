@@ -105,7 +105,8 @@ async def test_a_fix_that_is_typed_goes_where_it_is_taken_or_it_is_said_why_not(
     run = await crash_of_aura(world, realm)
     answer(realm, run, FixKind.OUTSIDE)
     assert (
-        type_fix(world, realm) == f"Nothing is asked about aura: run {run.id} is ANALYZING, and takes no answer now.\n"
+        type_fix(world, realm)
+        == f"Nothing is asked about aura: run {run.id} is with the analyst, and takes no answer now.\n"
     )
     await world.answer(run, None, prose="it is refused")
     assert type_fix(world, realm) == f"Answered request {run.request_id} with the fix `good`.\n"
@@ -124,4 +125,4 @@ async def test_a_run_that_was_given_up_is_said_with_what_asks_again(
     answer(realm, run, FixKind.OUTSIDE)
     await world.orders.cancel_run(run.id, Actor("1", "Ann"))
     again = f"Crash the realm with it again, or `/retry {run.id}` on the page."
-    assert type_fix(world, realm) == f"Nothing is asked about aura: run {run.id} is CANCELLED. {again}\n"
+    assert type_fix(world, realm) == f"Nothing is asked about aura: run {run.id} is taken back. {again}\n"

@@ -1266,7 +1266,7 @@ def test_what_is_no_fix_is_told_with_its_kind() -> None:
         "- the revert of `Map::Update` **given up: needs a person** · run `66bb66bb` · no try left"
     )
     assert embed.fields[1].value.endswith("\n- the revert of `Map::Update` building · run `77aa77aa`")
-    assert "Run 77aa77aa: the revert of Map::Update: BUILDING" in report.as_text(view)
+    assert "Run 77aa77aa: the revert of Map::Update: building" in report.as_text(view)
 
 
 def test_a_status_says_what_waits_for_the_end_of_the_pause() -> None:
@@ -1320,20 +1320,20 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
   overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
 Tonight: 2 crashes and 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
-Run 77aa77aa: Map::Update: BUILDING"""
+Run 77aa77aa: Map::Update: building"""
 UNNEEDED = """\
 Testrealm: server held
 Its keeper is process 4710
 No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
-Held: breaker 5 deaths in 3 min
+Held: it died too often (5 deaths in 3 min)
 Down: it crashed: `Map::Update`
 The pipeline is paused by Ann: raid
 Not all of it is on the remote yet: the push is tried again
 Tonight: 2 crashes and 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6
-Run 9f3c21aa: EventDispatcher::UnsubscribeAll: AWAITING_APPROVAL (it waits)
-Run 77aa77aa: Map::Update: BUILDING
-Run 66bb66bb: Loot::Roll: FAILED (no try left)"""
+Run 9f3c21aa: EventDispatcher::UnsubscribeAll: waits for an approval of its patch (it waits)
+Run 77aa77aa: Map::Update: building
+Run 66bb66bb: Loot::Roll: given up: needs a person (no try left)"""
 
 
 def test_deployments_are_no_restarts_in_the_status() -> None:

@@ -83,7 +83,9 @@ async def test_approving_what_came_first_says_nothing_of_what_came_after(careful
 
 async def test_what_asks_for_nothing_cannot_be_approved(world: World) -> None:
     run = await world.crash("Map::Update")
-    assert why(await world.orders.approve(run.id, OPERATOR)) == f"Run `{run.id}` asks for nothing: it is ANALYZING."
+    assert (
+        why(await world.orders.approve(run.id, OPERATOR)) == f"Run `{run.id}` asks for nothing: it is with the analyst."
+    )
     assert why(await world.orders.approve("nonsense", OPERATOR)) == "There is no run `nonsense`."
 
 
@@ -140,7 +142,7 @@ async def test_what_is_live_is_not_cancelled_but_the_way_is_named(world: World) 
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     assert why(await world.orders.cancel_run(run.id, OPERATOR)) == (
-        f"Run `{run.id}` is VERIFYING: too late for that. `/revert` or `/rollback` takes it back."
+        f"Run `{run.id}` is live and being watched: too late for that. `/revert` or `/rollback` takes it back."
     )
     await world.pass_time(minutes=3)
     assert why(await world.orders.cancel_run(run.id, OPERATOR)) == f"Run `{run.id}` is live: `/revert` takes it back."
@@ -260,13 +262,16 @@ async def test_a_second_retry_names_the_run_that_works_on_it(world: World) -> No
     world.expect(run, RunState.FAILED)
     done = await world.orders.retry(run.id, OPERATOR)
     assert isinstance(done, Done)
-    assert why(await world.orders.retry(run.id, BOB)) == f"Run `{done.run}` works on the same already: it is ANALYZING."
+    assert (
+        why(await world.orders.retry(run.id, BOB))
+        == f"Run `{done.run}` works on the same already: it is with the analyst."
+    )
 
 
 async def test_what_is_under_way_or_live_is_not_tried_again(world: World) -> None:
     run = await world.crash("Map::Update")
     assert why(await world.orders.retry(run.id, OPERATOR)) == (
-        f"Run `{run.id}` is ANALYZING: there is nothing to try again."
+        f"Run `{run.id}` is with the analyst: there is nothing to try again."
     )
 
 

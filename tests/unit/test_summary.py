@@ -23,7 +23,8 @@ from bot.posts import render_post
 from bot.status import doing, render_status, say_tonight
 from bot.summary import PICTURE, list_parts, merge_part, render_summary, server_line
 from pipeline import change_orders, policy, records, status_views
-from pipeline.card_models import Post, PostKind
+from pipeline.card_models import FixLink, Post, PostKind
+from pipeline.fix_links import links_of
 from pipeline.keeper.protocol import ExitVerdict, ServerState
 from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
 from pipeline.status_models import Need, Rider, RunLine, Topic
@@ -327,6 +328,18 @@ async def test_a_crash_that_came_back_is_not_fixed(world: World) -> None:
     assert [(each.subject, each.state, each.crashes) for each in look(world).unfixed] == [
         ("Map::Update", "in queue", 2)
     ]
+
+
+async def test_the_command_line_names_the_build_that_runs_and_the_head_with_their_pages(world: World) -> None:
+    await heal(world)
+    tools = world.tools
+    seen = status_views.outside_status(
+        "realm", world.store, world.keeper, tools.now(), tools.realm.state_dir, links_of(tools)
+    )
+    (run,) = world.runs("Map::Update")
+    commit, name = run.commit or "", "overnight-20261122"
+    assert seen.running == FixLink(commit, f"https://example.org/commit/{commit}", None)
+    assert seen.head == FixLink(commit, f"https://example.org/commit/{commit}", name)
 
 
 async def test_only_fixes_that_hold_are_counted_as_fixed_and_as_fixes_to_review(world: World) -> None:
