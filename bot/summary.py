@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-from bot import chart
 from bot.cards import Home
 from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle
@@ -31,7 +30,9 @@ def render_summary(summary: NightSummary, home: Home | None = None, who: str = Y
     if is_quiet(summary):
         return Message(embed=Embed(heading, quiet_line(summary, who), Colour.GREEN))
     parts = [part for part in (list_parts(summary, home)) if part]
-    picture = Attachment(PICTURE, content=chart.draw(summary.chart))
+    from bot.chart import draw  # what draws takes as long to load as much else, and one message of a night needs it
+
+    picture = Attachment(PICTURE, content=draw(summary.chart))
     return Message(embed=Embed(heading, "\n\n".join(parts), _colour(summary), image=PICTURE), files=(picture,))
 
 
