@@ -25,6 +25,7 @@ from pipeline.errors import Obstructed
 from pipeline.points import point
 from pipeline.ports import Clock
 from pipeline.read_models import OrderEnd
+from pipeline.store.outbox import LONGEST_DEFERRAL
 
 EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
 TICK = 2.0  # seconds between passes while something waits that nothing will wake
@@ -47,6 +48,7 @@ class Ledger(Protocol):
     def card_lost(self, card: int) -> None: ...
     def card_replaced(self, card: int) -> None: ...
     def list_pending_posts(self, now: datetime) -> list[Post]: ...
+    def find_due_post(self, now: datetime) -> datetime | None: ...
     def post_delivered(self, post: int, message: str) -> None: ...
     def post_deferred(self, post: int, why: str, not_before: datetime) -> None: ...
     def list_outdated_orders(self) -> list[OrderEnd]: ...
@@ -103,6 +105,7 @@ class Outbox:
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
         self._sightings: dict[str | None, Sighting] = {}  # place -> what an earlier life had sent there
         self._busy = True  # the last pass found something, or did not come to its end
+        self._due: datetime | None = None  # when the first of what is deferred is to be tried again; None = nothing is
         self._obstacle: str | None = None  # why nothing can be read of what is to be delivered
         self._complained = False  # whether people were told that messages wait
 
@@ -131,7 +134,15 @@ class Outbox:
             except Exception:
                 _log.exception("the outbox met an error; it goes on")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), TICK if self._waits else IDLE)
+                await asyncio.wait_for(self._woken.wait(), self._pause)
+
+    @property
+    def _pause(self) -> float:
+        """Seconds until the next pass, if nothing wakes us: what an earlier life deferred wakes nobody."""
+        if self._waits:
+            return TICK
+        left = IDLE if self._due is None else (self._due - self._clock.now()).total_seconds()
+        return max(0.0, min(IDLE, left))
 
     @property
     def _waits(self) -> bool:
@@ -140,12 +151,14 @@ class Outbox:
 
     async def deliver(self) -> None:
         """One pass over what waits. Returns early while Discord does not answer."""
+        self._due = None
         if not self._channel.open or self._rests_now("discord"):
             return
         self._busy = True
         with contextlib.suppress(Uncertain):
             found = [await self._deliver_cards(), await self._deliver_posts(), await self._deliver_ends()]
             self._busy = any(found)
+            self._due = await asyncio.to_thread(self._ledger.find_due_post, self._clock.now())
 
     # --- cards -------------------------------------------------------------------------------------------------------
 
@@ -247,7 +260,7 @@ class Outbox:
             await self._send_post(post)
         except (Later, Uncertain, Closed) as fault:
             seconds = fault.seconds if isinstance(fault, Later) else 1.0
-            not_before = self._clock.now() + timedelta(seconds=seconds)
+            not_before = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_DEFERRAL)
             await asyncio.to_thread(self._ledger.post_deferred, post.id, str(fault), not_before)
             raise
 

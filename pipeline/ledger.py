@@ -21,6 +21,7 @@ class Ledger:
         self.card_lost = store.card_lost
         self.card_replaced = store.card_replaced
         self.list_pending_posts = store.list_pending_posts
+        self.find_due_post = store.find_due_post
         self.post_delivered = store.post_delivered
         self.post_deferred = store.post_deferred
         self.append_audit = store.append_audit

@@ -195,6 +195,7 @@ class FakeLedger:
     order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)  # order -> state, place, message
     before_note: Callable[[], None] = lambda: None
     audit_fails: bool = False
+    looked: int = 0  # times it was asked when the next is due: passes that came to their end
     locked: threading.Event | None = None  # a row of the audit waits until it is set
 
     def show(self, view: CardView) -> None:
@@ -242,6 +243,10 @@ class FakeLedger:
             else:
                 ready.append(post)
         return ready
+
+    def find_due_post(self, now: datetime) -> datetime | None:
+        self.looked += 1
+        return min((due for post, due in self.not_before.items() if post not in self.sent and due > now), default=None)
 
     def post_delivered(self, post: int, message: str) -> None:
         self.before_note()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -21,6 +21,7 @@ from pipeline.store.writes import (
 )
 
 POSTS_AT_ONCE = 50
+LONGEST_DEFERRAL = timedelta(minutes=10)  # what is due later than that was deferred by a clock that was set back since
 
 
 class Outbox(Base):
@@ -74,19 +75,24 @@ class Outbox(Base):
     def list_pending_posts(self, now: datetime) -> list[Post]:
         """In order; a card's only once the card has a thread, and nothing behind one of its own that is deferred.
         Refused responses come last: they keep no word about the server waiting."""
+        order = (t.posts.c.kind == PostKind.REJECTED_RESPONSE, t.posts.c.id)
         with self.begin() as c:
-            query = select(t.posts, t.cards.c.thread).outerjoin(t.cards, t.cards.c.id == t.posts.c.card)
-            order = (t.posts.c.kind == PostKind.REJECTED_RESPONSE, t.posts.c.id)
-            rows = c.execute(query.where(t.posts.c.message.is_(None)).order_by(*order).limit(POSTS_AT_ONCE)).all()
-        blocked: set[int | None] = set()
-        ready = []
-        for row in rows:
-            waits = (row.not_before is not None and row.not_before > now) or (row.card is not None and not row.thread)
-            if waits or row.card in blocked:
-                blocked.add(row.card)
-            else:
-                ready.append(read_post(row))
-        return ready
+            query = select(t.posts.c.id, t.posts.c.card, t.posts.c.not_before, t.cards.c.thread).select_from(
+                t.posts.outerjoin(t.cards, t.cards.c.id == t.posts.c.card)
+            )
+            waiting = c.execute(query.where(t.posts.c.message.is_(None)).order_by(*order)).all()
+            ready = _list_ready(waiting, now)
+            if not ready:
+                return []
+            rows = c.execute(select(t.posts).where(t.posts.c.id.in_(ready)).order_by(*order))
+            return [read_post(row) for row in rows]
+
+    def find_due_post(self, now: datetime) -> datetime | None:
+        """When the first is to be tried again of those that are deferred."""
+        with self.begin() as c:
+            due = t.posts.c.not_before
+            deferred = (t.posts.c.message.is_(None), due > now, due <= now + LONGEST_DEFERRAL)
+            return c.execute(select(due).where(*deferred).order_by(due).limit(1)).scalar_one_or_none()
 
     def post_delivered(self, post: int, message: str) -> None:
         with self.begin() as c:
@@ -113,3 +119,16 @@ class Outbox(Base):
             posts = c.execute(select(func.count()).select_from(t.posts).where(t.posts.c.message.is_(None))).scalar_one()
             dirty = t.cards.c.wanted > t.cards.c.delivered
             return posts + c.execute(select(func.count()).select_from(t.cards).where(dirty)).scalar_one()
+
+
+def _list_ready(waiting: Iterable[Any], now: datetime) -> list[int]:
+    """The first few that nothing stands before: however many wait for a thread, they hold nobody up."""
+    blocked: set[int | None] = set()
+    ready: list[int] = []
+    for row in waiting:
+        deferred = row.not_before is not None and now < row.not_before <= now + LONGEST_DEFERRAL
+        if deferred or (row.card is not None and not row.thread) or row.card in blocked:
+            blocked.add(row.card)
+        elif len(ready) < POSTS_AT_ONCE:
+            ready.append(row.id)
+    return ready

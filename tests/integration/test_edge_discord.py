@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from edge_fakes import COMMIT, NAME, URL, Killed, make_card, make_run
 from edge_world import EdgeWorld, get_buttons, open_world, until
 
+from bot import outbox
 from bot.sandbox.permission import Permission
 from pipeline.card_models import CardView, FixLink, PostKind
 from pipeline.model import Analysis, Progress, RunState
@@ -199,6 +201,22 @@ async def test_once_discord_is_back_nothing_waits_for_the_end_of_a_pause(world: 
     loop.cancel()
     await asyncio.wait([loop])
     assert_told_once(world)
+
+
+async def test_what_an_earlier_life_deferred_is_sent_when_it_is_due(
+    world: EdgeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "IDLE", 3600.0)
+    post = world.ledger.post(PostKind.SERVER, None, what="released")
+    world.ledger.post_deferred(post, "Discord limits the rate", world.clock.now() + timedelta(seconds=1.05))
+    await world.restart()  # a second later
+    loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: world.ledger.looked)
+    assert world.ledger.sent == {}
+    world.clock.move(0.06)
+    await until(lambda: post in world.ledger.sent)
+    loop.cancel()
+    await asyncio.wait([loop])
 
 
 @pytest.mark.parametrize("place", [SENDING, THREADING])

@@ -1,6 +1,7 @@
 """What people are told of what happens, over a fake world with a real database."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline.card_models import Post, PostKind
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Analysis, Response
 from pipeline.ports import Answer
+from pipeline.store import NewPost
+from pipeline.store.outbox import POSTS_AT_ONCE
 
 GATHERING = 5 * 60  # seconds between two posts about refused responses
 
@@ -112,3 +115,35 @@ async def test_a_refused_response_that_was_stuck_is_moved_to_the_refused_ones(wo
     await world.settle()
     assert ([answer.digest for answer in world.analyst.rejected], world.analyst.completed) == (["d"], [])
     assert len(data_of(world, PostKind.REJECTED_RESPONSE)) == 1
+
+
+# --- what waits ------------------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_for_a_thread_that_cannot_be_opened_holds_up_no_word_in_the_channel(world: World) -> None:
+    await world.start()
+    run = await world.crash("Map::Update")
+    card, now = world.store.get_card_of_run(run.id), world.clock.now()
+    waiting = [NewPost(PostKind.REFUSED, {"reason": str(number)}) for number in range(2 * POSTS_AT_ONCE)]
+    world.store.add_posts(waiting, now, card)
+    world.store.add_posts([NewPost(PostKind.SERVER, {"what": "released"}, to_channel=True)], now)
+    assert [each.data for each in world.store.list_pending_posts(now)] == [{"what": "released"}]
+    world.store.card_delivered(card, 1, "11", "12")
+    pending = world.store.list_pending_posts(now)
+    assert len(pending) == POSTS_AT_ONCE
+    told = [each.data["reason"] for each in pending if each.kind is PostKind.REFUSED]
+    assert told == [str(number) for number in range(len(told))]
+
+
+async def test_a_clock_that_is_set_back_keeps_no_deferred_post_for_as_long(world: World) -> None:
+    await world.start()
+    now = world.clock.now()
+    world.store.add_posts([NewPost(PostKind.SERVER, {"what": "released"}, to_channel=True)], now)
+    [post] = posts_of(world, PostKind.SERVER)
+    due = now + timedelta(seconds=30)
+    world.store.post_deferred(post.id, "Discord limits the rate", due)
+    assert posts_of(world, PostKind.SERVER) == []
+    assert world.store.find_due_post(now) == due
+    world.clock.time -= timedelta(hours=2)
+    assert [each.id for each in posts_of(world, PostKind.SERVER)] == [post.id]
+    assert world.store.find_due_post(world.clock.now()) is None
