@@ -103,6 +103,15 @@ def run(sandbox: bool) -> None:
     except PipelineError as fault:
         click.echo(redact(str(fault)), err=True)
         sys.exit(1)
+    tell_what_goes_on(settings.state_dir, settings.server_dir)
+
+
+def tell_what_goes_on(state_dir: Path, server_dir: Path) -> None:
+    from bot.farewell import say_what_goes_on
+    from pipeline.adapters.keeper_client import FileKeeper
+
+    keeper = FileKeeper(state_dir, server_dir)
+    click.echo(say_what_goes_on(keeper.observed() if keeper.alive() else None), err=True)
 
 
 def run_until_told(work: Callable[[asyncio.Event], Any]) -> Any:
