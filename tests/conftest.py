@@ -8,16 +8,21 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest is begun first, and by every worker: else the last one plays a realm's nights when the others
-    are done. A worker is given a share of the list in one piece, and takes of the others' ends when it has none."""
+    """What takes longest is begun first, and by several workers: else the last one plays a realm's nights when the
+    others are done. A worker is given a share of the list in one piece, and takes of the others' ends when it has none.
+
+    Realms that live are for all workers but one of three: each builds a ground of its own for them, and they wait half
+    of their time, so that the processor has room for one who computes."""
     items.sort(key=_how_long, reverse=True)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    long = [each for each in items if any(_how_long(each))]
-    short = items[len(long) :]
+    living = [each for each in items if _is_living(each)]
+    long = [each for each in items[len(living) :] if any(_how_long(each))]
+    short = items[len(living) + len(long) :]
+    players = max(1, workers - workers // 3)
     share = -(-len(items) // workers)
     spread: list[pytest.Item] = []
     for number in range(workers):
-        begun = long[number::workers]
+        begun = (living[number::players] if number < players else []) + long[number::workers]
         spread += begun + [short.pop(0) for _ in range(min(len(short), share - len(begun)))]
     items[:] = spread + short
 
@@ -25,7 +30,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _how_long(item: pytest.Item) -> tuple[bool, float]:
     """Realms that live, then whatever is given more time than usual."""
     given = item.get_closest_marker("timeout")
-    return item.path.parent.name == "acceptance", given.args[0] if given else 0.0
+    return _is_living(item), given.args[0] if given else 0.0
+
+
+def _is_living(item: pytest.Item) -> bool:
+    return item.path.parent.name == "acceptance"
 
 
 @pytest.fixture(scope="session")
