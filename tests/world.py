@@ -34,6 +34,7 @@ from pipeline.keeper.protocol import (
     Observed,
     ServerState,
     Want,
+    from_json,
     to_json,
 )
 from pipeline.ledger import Ledger
@@ -394,7 +395,9 @@ class FakeKeeper:
     # --- what happens ------------------------------------------------------------------------------------------------
 
     def note(self, kind: EventKind, **data: Any) -> None:
-        self.journal.append(Event("k", len(self.journal) + 1, self.clock.now().timestamp(), kind, data))
+        """As it comes back from the file: its kind is a text there."""
+        noted = Event("k", len(self.journal) + 1, self.clock.now().timestamp(), kind, data)
+        self.journal.append(from_json(Event, to_json(noted)))
 
     def start(self, build: str | None, deployment: str | None) -> None:
         self.starts += 1
