@@ -9,6 +9,7 @@
     +-- DefiniteError         no try will help; the message is what an operator reads
     |   +-- ResponseRejected  a response that cannot be used
     |   +-- Refused           a patch that may not be applied: nothing was written
+    |   |   +-- Overlaid      a revert of lines that were changed again since
     |   +-- SourceUnusable    the checkout or the clone cannot be worked with
     |   +-- ToolMissing       git, cmake, a compiler: says what to install
     +-- Cancelled             an operator or the end of the bot took it back
@@ -52,6 +53,14 @@ class ResponseRejected(DefiniteError):
 
 class Refused(DefiniteError):
     """A patch that may not or cannot be applied. Nothing was written."""
+
+
+class Overlaid(Refused):
+    """A commit that cannot be undone by itself: the same lines were changed since, `by` another one."""
+
+    def __init__(self, words: str, by: str | None) -> None:
+        super().__init__(words)
+        self.by = by
 
 
 class SourceUnusable(DefiniteError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.adapters.git_history import find_revert, find_whole
 from pipeline.adapters.patch_bench import FILE, Entry, Overlay, PatchBench, Tree
-from pipeline.errors import Refused
+from pipeline.errors import Overlaid, Refused
 
 _MOST_NAMED = 10  # files named in a refusal
 
@@ -23,7 +23,7 @@ def compute_reverts(bench: PatchBench, tree: Tree, head: str, commits: Sequence[
         mine = {path: overlay[path] if path in overlay else tree.get(path) for path in change}
         merged, conflicts = _merge(bench, change, mine)
         if conflicts:
-            raise Refused(_explain_conflict(bench, commit, head, conflicts[0], change[conflicts[0]]))
+            raise _explain_conflict(bench, commit, head, conflicts[0], change[conflicts[0]])
         overlay |= merged
     return overlay
 
@@ -96,12 +96,13 @@ def _check_revertible(bench: PatchBench, head: str, commit: str) -> None:
 
 def _explain_conflict(
     bench: PatchBench, commit: str, head: str, path: str, sides: tuple[Entry | None, Entry | None]
-) -> str:
+) -> Overlaid:
     """Names the first later commit after which the path can no longer be undone."""
     later = bench.repository.run("rev-list", "--reverse", "--topo-order", f"{commit}..{head}", "--", path).lines
     for each in later:
         entry = bench.read_tree(each).get(path)
         if entry != sides[0] and _merge_file(bench, entry, *sides) is None:
             found = bench.repository.list_commits(each, "--no-walk")[0]
-            return f"{commit[:12]} cannot be undone: {each[:12]} ({found.subject}) changed the same lines of `{path}`"
-    return f"{commit[:12]} cannot be undone: `{path}` was changed since"
+            words = f"{each[:12]} ({found.subject}) changed the same lines of `{path}`"
+            return Overlaid(f"{commit[:12]} cannot be undone: {words}", each)
+    return Overlaid(f"{commit[:12]} cannot be undone: `{path}` was changed since", None)

@@ -9,7 +9,7 @@ from pipeline.card_models import PostKind
 from pipeline.errors import Refused
 from pipeline.model import Commit, Patch, Run, RunKind, RunState
 from pipeline.points import point
-from pipeline.stages import branching
+from pipeline.stages import branching, ready
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Step, Tools
 
@@ -27,7 +27,7 @@ def patch(tools: Tools, run: Run) -> Step:
     try:
         commit = find_or_make(tools, run, run.patch, branch)
     except Refused as refusal:
-        return give_back(run, tools.redact(str(refusal)))
+        return give_back(tools, run, refusal)
     point("patch.committed")
     changes = {"branch": branch.name, "base": branch.head, "commit": commit.hash, "reason": None}
     return Move(RunState.BUILDING, f"committed {commit.hash[:12]}", (), changes)
@@ -58,11 +58,12 @@ def message_of(run: Run, change: Patch) -> str:
     )
 
 
-def give_back(run: Run, reason: str) -> Step:
+def give_back(tools: Tools, run: Run, refusal: Refused) -> Step:
     """The patch no longer applies: asked again, at most twice in all."""
-    posts = [NewPost(PostKind.REFUSED, {"reason": reason})]
     if run.kind is not RunKind.FIX:
-        return Move(RunState.FAILED, reason, posts, {"reason": reason})
+        return ready.give_up(tools, run, refusal)
+    reason = tools.redact(str(refusal))
+    posts = [NewPost(PostKind.REFUSED, {"reason": reason})]
     if run.returns >= MOST_RETURNS:
         return Move(RunState.PROPOSED, reason, posts, {"reason": reason})
     return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pipeline import policy
 from pipeline.card_models import PostKind
-from pipeline.errors import Refused
+from pipeline.errors import Overlaid, Refused
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Patch, Question, Run, RunKind, RunState
 from pipeline.stages import branching, proposal
@@ -33,7 +33,7 @@ def admit(tools: Tools, run: Run) -> Step:
             run.patch, tools.limits(run), base.head, branching.seen_by_analyst(tools, run)
         )
     except Refused as refusal:
-        return refuse(tools, run, tools.redact(str(refusal)))
+        return refuse(tools, run, refusal)
     posts = proposal.show(tools, run, diff)
     if wants_approval(tools, run):
         asked = {"question": Question.PATCH, "changes": tuple(changes)}
@@ -49,15 +49,31 @@ def may_still_tell(tools: Tools, run: Run) -> bool:
     return comes_up and tools.now() - run.updated_at < PATIENCE
 
 
-def refuse(tools: Tools, run: Run, reason: str) -> Move:
+def refuse(tools: Tools, run: Run, refusal: Refused) -> Move:
     """A patch that may not be applied is a person's turn; a better answer reopens it."""
+    if run.kind is not RunKind.FIX:
+        return give_up(tools, run, refusal)
+    reason = tools.redact(str(refusal))
+    posts = proposal.show(tools, run, proposal.write_out(run.patch or Patch()))
     refused = NewPost(PostKind.REFUSED, {"reason": reason})
-    if run.kind is RunKind.FIX:
-        posts = proposal.show(tools, run, proposal.write_out(run.patch or Patch()))
-        return Move(RunState.PROPOSED, reason, [*posts, refused], {"reason": reason})
+    return Move(RunState.PROPOSED, reason, [*posts, refused], {"reason": reason})
+
+
+def give_up(tools: Tools, run: Run, refusal: Refused) -> Move:
+    """What no analyst made: a revert, or an update."""
+    reason = tools.redact(str(refusal))
     if run.kind is RunKind.REVERT and run.asked_by is None:
         reason = end_branch(tools, reason)
+    elif isinstance(refusal, Overlaid):
+        reason = f"{reason}. Nothing was changed: {say_way_out(tools, refusal)}"
     return Move(RunState.FAILED, reason, [NewPost(PostKind.REFUSED, {"reason": reason})], {"reason": reason})
+
+
+def say_way_out(tools: Tools, overlaid: Overlaid) -> str:
+    """What a person does who wants it out all the same."""
+    if overlaid.by is not None and tools.store.get_run_by_commit(overlaid.by) is not None:
+        return f"`/revert {overlaid.by[:12]}` takes that one back first"
+    return "merge the night branch, take it out of the base branch by hand, and `/update` brings that"
 
 
 def end_branch(tools: Tools, reason: str) -> str:
@@ -68,7 +84,10 @@ def end_branch(tools: Tools, reason: str) -> str:
         return reason
     tools.store.end_branch(branch.name)
     give_up_above(tools, branch)
-    return f"{reason}; `{branch.name}` ends here, the next fix begins a new branch at the commit that runs"
+    return (
+        f"{reason}; `{branch.name}` ends here, the next fix begins a new branch at the commit that runs. Whoever "
+        "merges the old one takes out by hand what was rolled back"
+    )
 
 
 def give_up_above(tools: Tools, branch: Branch) -> None:

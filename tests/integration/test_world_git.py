@@ -46,6 +46,47 @@ def wait_until(done: Callable[[], object], what: str) -> None:
         time.sleep(0.01)
 
 
+# --- reverts of lines that were changed again -------------------------------------------------------------------------
+
+AGAIN = edit(MAP, "    _grid.reset();\n", "    _grid = nullptr;\n")
+
+
+async def test_a_revert_of_lines_that_a_later_fix_changed_says_what_to_revert_first(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    runs = await world.heal("Map::Update", BETTER), await world.heal("Spell::Cast", AGAIN)
+    first, later = (run.commit or "" for run in runs)
+    assert isinstance(await world.orders.revert(first, OPERATOR), Done)
+    await world.settle()
+    [refused] = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    subject = world.bed.in_clone("log", "-1", "--format=%s", later)
+    assert world.expect(refused, RunState.FAILED).reason == (
+        f"{first[:12]} cannot be undone: {later[:12]} ({subject}) changed the same lines of `{MAP}`. "
+        f"Nothing was changed: `/revert {later[:12]}` takes that one back first"
+    )
+    for commit in (later, first):
+        await world.orders.revert(commit, OPERATOR)
+        await world.pass_time(minutes=5)
+    assert world.bed.in_clone("show", f"{world.branch}:{MAP}") == MAP_CPP.strip(), "and then it goes"
+    expect_well(world)
+
+
+async def test_a_rollbacks_own_revert_that_a_later_fix_stands_in_the_way_of_ends_the_branch(tmp_path: Path) -> None:
+    world = await make_git_world(tmp_path)
+    bad, later = await world.crash("Map::Update"), await world.crash("Spell::Cast")
+    await world.answer(bad, BETTER)
+    await world.answer(later, AGAIN)
+    await world.crash("Loot::Roll")
+    await world.pass_time(minutes=1)
+    commit = (world.expect(bad, RunState.ROLLED_BACK).commit or "")[:12]
+    [revert] = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    reason = world.expect(revert, RunState.FAILED).reason or ""
+    assert reason.startswith(f"{commit} cannot be undone: ")
+    assert reason.endswith(
+        f" changed the same lines of `{MAP}`; `{world.branch}` ends here, the next fix begins a new branch at the "
+        "commit that runs. Whoever merges the old one takes out by hand what was rolled back"
+    )
+
+
 # --- locks, kills, hooks ---------------------------------------------------------------------------------------------
 
 

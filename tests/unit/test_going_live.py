@@ -526,7 +526,10 @@ async def test_a_rollback_whose_revert_does_not_compile_ends_the_branch(tmp_path
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
     (revert,) = reverts(world)
-    ended = "`overnight-20261122` ends here, the next fix begins a new branch at the commit that runs"
+    ended = (
+        "`overnight-20261122` ends here, the next fix begins a new branch at the commit that runs. Whoever merges the "
+        "old one takes out by hand what was rolled back"
+    )
     assert world.expect(revert, RunState.FAILED).reason == f"src/Spell.cpp:3: error: no member named `good`; {ended}"
     assert (world.expect(other, RunState.FAILED).reason or "").startswith("its build contains a fix that was rolled")
     world.builder.broken.clear()
