@@ -34,17 +34,19 @@ def question(view: CardView, run: Run) -> str:
         case Question.DEPLOY:
             return join("**May this build go live?**", facts.fix_link(view))
         case Question.BASE:
-            return f"**May the night branch begin here?** {_describe_base(run)}"
+            return f"**May the night branch begin here?** {_describe_base(view, run)}"
         case _:
             assert_never(run.question)
 
 
-def _describe_base(run: Run) -> str:
-    """Which commit the build would be of, or that nobody can tell it yet, and what comes of that."""
+def _describe_base(view: CardView, run: Run) -> str:
+    """Which commit the build would be of, as far as that can be told yet, and what comes of that."""
     if run.base:
-        return f"At {code(markup.revision(run.base))}, as what runs cannot be told for certain"
+        named = markup.web_link(code(markup.revision(run.base)), view.base.url if view.base else None)
+        return f"At {named}, as what runs cannot be told for certain"
+    head = f" (at this writing {markup.commit_link(view.base.commit, view.base.url)})" if view.base else ""
     follows = "**whatever that has and the server has not goes live with the fix**"
-    return f"At the head that the base branch has when it is approved, as what runs is not known: {follows}"
+    return f"At the head that the base branch has when it is approved{head}, as what runs is not known: {follows}"
 
 
 def patching(view: CardView, run: Run) -> Face:

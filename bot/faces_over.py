@@ -88,7 +88,7 @@ def rolled_back(view: CardView, run: Run) -> Face:
         Colour.RED,
         needed,
         join(code(view.title) if worse else "", facts.reason(run)),
-        join(f"{build} was put back then", taken),
+        join(f"{build} was put back", taken),
         buttons=buttons,
     )
 

@@ -129,6 +129,14 @@ def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
 
 
+def size(number: int) -> str:
+    """`12.0 GiB`, `3.4 MiB`, `17 bytes`: never a nought of something larger."""
+    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= bytes_:
+            return f"{number / bytes_:.1f} {unit}"
+    return count(number, "byte")
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """`1 file`, `3 files`."""
     return f"{number} {one if number == 1 else many or one + 's'}"

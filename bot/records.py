@@ -9,7 +9,7 @@ from bot.cards import Home
 from bot.faces import withdrawal
 from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle, width
-from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision
+from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
 from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunState
@@ -43,7 +43,7 @@ def render_run(view: RunView, home: Home) -> Message:
              f"tries again what run {code(run.retry_of)} tried" if run.retry_of else ""),
         f"**Cause:** {prose(cut_middle(run.analysis.summary, 600))}" if run.analysis and run.analysis.summary else "",
         _change(view),
-        join(f"crashed {count(view.crashes, 'time')} in all" if view.crashes else "", link_card(view.card, home)),
+        join(_say_crashes(view.crashes), link_card(view.card, home)),
     )  # fmt: skip
     return Message(
         embed=Embed(
@@ -231,7 +231,7 @@ def render_log(view: LogView) -> Message:
     """The last lines in the message, all of them in a file where they are too long for it."""
     if not view.lines:
         return Message(content=f"{code(view.name)} of the {view.source} is empty.")
-    head = f"The last {count(len(view.lines), 'line')} of {code(view.name)} ({say_size(view.size)})"
+    head = f"The last {count(len(view.lines), 'line')} of {code(view.name)} ({size(view.size)})"
     shown = list(_fitting(view.lines))
     if len(shown) == len(view.lines):
         return Message(content=f"{head}\n{block(chr(10).join(shown))}")
@@ -250,8 +250,5 @@ def _fitting(lines: tuple[str, ...]) -> Iterable[str]:
     return lines[len(lines) - taken :] if taken else [cut_middle(lines[-1], SHOWN_LOG // 2)]
 
 
-def say_size(size: int) -> str:
-    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= bytes_:
-            return f"{size / bytes_:.1f} {unit}"
-    return count(size, "byte")
+def _say_crashes(crashes: int) -> str:
+    return "crashed once" if crashes == 1 else f"crashed {crashes} times in all" if crashes else ""

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from bot import markup
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
-from bot.markup import ago, code, commit_link, count, join, plain, prose
+from bot.markup import ago, code, commit_link, count, join, plain, prose, size
 from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
@@ -21,7 +21,6 @@ from pipeline.model import Question, RunKind, RunState
 from pipeline.status_models import OrderLine, RunLine, StatusView
 
 SHOWN_RUNS = 8
-GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -257,6 +256,6 @@ _WAITS_FOR = {
 
 
 def _footer(view: StatusView) -> str:
-    disk = f"{view.disk_free / GIB:.1f} GiB free" if view.disk_free is not None else ""
+    disk = f"{size(view.disk_free)} free" if view.disk_free is not None else ""
     keeper = f"keeper {view.keeper_pid}" if view.keeper_pid else ""
     return join(f"Spirit Healer {view.version}", keeper, disk)

@@ -89,6 +89,7 @@ class CardView:
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
     taken_back: TakenBack | None = None  # the fix that was live before the run began
+    base: FixLink | None = None  # where the night branch would begin, while that is asked
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from pipeline import policy
 from pipeline.card_models import CardView, FixLink, TakenBack, Withdrawn
+from pipeline.errors import PipelineError
 from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, from_plain
-from pipeline.model import OURS, CrashReport, Diagnostic, Run, RunKind, RunState, Verdict
+from pipeline.model import OURS, CrashReport, Diagnostic, Question, Run, RunKind, RunState, Verdict
 from pipeline.needs import list_given_up
 from pipeline.run_views import deployment_view, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
@@ -36,7 +37,19 @@ def card_view(tools: Tools, card: int) -> CardView:
         not_cured=add_page(tools, view.not_cured),
         taken_back=view.taken_back and _with_their_pages(tools, view.taken_back),
         withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
+        base=_find_base(tools, view.run),
     )
+
+
+def _find_base(tools: Tools, run: Run | None) -> FixLink | None:
+    """While it is asked about: the commit, or the head that the base branch has now; None = nobody can tell it."""
+    if run is None or run.state is not RunState.AWAITING_APPROVAL or run.question is not Question.BASE:
+        return None
+    try:
+        commit = run.base or tools.source.base_head()
+    except PipelineError:
+        return None
+    return FixLink(commit, tools.source.url(commit.rstrip("+")), None)
 
 
 def _stored_card(tools: Tools, card: int) -> CardView:

@@ -33,11 +33,16 @@ def import_events(tools: Tools) -> int:
     taken = 0
     for each in tools.keeper.events(tools.store.last_event()):
         at = datetime.fromtimestamp(each.at, UTC)
-        log.info("keeper: %s %s", each.kind, {name: each.data.get(name) for name in SAID if each.data.get(name)})
+        log.info("keeper: %s %s", each.kind, {name: _round(each.data[name]) for name in SAID if each.data.get(name)})
         point("event.seen")
         posts = [] if was_told(tools, each, at) else posts_about(each)
         taken += tools.store.import_event(each, at, [*posts, *startup.posts_about(tools, each)])
     return taken
+
+
+def _round(value: object) -> object:
+    """Of a second, nobody reads more than the thousandths."""
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def was_told(tools: Tools, event: Event, at: datetime) -> bool:
@@ -157,7 +162,7 @@ def use(tools: Tools, answer: Answer, run: Run) -> bool:
     to = RunState.READY if response.patch is not None else RunState.PROPOSED
     prose = response.prose and tools.redact(response.prose)
     analysis = without_secrets(tools, response.analysis)
-    reason = None if response.patch is not None else "the answer is in words, with no change: a person has to look"
+    reason = None if response.patch is not None else "the answer is in words, with no change"
     data = {"analysis": asdict(analysis), "prose": prose, "attempt": run.returns + 1}
     tools.store.take_answer(
         run, to, answer.digest, tools.now(), note=SHAPES[response.shape],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
+from bot.markup import size
 from bot.settings import Settings
 from pipeline.adapters.archive import list_symbols
 from pipeline.adapters.builder_configure import find_place
@@ -159,7 +160,3 @@ def measure(folder: Path) -> int:
 def nearest(path: Path) -> Path:
     """The path itself, or the nearest folder above it that exists."""
     return next(each for each in (path, *path.absolute().parents) if each.exists())
-
-
-def size(count: int) -> str:
-    return f"{count / (1 << 30):.1f} GiB"

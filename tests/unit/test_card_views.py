@@ -246,7 +246,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     embed = show(world, revert).embed
     assert embed is not None
     assert embed.description.splitlines()[-1] == (
-        f"previous build `{commit[:7]}` was put back then · the fix is in again: its revert was reverted in "
+        f"previous build `{commit[:7]}` was put back · the fix is in again: its revert was reverted in "
         f"[`{again[:7]}`]({world.source.url(again)})"
     )
     (line,) = [each for each in records.list_crashes(world.tools, 1).lines if each.title == "Map::Update"]
@@ -301,7 +301,7 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     )
     (need,) = [each for each in status_views.status(world.tools).needs if each.run == gone.id]
     assert "**rolled back, so it still crashes: needs a person**" in say_need(need)
-    assert "was put back then · fix reverted in " in shown.description.splitlines()[-1]
+    assert "was put back · fix reverted in " in shown.description.splitlines()[-1]
 
 
 async def test_a_request_that_nobody_answers_lies_in_the_queue_and_after_half_an_hour_needs_somebody(

@@ -15,7 +15,7 @@ from harmless import HOSTILE, assert_harmless
 
 from bot import limits, messages, report
 from bot.cards import Home, render_card, thread_name
-from bot.markup import block, code, duration, plain, prose, title
+from bot.markup import block, code, duration, plain, prose, size, title
 from bot.messages import Phase
 from bot.needs import say_need
 from bot.payloads import Colour, Embed, Message
@@ -215,6 +215,15 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         "**May the night branch begin here?** At the head that the base branch has when it is approved, as what runs is"
         " not known: **whatever that has and the server has not goes live with the fix**\n"
         f"{CAUSE}\nConfidence high\n{BACK}",
+        ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
+    ),
+    "approval of a base that is the head of now": (
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE}, base=FIX),
+        f"Waits for approval: {NAME}",
+        Colour.AMBER,
+        f"**May the night branch begin here?** At the head that the base branch has when it is approved (at this"
+        f" writing [`a1b2c3d`]({URL})), as what runs is not known: **whatever that has and the server has not goes live"
+        f" with the fix**\n{CAUSE}\nConfidence high\n{BACK}",
         ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
     ),
     "approval of the deployment": (
@@ -426,7 +435,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,
-        f"`{NAME}` · It died.\nprevious build `7d14957` was put back then",
+        f"`{NAME}` · It died.\nprevious build `7d14957` was put back",
         [],
     ),
     "proposed, and it goes on crashing": (
@@ -450,7 +459,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.RED,
         "**pipeline paused: someone should look**\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
-        "previous build `7d14957` was put back then · fix reverted in `e4f5a6b`",
+        "previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
     ),
     "rolled back, and nobody works on its crash": (
@@ -466,7 +475,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.RED,
         "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**\n"
         "ordered by Ann: it lags\n"
-        "previous build `7d14957` was put back then · fix reverted in `e4f5a6b`",
+        "previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
     ),
     "rolled back, and it crashed of what was known": (
@@ -481,7 +490,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "the new server died twice: it crashed in `Map::Load`\nprevious build `7d14957` was put back then",
+        "the new server died twice: it crashed in `Map::Load`\nprevious build `7d14957` was put back",
         [],
     ),
     "given up, and only a build that was taken back crashed so": (
@@ -522,7 +531,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "ordered by Ann: it lags\nprevious build `7d14957` was put back then · fix reverted in `e4f5a6b`",
+        "ordered by Ann: it lags\nprevious build `7d14957` was put back · fix reverted in `e4f5a6b`",
         [],
     ),
     "deploying while the server is stopped": (
@@ -1334,6 +1343,13 @@ Branch overnight-20241122 at a1b2c3d4e5f6
 Run 9f3c21aa: EventDispatcher::UnsubscribeAll: waits for an approval of its patch (it waits)
 Run 77aa77aa: Map::Update: building
 Run 66bb66bb: Loot::Roll: given up: needs a person (no try left)"""
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(12 << 30, "12.0 GiB"), (3565158, "3.4 MiB"), (17 << 10, "17.0 KiB"), (1, "1 byte")]
+)
+def test_what_is_small_is_never_told_as_nothing_of_something_large(number: int, said: str) -> None:
+    assert size(number) == said
 
 
 def test_deployments_are_no_restarts_in_the_status() -> None:

@@ -15,7 +15,7 @@ from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from pipeline import change_orders, crash_reports, history, intake, policy, status_views
 from pipeline import tables as t
-from pipeline.card_models import PostKind
+from pipeline.card_models import FixLink, PostKind
 from pipeline.keeper.protocol import EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
@@ -324,9 +324,12 @@ async def test_an_unknown_base_is_asked_about(tmp_path: Path) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
     assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.BASE
+    card = world.store.get_card_of_run(run.id)
+    assert world.ledger.get_card_view(card).base == FixLink(BASE, f"https://example.org/commit/{BASE}", None)
     await world.orders.approve(run.id, OPERATOR)
     await world.settle()
     world.expect(run, RunState.VERIFYING)
+    assert world.ledger.get_card_view(card).base is None
 
 
 async def test_a_second_tap_on_approve_says_nothing_to_the_question_that_comes_next(tmp_path: Path) -> None:
