@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,20 @@ def open_engine(url: str, patience: float = PATIENCE, *, reading: bool = False) 
     """An engine with the settings each database needs; creates nothing. One for `reading` alone takes no lock: a bot
     that stands still in the midst of a write keeps nobody from looking."""
     try:
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"), connect_args=_limit_connecting(url))
     except ImportError as fault:
         return _stand_in(fault.name or str(fault).partition("\n")[0])
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine, patience, "BEGIN" if reading else "BEGIN IMMEDIATE")
     event.listen(engine, "handle_error", tell_outage)
     return engine
+
+
+def _limit_connecting(url: str) -> dict[str, Any]:
+    """A server that takes the connection and says nothing would be waited for as long as TCP does. In whole seconds, of
+    which libpq takes two at least; what the address itself says goes before."""
+    limited = url.startswith("sqlite") or "connect_timeout" in url
+    return {} if limited else {"connect_timeout": math.ceil(PATIENCE)}
 
 
 def _stand_in(driver: str) -> Engine:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import sqlite3
 import threading
 import time
@@ -30,7 +31,7 @@ from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
 from pipeline.stages import carrying
 from pipeline.status_views import status
-from pipeline.store import Fact, patience
+from pipeline.store import Fact, engine, patience
 from pipeline.store.outage import DatabaseAway
 from pipeline.store.patience import one_patience
 
@@ -284,6 +285,15 @@ def restarting(cluster: postgres.Cluster) -> Iterator[threading.Event]:
 
 
 if postgres.is_expected():
+
+    def test_a_database_server_that_says_nothing_is_not_waited_for_as_long_as_tcp_does(
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(engine, "PATIENCE", 2.0)
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            opened = engine.open_engine(f"postgresql+psycopg://bot@127.0.0.1:{silent.getsockname()[1]}/realm")
+            with pytest.raises(DatabaseAway, match=r"timeout expired.*see that PostgreSQL runs"), opened.begin():
+                raise AssertionError("nobody answered")
 
     async def test_world_database_restarts_lose_nothing_and_double_nothing(
         tmp_path: Path, unsteady: postgres.Cluster
