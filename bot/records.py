@@ -12,7 +12,7 @@ from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
-from pipeline.model import CrashReport, FixState, Frame, Run, RunKind, RunState
+from pipeline.model import STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
 from pipeline.read_models import CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 from pipeline.status_models import RunLine
 
@@ -21,6 +21,7 @@ SHOWN_CRASHES = 15
 SHOWN_FRAMES = 12
 SHOWN_RUNS = 5
 SHOWN_LOG = 1700  # characters of a log in the message itself
+SHORT = 30  # characters of a state in a title: what is longer has shorter words
 
 _COLOURS = {
     RunState.PROPOSED: Colour.AMBER, RunState.AWAITING_APPROVAL: Colour.AMBER, RunState.FAILED: Colour.AMBER,
@@ -39,6 +40,7 @@ def render_run(view: RunView, home: Home) -> Message:
     state = (_say_no(run) or doing(view.line)).replace("**", "")
     lines = (
         prose(cut_middle(run.reason, 500)) if run.reason else "",
+        _say_request(view),
         join(f"run {code(run.id)}", f"kind {run.kind}", f"asked for by {plain(run.asked_by)}" if run.asked_by else "",
              f"tries again what run {code(run.retry_of)} tried" if run.retry_of else ""),
         f"**Cause:** {prose(cut_middle(run.analysis.summary, 600))}" if run.analysis and run.analysis.summary else "",
@@ -47,11 +49,21 @@ def render_run(view: RunView, home: Home) -> Message:
     )  # fmt: skip
     return Message(
         embed=Embed(
-            markup.title("{}: ", run.subject, cut_middle(state, 30)),
+            markup.title("{}: ", run.subject, state if len(state) <= SHORT else STATE_WORDS[run.state]),
             "\n".join(line for line in lines if line),
             _COLOURS.get(run.state, Colour.BLUE),
             (Field("Steps", _steps(view.steps)),),
         )
+    )
+
+
+def _say_request(view: RunView) -> str:
+    """Where whoever answers by hand finds it; the folder is a setting, and its path stays on the machine."""
+    if not view.line.in_queue or not view.run.request_id:
+        return ""
+    request = code(f"requests/request_{view.run.request_id}.json")
+    return (
+        f"**Its request waits for an answer:** {request} in `ANALYST_QUEUE_DIR`; `docs/analyst.md` says how to answer"
     )
 
 

@@ -93,6 +93,18 @@ def test_of_many_steps_the_first_and_the_last_are_shown() -> None:
     assert shown.splitlines()[-1] == f"<t:{THEN}:t> ready · 39"
 
 
+def test_a_request_that_waits_in_the_queue_is_named_with_its_file_and_a_title_breaks_off_in_no_sentence() -> None:
+    view = make_run_view(RunState.ANALYZING, fix=None, card=None, crashes=1, steps=())
+    run = replace(view.run, request_id="9f3c21aa", analysis=None)
+    assert look(records.render_run(replace(view, run=run, line=replace(view.line, in_queue=True)), HOME))[:2] == (
+        f"{NAME}: with the analyst",
+        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR`; "
+        "`docs/analyst.md` says how to answer\n"
+        "run `9f3c21aa` · kind fix\n"
+        "crashed once",
+    )
+
+
 @pytest.mark.parametrize("kind", RunKind)
 @pytest.mark.parametrize("state", RunState)
 def test_every_state_of_every_kind_of_run_can_be_looked_up(kind: RunKind, state: RunState) -> None:
