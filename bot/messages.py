@@ -227,7 +227,8 @@ def _outage(down_seconds: float | None, players: int | None) -> str:
 
 def paused(done: Done, by: Actor, reason: str) -> Message:
     why = f": {plain(reason)}" if reason else ""
-    return _done(f"Pipeline paused by {plain(by.name)}{why}.", done)
+    buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),)
+    return _done(f"Pipeline paused by {plain(by.name)}{why}.", done, buttons)
 
 
 def resumed(done: Done, by: Actor) -> Message:
@@ -268,19 +269,33 @@ def cancelled(done: Done, by: Actor) -> Message:
     return _done(f"Cancelled by {plain(by.name)}: nothing of it happens.", done)
 
 
+_CAME_UP = {
+    "start": "The server was up",
+    "rollback": "The server was up again with the last healthy build",
+}
 _CARRIED_OUT = {
     "restart": "The server was told to restart",
     "stop": "The server was told to stop",
     "rollback": "The rollback was begun",
+    "start": "The server was told to start",
+    "pause": "The pipeline was paused",
 }
 
 
 def order_over(end: OrderEnd) -> Message:
     """What the answer to an order says once there is nothing to cancel any more."""
     ordered = f"the {plain(end.kind)} that {plain(end.by)} ordered"
+    why = f": {plain(end.reason)}" if end.reason else ""
     match end.state:
+        case "up":
+            text = f"{_CAME_UP.get(end.kind, 'The server was up again')} {_say_when(end)}{why}."
+        case "held" if end.kind == "stop":
+            text = f"The server was down {_say_when(end)}{why}. `/start-server` starts it again."
+        case "held":
+            text = f"The server did not come up, it was held {_say_when(end)}{why}. {prose(end.note)}".rstrip()
+        case "over":
+            text = f"This pause is over. {plain(end.by)} ordered it {ago(end.ended_at)}{why}."
         case "done":
-            why = f": {plain(end.reason)}" if end.reason else ""
             after = " `/start-server` starts it again." if end.kind == "stop" else ""
             begun = _CARRIED_OUT.get(end.kind, "It was carried out")
             text = f"{begun} {ago(end.ended_at)}, as {plain(end.by)} ordered{why}.{after}"
@@ -291,6 +306,14 @@ def order_over(end: OrderEnd) -> Message:
         case _:
             text = f"Not carried out: {ordered}. {prose(end.note)} Nothing was changed."
     return Message(content=text)
+
+
+def _say_when(end: OrderEnd) -> str:
+    """When it came of the order: what is said so stays true however late it is read."""
+    seen = end.seen_at or end.ended_at
+    took = duration((seen - end.ended_at).total_seconds())
+    begun = "the rollback was begun" if end.kind == "rollback" else f"it was told to {plain(end.kind)}"
+    return f"{ago(seen)}, **{took}** after {begun}, as {plain(end.by)} ordered"
 
 
 def approved(done: Done, run: str, by: Actor) -> Message:

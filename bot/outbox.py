@@ -18,7 +18,7 @@ from bot.cards import Home, render_card, thread_name
 from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, TooOld, Uncertain
 from bot.messages import bare, order_over
 from bot.payloads import Colour, Message
-from bot.posts import close_news, render_post
+from bot.posts import render_over, render_post
 from bot.redaction import Redact, cleaned
 from pipeline.card_models import CardState, CardView, Post
 from pipeline.errors import Obstructed
@@ -280,6 +280,9 @@ class Outbox:
     def _render_post(self, post: Post) -> Message:
         return render_post(cleaned(post, self._redact), self._realm, self._home)
 
+    def _render_over(self, post: Post) -> Message:
+        return render_over(cleaned(post, self._redact), self._realm, self._home)
+
     async def _get_thread(self, post: Post) -> str | None:
         if post.card is None:
             return None
@@ -354,9 +357,9 @@ class Outbox:
 
     async def _close_post(self, post: Post) -> None:
         """What it tells is over: it says so, and its buttons go."""
-        message = await asyncio.to_thread(self._render_post, post)
+        message = await asyncio.to_thread(self._render_over, post)
         try:
-            await self._channel.edit(post.message or "0", close_news(message))
+            await self._channel.edit(post.message or "0", message)
         except (MessageGone, PlaceGone, Closed) as fault:
             _log.warning("the buttons of post %s cannot be taken away: %s", post.id, fault)
         await asyncio.to_thread(self._ledger.post_settled, post.id)

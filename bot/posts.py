@@ -275,8 +275,22 @@ def _news(data: Data) -> Message:
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
 
 
+def render_over(post: Post, realm: str, home: Home | None = None) -> Message:
+    """The same message once what it tells is over."""
+    message = render_post(post, realm, home)
+    seconds = post.data.get("up_after")
+    return close_news(message) if seconds is None else _tell_up(message, float(seconds))
+
+
+def _tell_up(message: Message, seconds: float) -> Message:
+    embed = message.embed or Embed()
+    text = f"Ready after **{duration(seconds)}**\n{embed.description}".rstrip()
+    told = replace(embed, title="Server up again", description=text, colour=Colour.GREEN)
+    return replace(message, embed=told)
+
+
 def close_news(message: Message) -> Message:
-    """The same once what it tells is over; its title is all that many read."""
+    """Its title is all that many read."""
     embed = message.embed or Embed()
     over = cut_middle(f"Over: {embed.title}", TITLE)
     text = f"**This is over.** `/status` tells what is now.\n{embed.description}"

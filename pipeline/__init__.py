@@ -21,6 +21,7 @@
     ledger.py                       what the outbox asks
     summary.py timeline.py          a night as people read it in the morning
     startup.py halts.py             why a server does not come up, or stands still
+    outcomes.py                     what came of what was ordered
     life_logs.py                    the logs of the life that ended
     knowledge.py                    what is known of crashes, a user's own words first
     suspects.py                     who and what is suspected of a crash, before anybody analysed it

@@ -66,7 +66,7 @@ def posts_about(event: Event) -> list[NewPost]:
     detail = str(event.data.get("detail") or event.data.get("error") or event.data.get("why") or "")
     runs = None if event.kind == EventKind.OWN_BUILD else event.data.get("build")  # there it is the one that is gone
     data = {"what": what, "detail": detail, "build": runs, "by": event.data.get("by")}
-    return [NewPost(PostKind.SERVER, data, to_channel=True, offers=event.kind == EventKind.HELD)]
+    return [NewPost(PostKind.SERVER, data, to_channel=True, offers=event.kind in (EventKind.HELD, EventKind.RELEASED))]
 
 
 def _what_happened(event: Event) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline import outcomes
 from pipeline.card_models import CardView, Post, PostKind
 from pipeline.card_views import card_view
+from pipeline.read_models import OrderEnd
 from pipeline.tools import Tools
 
 
@@ -25,17 +27,30 @@ class Ledger:
         self.post_delivered = store.post_delivered
         self.post_deferred = store.post_deferred
         self.append_audit = store.append_audit
-        self.list_outdated_orders = store.list_outdated_orders
         self.note_order_shown = store.note_order_shown
         self.post_settled = store.post_settled
 
     def get_card_view(self, card: int) -> CardView:
         return card_view(self._tools, card)
 
+    def list_outdated_orders(self) -> list[OrderEnd]:
+        """Orders that are over, or of which it is known by now what came of them, while their answers say less."""
+        told = self._tools.store.list_told_orders(self._tools.now() - outcomes.LOOKED_FOR)
+        ends = [outcomes.tell_end(self._tools, each) for each in told]
+        return [end for end in ends if end.state != end.shown]
+
     def list_outlived_posts(self) -> list[Post]:
         """News that no longer hold, and whose buttons no longer do what they say."""
         offers = self._tools.store.list_offers()
-        return [post for post in offers if is_outlived(self._tools, post, offers)]
+        outlived = [find_outlived(self._tools, post, offers) for post in offers]
+        return [post for post in outlived if post is not None]
+
+
+def find_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> Post | None:
+    """The post, where it is over: of a start with what came of it. None = it still holds."""
+    if post.data.get("what") in outcomes.BEGINNINGS:
+        return outcomes.find_told(tools, post)
+    return post if is_outlived(tools, post, offers) else None
 
 
 def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:

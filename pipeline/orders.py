@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import TypeVar
 
-from pipeline import change_orders, log_tails, plans, records, run_orders, server_orders, status_views
+from pipeline import change_orders, log_tails, outcomes, plans, records, run_orders, server_orders, status_views
 from pipeline.errors import Obstructed, PipelineError
 from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.points import point
@@ -191,11 +191,12 @@ class Orders:
         observed = self._tools.keeper.observed()
         with self._tools.wishing, self._store.together():
             self._store.set_fact(Fact.PAUSE, value, at=now)
+            order = self._store.note_done(outcomes.PAUSE, str(by), reason, now)
             deploying.drop_standby(self._tools, observed, "paused")
             untold = deploying.tell_keeper(self._tools)
         point("pause.noted")
         runs = "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself."
-        return Done(f"{runs} {untold}".rstrip())
+        return Done(f"{runs} {untold}".rstrip(), order=order)
 
     def _resume(self, by: Actor) -> Outcome:
         if self._store.get_pause() is None:

@@ -70,18 +70,21 @@ class UpdatePlan:
 
 @dataclass(frozen=True)
 class OrderEnd:
-    """An order that is over while its answer in the channel still says that it waits."""
+    """An order that is over while its answer in the channel still says that it waits, or not what came of it."""
 
     id: int
-    kind: str  # "restart", "stop", "rollback"
-    state: str  # "done", "cancelled", "lapsed", "failed"
+    kind: str  # "restart", "stop", "rollback", "start", "pause"
+    state: str  # "done", "cancelled", "lapsed", "failed"; once it is known "up" or "held", of a pause "over"
     by: str
     reason: str
     due: datetime
     ended_at: datetime
-    note: str  # who cancelled it, or why it failed
+    note: str  # who cancelled it, why it failed, or why the server is held
     place: str  # channel or thread of the answer
     message: str
+    shown: str = "waiting"  # the state that the answer shows
+    about: str | None = None  # the build that a rollback takes out
+    seen_at: datetime | None = None  # when the server was up, or held
 
 
 # --- what was recorded -----------------------------------------------------------------------------------------------

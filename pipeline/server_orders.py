@@ -17,7 +17,7 @@ from pipeline.store import Fact, NewPost, Order
 from pipeline.tools import Tools
 
 LAPSED_AFTER = timedelta(minutes=5)
-RESTART, STOP, ROLLBACK = "restart", "stop", "rollback"
+RESTART, STOP, ROLLBACK, START = "restart", "stop", "rollback", "start"
 # What players read; {} is how long it is until then.
 WARNINGS = {
     RESTART: "Server restart in {}",
@@ -124,8 +124,10 @@ def start(tools: Tools, by: Actor) -> Outcome:
         return other
     if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
         return Impossible("The server runs already.")
-    note_wish(tools, Want.UP, str(by), "", count_restarts(tools))
-    return Done()
+    restarts = count_restarts(tools)
+    with tools.store.together():
+        note_wish(tools, Want.UP, str(by), "", restarts)
+        return Done(order=tools.store.note_done(START, str(by), "", tools.now()))
 
 
 # --- carrying out ----------------------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ def restart_now(tools: Tools, each: Order) -> None:
     if down is not None:
         return fail(tools, each, down.reason)
     data = {"what": "restarting", "detail": each.reason, "by": each.by}
-    return wish_now(tools, each, Want.UP, [NewPost(PostKind.ORDER, data, to_channel=True)])
+    return wish_now(tools, each, Want.UP, [NewPost(PostKind.ORDER, data, to_channel=True, offers=True)])
 
 
 def stop_now(tools: Tools, each: Order) -> None:

@@ -323,6 +323,7 @@ class FakeKeeper:
         self.never_ready: set[str] = set()
         self.swap_fault: str | None = None  # why no build can be put in place
         self.starts = 0
+        self.slow = False  # a server that is started is ready only once it is told to be
         self.lives = True
         self.halt: Halt | None = None  # who is stopped
         self.revision = BASE[:12]
@@ -413,7 +414,17 @@ class FakeKeeper:
             "k", 1, "boot", at, ServerState.READY, self.wished.generation if self.wished else 0, self.starts, at, at,
             at, build, deployment, revision, learned_start=4.0,
         )  # fmt: skip
-        self.note(EventKind.READY, pid=self.starts, seconds=0.0, build=build, revision=revision)
+        if self.slow:
+            self.now = dataclasses.replace(self.now, state=ServerState.STARTING, ready_at=None)
+        else:
+            self.get_ready()
+
+    def get_ready(self) -> None:
+        assert self.now is not None
+        runs, at = self.now, self.clock.now().timestamp()
+        self.now = dataclasses.replace(runs, state=ServerState.READY, ready_at=at)
+        seconds = at - (runs.started or at)
+        self.note(EventKind.READY, pid=runs.pid, seconds=seconds, build=runs.build, revision=runs.revision)
 
     def end(self, verdict: ExitVerdict, output: str | None = None, status: int | None = 0) -> None:
         runs = self.now

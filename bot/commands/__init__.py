@@ -48,7 +48,7 @@ from pipeline.store.patience import one_patience
 from pipeline.summary import NightSummary
 
 ORDER_TIMEOUT = 120.0  # seconds one call of the pipeline may take
-WAITING = "waiting"  # the state of an order that is not yet due
+WAITING, CARRIED_OUT = "waiting", "done"  # states of an order: not yet due, and nothing known yet of what came of it
 LONGEST_REASON = 80  # UTF-16 units: it travels in a custom_id
 UNKNOWN_INTERACTION = 10062
 ALREADY_ACKNOWLEDGED = 40060
@@ -121,7 +121,8 @@ class Reply:
     message: Message
     outcome: str
     changed: bool  # whether anything was ordered
-    order: int | None = None  # that waits, and can be cancelled at this message
+    order: int | None = None  # whose message goes on telling of it
+    state: str = WAITING  # of the order, as the message says it
 
 
 Work = Callable[[Actor], Awaitable[Reply]]
@@ -154,10 +155,10 @@ def settled(outcome: Outcome, confirm: Callable[[Done], Message]) -> Reply:
             return Reply(messages.impossible(outcome), f"impossible: {reason}", changed=False)
 
 
-def ordered(outcome: Outcome, confirm: Callable[[Done], Message]) -> Reply:
-    """The same of an order that waits until it is due: its message goes on telling of it."""
+def ordered(outcome: Outcome, confirm: Callable[[Done], Message], state: str = WAITING) -> Reply:
+    """The same of an order whose message goes on telling of it: it waits until it is due, or something comes of it."""
     reply = settled(outcome, confirm)
-    return replace(reply, order=outcome.order if isinstance(outcome, Done) else None)
+    return replace(reply, order=outcome.order if isinstance(outcome, Done) else None, state=state)
 
 
 def trim_reason(reason: str | None) -> str:
@@ -284,7 +285,7 @@ async def _answer(desk: Desk, interaction: discord.Interaction, order: Order, re
     try:
         sent = await interaction.edit_original_response(**form)
         if reply.order is not None:
-            await desk.orders.note_order_shown(reply.order, WAITING, str(sent.channel.id), str(sent.id))
+            await desk.orders.note_order_shown(reply.order, reply.state, str(sent.channel.id), str(sent.id))
     except UNHEARD as fault:
         _log.warning("the answer to /%s did not reach Discord: %s", order.action, fault)
         if reply.changed:

@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from bot import messages
-from bot.commands import Desk, Order, Reply, serve, settled, trim_reason
+from bot.commands import CARRIED_OUT, Desk, Order, Reply, ordered, serve, trim_reason
 from pipeline.model import Actor
 
 
@@ -17,6 +17,7 @@ def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snow
         why = trim_reason(reason)
 
         async def work(by: Actor) -> Reply:
-            return settled(await desk.orders.pause(by, why), lambda done: messages.paused(done, by, why))
+            outcome = await desk.orders.pause(by, why)
+            return ordered(outcome, lambda done: messages.paused(done, by, why), CARRIED_OUT)
 
         await serve(desk, interaction, Order("pause", why, work))

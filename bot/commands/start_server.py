@@ -6,7 +6,7 @@ import discord
 from discord import app_commands
 
 from bot import messages
-from bot.commands import Desk, Order, Reply, serve, settled
+from bot.commands import CARRIED_OUT, Desk, Order, Reply, ordered, serve
 from pipeline.model import Actor
 
 
@@ -18,6 +18,7 @@ def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snow
 
 def order(desk: Desk, action: str = "start") -> Order:
     async def work(by: Actor) -> Reply:
-        return settled(await desk.orders.start_server(by), lambda done: messages.starting(done, by))
+        outcome = await desk.orders.start_server(by)
+        return ordered(outcome, lambda done: messages.starting(done, by), CARRIED_OUT)
 
     return Order(action, "", work)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 
 from pipeline import tables as t
 from pipeline.model import (
@@ -27,6 +27,13 @@ from pipeline.store.writes import (
 
 # Asked at each tick: made once, as making it anew takes as long as asking.
 WAITING = select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)
+_late = and_(t.orders.c.state != "waiting", t.orders.c.shown == "waiting")
+_open = and_(
+    t.orders.c.state == "done",
+    t.orders.c.shown == "done",
+    or_(t.orders.c.kind == "pause", t.orders.c.ended_at >= bindparam("since", type_=t.Utc)),
+)
+TOLD = select(t.orders).where(t.orders.c.message.is_not(None), or_(_late, _open)).order_by(t.orders.c.id)
 
 
 def leave_out_begun(lines: Iterable[AuditLine]) -> Iterator[AuditLine]:
@@ -74,12 +81,17 @@ class Orders(Base):
             values = {"shown": state, "place": place, "message": message}
             c.execute(update(t.orders).where(t.orders.c.id == order).values(**values))
 
-    def list_outdated_orders(self) -> list[OrderEnd]:
-        """Orders that are over while their answers still say something else, the oldest first."""
-        outdated = and_(t.orders.c.message.is_not(None), t.orders.c.shown != t.orders.c.state)
+    def note_done(self, kind: str, by: str, reason: str, at: datetime) -> int:
+        """An order that is carried out at once; its answer goes on telling of it."""
         with self.begin() as c:
-            rows = c.execute(select(t.orders).where(outdated).order_by(t.orders.c.id)).all()
-        return [read_order_end(row) for row in rows]
+            values = {"kind": kind, "by": by, "reason": reason, "due": at, "state": "done", "created_at": at}
+            return int(c.execute(insert(t.orders).values(**values, ended_at=at).returning(t.orders.c.id)).scalar_one())
+
+    def list_told_orders(self, since: datetime) -> list[OrderEnd]:
+        """Orders that are over while their answers say something else, or where more may have come of them since than
+        they say: of those that were carried out since then, and of any pause. The oldest first."""
+        with self.begin() as c:
+            return [read_order_end(row) for row in c.execute(TOLD, {"since": since})]
 
     def append_audit(
         self, at: datetime, actor_id: str, actor_name: str, where: str, command: str, arguments: str, outcome: str

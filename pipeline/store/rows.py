@@ -212,8 +212,9 @@ def read_order(row: Row[Any]) -> Order:
 
 def read_order_end(row: Row[Any]) -> OrderEnd:
     return OrderEnd(
-        row.id, row.kind, row.state, row.by, row.reason, row.due, row.ended_at, row.note or "", row.place, row.message
-    )
+        row.id, row.kind, row.state, row.by, row.reason, row.due, row.ended_at, row.note or "", row.place, row.message,
+        row.shown, row.about,
+    )  # fmt: skip
 
 
 def read_card_state(row: Row[Any]) -> CardState:

@@ -527,6 +527,22 @@ async def test_the_cancel_button_goes_once_there_is_nothing_to_cancel(world: Edg
     assert world.ledger.order_answers[5] == ("done", world.sandbox.channel_id, answer["id"])
 
 
+async def test_the_answer_to_a_pause_has_a_resume_button_until_the_pause_is_over(world: EdgeWorld) -> None:
+    world.desk.answer = Done(order=5)
+    answer = await world.slash("pause", reason="raid")
+    assert answer["content"] == "Pipeline paused by operator: raid." and list(get_buttons(answer)) == ["Resume"]
+    await until(lambda: world.desk.order_answers)
+    assert world.desk.order_answers == {5: ("done", world.sandbox.channel_id, answer["id"])}
+    now = world.clock.now()
+    world.ledger.ends[5] = OrderEnd(
+        5, "pause", "over", "operator", "raid", now, now, "", world.sandbox.channel_id, answer["id"]
+    )
+    await world.deliver(2)
+    (shown,) = world.messages
+    over = f"This pause is over. operator ordered it <t:{int(now.timestamp())}:R>: raid."
+    assert (shown["content"], shown["components"]) == (over, [])
+
+
 async def test_an_answer_that_somebody_deleted_is_not_looked_for_again(world: EdgeWorld) -> None:
     now = world.clock.now()
     world.ledger.ends[5] = OrderEnd(5, "stop", "done", "operator", "", now, now, "", world.sandbox.channel_id, "77")

@@ -1065,6 +1065,15 @@ def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:
         ),
         (replace(OVER, kind="rollback", reason=""), f"The rollback was begun <t:{THEN}:R>, as Ann ordered."),
         (
+            replace(OVER, kind="start", reason="", state="up", seen_at=NOW + timedelta(seconds=4)),
+            f"The server was up <t:{THEN + 4}:R>, **4 s** after it was told to start, as Ann ordered.",
+        ),
+        (
+            replace(OVER, kind="rollback", state="up", seen_at=NOW + timedelta(seconds=21)),
+            f"The server was up again with the last healthy build <t:{THEN + 21}:R>, **21 s** after the rollback was"
+            " begun, as Ann ordered: new map.",
+        ),
+        (
             replace(OVER, state="cancelled", note="Bob"),
             f"Cancelled by Bob <t:{THEN}:R>: the restart that Ann ordered. Nothing of it happened.",
         ),

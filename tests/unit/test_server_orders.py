@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from bot.messages import ask_restart
+from bot.messages import ask_restart, order_over
 from bot.needs import say_need
 from bot.payloads import Colour
-from bot.posts import close_news, render_post
+from bot.posts import close_news, render_over, render_post
 from pipeline import server_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
@@ -242,7 +242,8 @@ async def test_a_pause_that_the_keeper_cannot_be_told_says_so_and_holds(
     assert said == Done(
         "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself. "
         "The keeper could not be told yet ([Errno 28] No space left on device. Cure: make room in the state folder): "
-        "a crash until then may still bring in what stood by."
+        "a crash until then may still bring in what stood by.",
+        order=1,
     )
     assert world.store.get_pause() is not None
     await world.settle()
@@ -373,15 +374,108 @@ async def test_a_restart_that_waits_is_carried_out_once_whichever_bot_lives_then
     assert world.keeper.starts == 2 and orders_told(world) == ["restarting"]
 
 
-async def test_the_answer_that_can_cancel_an_order_is_outdated_once_it_is_carried_out(world: World) -> None:
+def told(world: World) -> list[str]:
+    """What the answers of orders say that are to say something else by now; they say it then."""
+    ends = world.ledger.list_outdated_orders()
+    for end in ends:
+        world.ledger.note_order_shown(end.id, end.state, end.place, end.message)
+    return [order_over(end).content for end in ends]
+
+
+def at(world: World) -> str:
+    return f"<t:{int(world.clock.now().timestamp())}:R>"
+
+
+async def test_the_answer_to_a_restart_says_that_it_was_begun_and_then_that_the_server_is_up(world: World) -> None:
     order = number(await world.orders.restart_server(OPERATOR, SOON, "new maps"))
     await world.orders.note_order_shown(order, "waiting", "7", "70")
-    assert world.ledger.list_outdated_orders() == []
+    assert told(world) == []
+    world.keeper.slow = True
     await world.pass_time(seconds=61)
-    (over,) = world.ledger.list_outdated_orders()
-    assert (over.kind, over.state, over.place, over.message) == ("restart", "done", "7", "70")
-    world.ledger.note_order_shown(order, "done", "7", "70")
-    assert world.ledger.list_outdated_orders() == []
+    assert told(world) == [f"The server was told to restart {at(world)}, as Ann ordered: new maps."]
+    await world.pass_time(seconds=5)
+    assert told(world) == []
+    world.clock.time += timedelta(seconds=7)
+    world.keeper.get_ready()
+    await world.settle()
+    up = f"The server was up again {at(world)}, **12 s** after it was told to restart, as Ann ordered: new maps."
+    assert told(world) == [up]
+    assert told(world) == []
+
+
+async def test_the_news_of_a_restart_tell_that_the_server_is_up(world: World) -> None:
+    world.keeper.slow = True
+    await world.orders.restart_server(OPERATOR, NOW, "new maps")
+    await world.settle()
+    assert outlived(world) == []
+    world.clock.time += timedelta(seconds=12)
+    world.keeper.get_ready()
+    await world.settle()
+    (post,) = world.ledger.list_outlived_posts()
+    over = render_over(post, "Test realm").embed
+    assert over is not None and (over.title, over.colour) == ("Server up again", Colour.GREEN)
+    assert over.description == "Ready after **12 s**\nnew maps\nby Ann"
+
+
+async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(world: World) -> None:
+    stop = number(await world.orders.stop_server(OPERATOR, NOW, "new disk"))
+    await world.orders.note_order_shown(stop, "waiting", "7", "70")
+    await world.settle()
+    down = f"The server was down {at(world)}, **0.1 s** after it was told to stop, as Ann ordered: new disk."
+    assert told(world) == [f"{down} `/start-server` starts it again."]
+    await world.pass_time(minutes=3)
+    world.keeper.slow = True
+    start = number(await world.orders.start_server(BOB))
+    await world.orders.note_order_shown(start, "done", "7", "71")
+    await world.settle()
+    assert told(world) == [] and outlived(world) == ["held: stopped"]
+    world.clock.time += timedelta(seconds=4)
+    world.keeper.get_ready()
+    await world.settle()
+    assert told(world) == [f"The server was up {at(world)}, **4 s** after it was told to start, as Bob ordered."]
+    assert outlived(world) == ["held: stopped", "released"]
+
+
+async def test_a_restart_whose_server_is_held_says_so(world: World) -> None:
+    order = number(await world.orders.restart_server(OPERATOR, NOW, ""))
+    await world.orders.note_order_shown(order, "waiting", "7", "70")
+    world.keeper.slow = True
+    await world.settle()
+    assert told(world) == [f"The server was told to restart {at(world)}, as Ann ordered."]
+    world.clock.time += timedelta(seconds=30)
+    world.keeper.hold(Hold.BREAKER, "5 deaths in a row")
+    await world.settle()
+    held = f"it was held {at(world)}, **30 s** after it was told to restart, as Ann ordered. 5 deaths in a row"
+    assert told(world) == [f"The server did not come up, {held}"]
+    assert outlived(world) == ["restarting"]
+
+
+async def test_what_did_not_come_of_an_order_within_a_day_is_looked_for_no_more(world: World) -> None:
+    world.keeper.slow = True
+    order = number(await world.orders.restart_server(OPERATOR, NOW, ""))
+    await world.orders.note_order_shown(order, "waiting", "7", "70")
+    await world.settle()
+    assert told(world) == [f"The server was told to restart {at(world)}, as Ann ordered."] and outlived(world) == []
+    world.clock.time += timedelta(days=2)
+    world.keeper.get_ready()
+    await world.settle()
+    assert told(world) == [] and outlived(world) == ["restarting"]
+    (post,) = world.ledger.list_outlived_posts()
+    over = render_over(post, "Test realm").embed
+    assert over is not None and over.title == "Over: Server restarts"
+
+
+async def test_the_answer_to_a_pause_can_resume_until_it_is_over(world: World) -> None:
+    order = number(await world.orders.pause(OPERATOR, "raid"))
+    await world.orders.note_order_shown(order, "done", "7", "70")
+    since = at(world)
+    await world.pass_time(days=3)
+    assert told(world) == []
+    await world.orders.resume(BOB)
+    await world.pass_time(seconds=1)
+    await world.orders.pause(BOB, "another")
+    assert told(world) == [f"This pause is over. Ann ordered it {since}: raid."]
+    assert told(world) == []
 
 
 # --- rollback --------------------------------------------------------------------------------------------------------
@@ -578,9 +672,11 @@ async def test_the_buttons_of_a_hold_go_once_the_server_is_started_or_held_anew(
     world.keeper.hold(Hold.BREAKER)
     await world.settle()
     assert outlived(world) == ["held: exit_zero"]
+    await world.pass_time(seconds=1)
     await world.orders.start_server(OPERATOR)
     await world.settle()
-    assert outlived(world) == ["held: exit_zero", "held: breaker"]
+    await world.pass_time(seconds=1)
+    assert outlived(world) == ["held: exit_zero", "held: breaker", "released"]
 
 
 async def test_a_push_that_was_owed_is_told_to_be_over_once_it_went_through_and_anew_where_another_is(
