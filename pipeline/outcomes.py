@@ -39,8 +39,10 @@ def find_told(tools: Tools, post: Post) -> Post | None:
     if post.created_at < tools.now() - LOOKED_FOR:
         return post
     outcome = find_outcome(tools, post.created_at)
-    if outcome is None or outcome.state == HELD:
-        return outcome and post
+    if outcome is None:
+        return None
+    if outcome.state == HELD:
+        return post
     return replace(post, data={**post.data, UP_AFTER: (outcome.at - post.created_at).total_seconds()})
 
 
