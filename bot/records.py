@@ -151,7 +151,7 @@ def _crash_row(line: CrashLine) -> str:
 def fate(line: CrashLine) -> str:
     """What became of it, in a few words."""
     run = line.run
-    if run is None:
+    if run is None or line.work is None:
         return _JUDGED.get(line.judged or "", plain(line.judged or "not read yet"))
     if run.fix_state is FixState.RECURRED:
         return "**came back with its fix in place**"
@@ -170,11 +170,7 @@ def fate(line: CrashLine) -> str:
         return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
     if run.state is RunState.CANCELLED:
         return _say_no(run)
-    return doing(
-        RunLine(
-            run.id, run.subject, run.state, run.reason, run.question, None, not_before=run.not_before, kind=run.kind
-        )
-    )
+    return doing(line.work)
 
 
 _JUDGED = {

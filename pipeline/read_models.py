@@ -125,6 +125,7 @@ class CrashLine:
     last: datetime
     judged: str | None  # what became of the last one
     run: Run | None  # the newest about it
+    work: RunLine | None  # what that run is doing
     fix: FixLink | None  # of that run
     only_taken_back: bool = False  # it was seen only in a build that was taken back
 

@@ -151,6 +151,7 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
         last=last.at,
         judged=last.judged,
         run=run,
+        work=run_line(tools.store, run) if run is not None else None,
         fix=link(tools, run.commit, run.branch) if run is not None and run.commit else None,
         only_taken_back=tools.store.was_only_taken_back(signature),
     )

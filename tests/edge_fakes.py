@@ -137,10 +137,12 @@ def make_run_view(state: RunState = RunState.VERIFYING, **changes: Any) -> RunVi
 
 def make_crash_line(**changes: Any) -> CrashLine:
     """Four times this night, nine ever; a fix is being built."""
-    run = make_run(RunState.BUILDING)
-    assert run.signature is not None
+    run = changes.pop("run", make_run(RunState.BUILDING))
+    signature = make_run(RunState.BUILDING).signature
+    assert signature is not None
+    work = run and RunLine(run.id, run.subject, run.state, run.reason, run.question, None, kind=run.kind)
     first = NOW - timedelta(days=3)
-    return replace(CrashLine("5d41402abc4b", run.signature, NAME, 4, 9, first, NOW, "run", run, None), **changes)
+    return replace(CrashLine("5d41402abc4b", signature, NAME, 4, 9, first, NOW, "run", run, work, None), **changes)
 
 
 def make_crash_view(**changes: Any) -> CrashView:

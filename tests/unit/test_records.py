@@ -19,6 +19,7 @@ from bot.commands.delays import LONGEST_DELAY, read_delay, write_delay
 from bot.payloads import Colour, Message
 from bot.permissions import Operators, Visitor
 from bot.standing import Standing, find_standing, render_standing
+from bot.status import doing
 from pipeline import log_tails, status_views
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
@@ -247,6 +248,18 @@ async def test_the_crashes_of_a_night_are_counted_by_signature(world: World) -> 
     await world.pass_time(days=1)
     assert (await world.orders.list_crashes(1)).crashes == 0
     assert (await world.orders.list_crashes(2)).crashes == 3
+
+
+async def test_what_a_crash_waits_for_is_said_as_the_status_says_it(world: World) -> None:
+    await world.orders.pause(OPERATOR, "raid")
+    await world.crash("Map::Update")
+    (line,) = (await world.orders.list_crashes(1)).lines
+    (run,) = (await world.orders.status()).runs
+    assert records.fate(line) == doing(run) == "not asked yet, waits for `/resume`"
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    (line,) = (await world.orders.list_crashes(1)).lines
+    assert records.fate(line) == "its request waits in the queue for an answer"
 
 
 async def test_of_crashes_that_are_as_frequent_the_newest_comes_first(world: World) -> None:
