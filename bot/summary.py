@@ -64,6 +64,7 @@ def is_quiet(summary: NightSummary) -> bool:
         summary.fixed,
         summary.unfixed,
         summary.undone,
+        summary.updates,
         summary.crashes,
         summary.branches,
     )
@@ -89,7 +90,8 @@ def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     for heading, lines in (("In work", list_in_work(summary)), ("Not fixed yet", list_left(summary))):
         yield _part(_title(heading, lines), [f"- {_unfixed(each, home)}" for each in lines])
     yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
-    yield "\n".join(line for line in (server_line(summary), crash_line(summary)) if line)
+    lines = (update_line(summary), server_line(summary), crash_line(summary))
+    yield "\n".join(line for line in lines if line)
     yield merge_part(summary.branches)
 
 
@@ -182,6 +184,18 @@ def _undone(line: UndoneLine) -> str:
     who = f"reverted by {plain(line.by)}" if line.by else "rolled back"
     why = prose(cut_middle(line.why, 160))
     return join(f"{code(line.subject)} {who} in {commit_link(line.commit, line.url)}", why)
+
+
+def update_line(summary: NightSummary) -> str:
+    """How often the base was moved, where it is now, and who ordered it."""
+    if not summary.updates:
+        return ""
+    last = summary.updates[-1]
+    since = f"live since {ago(_time(last.at))}" if last.at is not None else ""
+    people = list(dict.fromkeys(plain(each.by) for each in summary.updates if each.by))
+    ordered = f"ordered by {' and '.join(people)}" if people else ""
+    times = count(len(summary.updates), "update")
+    return f"**Base:** {join(f'at {commit_link(last.commit, last.url)} after {times}', since, ordered)}"
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import Run, RunKind, RunState
+from pipeline.model import FixState, Run, RunKind, RunState
 from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, is_fixed, list_needs
 from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
@@ -78,6 +78,16 @@ class UndoneLine:
 
 
 @dataclass(frozen=True)
+class UpdateLine:
+    """The base was moved, and it holds."""
+
+    commit: str = ""  # of the base branch
+    url: str | None = None
+    by: str | None = None  # operator
+    at: float | None = None  # seconds since the epoch: when it was live
+
+
+@dataclass(frozen=True)
 class CrashLine:
     title: str = ""
     crashes: int = 0
@@ -130,6 +140,7 @@ class NightSummary:
     fixed: tuple[FixedLine, ...] = ()
     unfixed: tuple[UnfixedLine, ...] = ()
     undone: tuple[UndoneLine, ...] = ()
+    updates: tuple[UpdateLine, ...] = ()  # oldest first
     crashes: tuple[CrashLine, ...] = ()
     counts: Counts = Counts()
     chart: Chart = Chart()
@@ -169,6 +180,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
+        updates=tuple(_update(store, scene, run) for card in cards for run in card.runs if is_update(run)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
         counts=_count(store, night, before, chart.server, starts),
         chart=chart,
@@ -243,6 +255,18 @@ def _stand(store: Store, run: Run, waiting: Waiting, heirs: Mapping[str, Sequenc
 def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:
     commit = run.commit or ""
     return UndoneLine(run.subject, commit, scene.links.url(commit), run.asked_by, run.reason or "")
+
+
+def is_update(run: Run) -> bool:
+    """Of the base, live and not taken back."""
+    return run.kind is RunKind.UPDATE and run.state is RunState.SUCCEEDED and run.fix_state is not FixState.REVERTED
+
+
+def _update(store: Store, scene: Scene, run: Run) -> UpdateLine:
+    deployment = store.get_deployment(run.deployment) if run.deployment else None
+    ready = deployment.ready_at if deployment else None
+    commit = (run.patch.merges if run.patch else None) or ""
+    return UpdateLine(commit, scene.links.url(commit), run.asked_by, ready.timestamp() if ready else None)
 
 
 # --- figures and the chart -------------------------------------------------------------------------------------------

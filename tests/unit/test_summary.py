@@ -12,8 +12,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from edge_fakes import COMMIT, NAME, NOW, URL
-from world import BASE, GOOD, OPERATOR, OTHER, START, World
+from edge_fakes import COMMIT, NAME, NOW, REVERT, URL
+from world import BASE, BOB, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
 from bot.cards import Home, render_card
@@ -21,7 +21,7 @@ from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
 from bot.status import doing, render_status, say_tonight
-from bot.summary import PICTURE, list_parts, merge_part, render_summary, server_line
+from bot.summary import PICTURE, list_parts, merge_part, render_summary, server_line, update_line
 from pipeline import change_orders, policy, records, status_views
 from pipeline.card_models import FixLink, Post, PostKind
 from pipeline.fix_links import links_of
@@ -37,6 +37,7 @@ from pipeline.summary import (
     NightSummary,
     UndoneLine,
     UnfixedLine,
+    UpdateLine,
 )
 
 NIGHT = date(2026, 11, 22)
@@ -192,6 +193,24 @@ async def test_a_branch_whose_update_was_taken_back_is_not_to_be_merged_and_its_
     await world.settle()
     await world.pass_time(minutes=3)
     assert merging(world) == ("", ""), "all of it is back"
+
+
+async def test_the_base_is_told_as_it_is_now_with_who_moved_it(world: World) -> None:
+    heads = []
+    for by in (OPERATOR, BOB):
+        heads.append(world.source.add_to_base({"src/Chat.cpp": f"theirs, for {by}"}))
+        await world.orders.update(by)
+        await world.settle()
+        await world.pass_time(minutes=3)
+    live = f"live since <t:{int((world.clock.now() - timedelta(minutes=3)).timestamp())}:R>"
+    commits = [f"[`{head[:7]}`]({world.source.url(head)})" for head in heads]
+    assert update_line(look(world)) == f"**Base:** at {commits[1]} after 2 updates · {live} · ordered by Ann and Bob"
+    (_, last) = [run for run in world.runs() if run.kind is RunKind.UPDATE]
+    await world.orders.revert(last.commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    (kept,) = look(world).updates
+    assert (kept.commit, kept.by) == (heads[0], "Ann")
 
 
 def merging(world: World) -> tuple[str, str]:
@@ -592,6 +611,7 @@ FULL = NightSummary(
         UnfixedLine("Aura::Update", 1, "BUILDING"),
     ),
     undone=(UndoneLine("Aura::Update", COMMIT, URL, "Ann"), UndoneLine("Loot::Roll", COMMIT, None, None, "worse")),
+    updates=(UpdateLine(REVERT, None, "Bob", 1.0), UpdateLine(COMMIT, URL, "Ann", NOW.timestamp())),
     crashes=(CrashLine(NAME, 3, 7), CrashLine("BIH::subdivide", 2, 0)),
     counts=Counts(6, 4, 28, 11, 7, 2, 97_800.0, 2_200.0, 5.0),
 )  # fmt: skip
@@ -624,6 +644,7 @@ once the remote takes it
 - `Aura::Update` reverted by Ann in [`a1b2c3d`]({URL})
 - `Loot::Roll` rolled back in `a1b2c3d` · worse
 
+**Base:** at [`a1b2c3d`]({URL}) after 2 updates · live since <t:{THEN}:R> · ordered by Bob and Ann
 **Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · 2 deployments · down 36 min 40 s \
 · back after 5 s (median)
 **Crashes:** `{NAME}` ×3 (night before: 7) · `BIH::subdivide` ×2
@@ -756,6 +777,7 @@ def test_what_others_wrote_is_plain_text_in_it() -> None:
         "needs": (Need(Topic.LOOK, evil, evil), Need(Topic.PAUSE, evil, evil), Need(Topic.SERVER, evil, evil)),
         "unfixed": (UnfixedLine(evil, 1, evil, evil),),
         "undone": (UndoneLine(evil, evil, "javascript:x", evil, evil),),
+        "updates": (UpdateLine(evil, "javascript:x", evil, 1.0),),
         "fixed": (FixedLine(evil, evil, "http://x) [y](http://z", evil, verdict=evil),),
         "branches": (BranchLine("x`; rm -rf ~", "$(id)", 1, "javascript:x"),),
         "crashes": (CrashLine(evil, 1, 0),),
