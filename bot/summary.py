@@ -90,8 +90,7 @@ def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     for heading, lines in (("In work", list_in_work(summary)), ("Not fixed yet", list_left(summary))):
         yield _part(_title(heading, lines), [f"- {_unfixed(each, home)}" for each in lines])
     yield _part(_title("Taken back", summary.undone), [f"- {_undone(each)}" for each in summary.undone])
-    lines = (update_line(summary), server_line(summary), crash_line(summary))
-    yield "\n".join(line for line in lines if line)
+    yield "\n".join(line for line in (update_line(summary), server_line(summary), crash_line(summary)) if line)
     yield merge_part(summary.branches)
 
 
