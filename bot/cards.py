@@ -64,7 +64,7 @@ def _choose(view: CardView) -> Face:
         return _of_run(view, view.run)
     if view.report is not None and view.report.environment:
         return faces_crash.environment(view, view.report)
-    return faces_crash.counted(view)
+    return faces_crash.taken_back(view) if view.only_taken_back else faces_crash.counted(view)
 
 
 def _of_run(view: CardView, run: Run) -> Face:

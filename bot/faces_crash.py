@@ -46,6 +46,12 @@ def counted(view: CardView) -> Face:
     return crash_face(view, f"{facts.server_line(view)} · *counted, no run*", facts.crash_line(view))
 
 
+def taken_back(view: CardView) -> Face:
+    """What was to be mended by that build is asked about again, and is told of this crash."""
+    known = f"**It was {facts.ONLY_TAKEN_BACK}:** nobody is needed unless it comes again"
+    return crash_face(view, known, facts.server_line(view), facts.crash_line(view))
+
+
 def crash_face(view: CardView, *lines: str) -> Face:
     """Its title goes on telling what came of the fix before, while a new one is asked for."""
     down = view.back_after is None and view.server in (None, ServerState.BACKOFF, ServerState.ABSENT)

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bot import facts, markup
 from bot.faces import Face, make_face, withdrawal, words_for
-from bot.markup import code, commit_link, join
+from bot.markup import ago, code, commit_link, count, join
 from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.model import FixState, Run, RunKind, Verdict
@@ -47,7 +47,7 @@ def fixed(view: CardView, run: Run) -> Face:
         known = f"**It was {facts.ONLY_TAKEN_BACK}:** nothing that stayed ever crashed so"
         live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
         lines = (known, live, facts.cause(run))
-        return make_face(view, "New try live: {}", Colour.GREEN, *lines, buttons=revert_button(run))
+        return make_face(view, "Fix live: {}", Colour.GREEN, *lines, buttons=revert_button(run))
     doubt = f"*Verification was inconclusive:* {facts.reason(run)}" if run.verdict is Verdict.INCONCLUSIVE else ""
     live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))
     return make_face(
@@ -80,7 +80,7 @@ def rolled_back(view: CardView, run: Run) -> Face:
     paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
     needed = join(paused, facts.LOOK_WORDS[run.state] if view.given_up else "")
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
-    worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse
+    worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse and not view.went_with
     title = "Rolled back: the fix made it worse" if worse else "Rolled back: {}"
     return make_face(
         view,
@@ -89,8 +89,30 @@ def rolled_back(view: CardView, run: Run) -> Face:
         needed,
         join(code(view.title) if worse else "", facts.reason(run)),
         join(f"{build} was put back", taken),
+        _company(view),
+        _next_try(view),
         buttons=buttons,
     )
+
+
+def _next_try(view: CardView) -> str:
+    """What goes on by itself."""
+    if view.next_try is None:
+        return ""
+    if view.paused:
+        return "A new try, which is told of this, is asked for after `/resume`"
+    since = ago(view.next_try.updated_at)
+    if view.in_queue:
+        return f"*The request for a new try waits in the queue for an answer, since* {since}"
+    return "*Asking the analyst for a new try*"
+
+
+def _company(view: CardView) -> str:
+    """Who went live together is rolled back together."""
+    if not view.went_with or view.run is None or view.run.verdict is not Verdict.UNHEALTHY:
+        return ""
+    others = count(view.went_with, "other change")
+    return f"It went live with {others}, rolled back with it: which of them made the server worse is not known"
 
 
 def failed(view: CardView, run: Run) -> Face:

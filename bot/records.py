@@ -12,7 +12,7 @@ from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
-from pipeline.model import STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
+from pipeline.model import OF_WHAT_WENT, STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
 from pipeline.read_models import CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 from pipeline.status_models import RunLine
 
@@ -163,9 +163,7 @@ def fate(line: CrashLine) -> str:
     if run.fix_state is FixState.REVERTED or gone:
         return f"its fix was {WITHDRAWN_WORDS[RunState.CANCELLED]}"
     if run.state is RunState.SUCCEEDED and line.only_taken_back:
-        return join(
-            f"new try live in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "", ONLY_TAKEN_BACK
-        )
+        return join(f"fix live in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "", ONLY_TAKEN_BACK)
     if run.state is RunState.SUCCEEDED:
         return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
     if run.state is RunState.CANCELLED:
@@ -175,6 +173,7 @@ def fate(line: CrashLine) -> str:
 
 _JUDGED = {
     "environment": "not a bug: its environment",
+    OF_WHAT_WENT: ONLY_TAKEN_BACK,
     "history": "from before the first start",
     "with the machine": "ended with the machine",
     "": "not read yet",

@@ -15,7 +15,7 @@ from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
-from pipeline.model import FixState, RunState, Verdict
+from pipeline.model import OF_WHAT_WENT, FixState, RunState, Verdict
 from pipeline.status_models import Need, Topic
 from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
 
@@ -150,7 +150,6 @@ def _doing(state: str) -> str:
 _IN_WORK = (
     RunState.ANALYZING, RunState.READY, RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING,
     RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK, "hindered", "in queue",
-    "new try",
 )  # fmt: skip
 _DOING = {
     "paused": "waits for `/resume`",
@@ -169,8 +168,7 @@ _DOING = {
     RunState.VERIFYING: "a fix is live and being watched",
     RunState.ROLLING_BACK: "its fix is being rolled back",
     RunState.ROLLED_BACK: f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}",
-    "new try": f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}, the next try goes on from there",
-    "only taken back": ONLY_TAKEN_BACK,
+    OF_WHAT_WENT: ONLY_TAKEN_BACK,
     RunState.FAILED: "given up",
     RunState.CANCELLED: WITHDRAWN_WORDS[RunState.CANCELLED],
     "environment": "environment, not a bug",

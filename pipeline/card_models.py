@@ -86,8 +86,10 @@ class CardView:
     mended: bool = True  # False: it is known that no fix of this crash is live
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     made_worse: bool = True  # False: the build that was rolled back crashed only of what was known before
+    went_with: int = 0  # other changes that were rolled back with it: it may be any of them that made it worse
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
+    next_try: Run | None = None  # of a run that was rolled back: what follows it by itself, without an answer yet
     taken_back: TakenBack | None = None  # the fix that was live before the run began
     base: FixLink | None = None  # where the night branch would begin, while that is asked
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been

@@ -11,7 +11,17 @@ from pipeline.card_models import CardView, FixLink, TakenBack, Withdrawn
 from pipeline.errors import PipelineError
 from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, from_plain
-from pipeline.model import OURS, CrashReport, Diagnostic, Question, Run, RunKind, RunState, Verdict
+from pipeline.model import (
+    OF_WHAT_WENT,
+    OURS,
+    CrashReport,
+    Diagnostic,
+    Question,
+    Run,
+    RunKind,
+    RunState,
+    Verdict,
+)
 from pipeline.needs import list_given_up
 from pipeline.run_views import deployment_view, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
@@ -56,7 +66,10 @@ def _stored_card(tools: Tools, card: int) -> CardView:
     """As far as the database tells: without server, players and the pages of commits."""
     store = tools.store
     row, crashes, before = store.get_card(card)
-    run = store.get_run(row.run) if row.run else None
+    newest = store.get_run(row.run) if row.run else None
+    run = _find_rolled_back(store, newest) or newest
+    next_try = _find_next_try(store, run)
+    waits = next_try or newest
     build = store.get_pace(run.id) if run and run.state is RunState.BUILDING else None
     last = crashes[-1] if crashes else None
     withdrawn = _withdrawn(store, run) if run else None
@@ -85,19 +98,37 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         players=None,
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
-        paused=run is not None and waits_for_resume(store, run),
+        paused=waits is not None and waits_for_resume(store, waits),
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, store.get_pause()),
         puts_back=run is not None and store.puts_back(run),
         withdrawn=withdrawn,
-        in_queue=run is not None and is_in_queue(store, run, None),
+        in_queue=waits is not None and is_in_queue(store, waits, None),
+        next_try=next_try,
         mended=_is_mended(store, run, withdrawn),
         made_worse=_made_worse(store, run),
         given_up=run is not None and _is_given_up(tools, run),
-        only_taken_back=_was_only_taken_back(store, run),
+        went_with=_count_others(store, run),
+        only_taken_back=_was_only_taken_back(store, run, last),
         not_cured=_find_not_cured(store, run),
         taken_back=_find_taken_back(store, run),
     )
+
+
+def _find_rolled_back(store: Store, run: Run | None) -> Run | None:
+    """What the card goes on to show until the try that follows it by itself has an answer."""
+    if run is None or run.state is not RunState.ANALYZING or run.returns or run.asked_by is not None:
+        return None
+    tried = store.get_run(run.retry_of) if run.retry_of else None
+    return tried if tried is not None and tried.state is RunState.ROLLED_BACK else None
+
+
+def _find_next_try(store: Store, run: Run | None) -> Run | None:
+    """Asked of what was rolled back; else its card does not tell."""
+    if run is None or run.signature is None or run.state is not RunState.ROLLED_BACK:
+        return None
+    same = store.list_runs_of_signature(run.signature)
+    return next((each for each in same if each.retry_of == run.id and each.state is RunState.ANALYZING), None)
 
 
 def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bool:
@@ -107,9 +138,11 @@ def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bo
     return store.is_mended(run.signature)
 
 
-def _was_only_taken_back(store: Store, run: Run | None) -> bool:
-    """Asked of what is live or was given up; else its card does not tell."""
-    if run is None or run.state not in (RunState.SUCCEEDED, RunState.FAILED):
+def _was_only_taken_back(store: Store, run: Run | None, last: Any) -> bool:
+    """Asked of what nobody was asked about, is live, or was given up; else its card does not tell."""
+    if run is None:
+        return last is not None and last.judged == OF_WHAT_WENT
+    if run.state not in (RunState.SUCCEEDED, RunState.FAILED):
         return False
     return store.was_only_taken_back(run.signature)
 
@@ -150,6 +183,13 @@ def _is_given_up(tools: Tools, run: Run) -> bool:
     if run.state is not RunState.ROLLED_BACK:
         return False
     return any(each.id == run.id for each in list_given_up(tools.store, tools.night() - timedelta(days=1)))
+
+
+def _count_others(store: Store, run: Run | None) -> int:
+    """Asked of what was rolled back; else its card does not tell."""
+    if run is None or run.state is not RunState.ROLLED_BACK or run.deployment is None:
+        return 0
+    return sum(each.id != run.id and not each.undoes for each in store.list_runs_of(run.deployment))
 
 
 def _made_worse(store: Store, run: Run | None) -> bool:

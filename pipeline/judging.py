@@ -14,7 +14,7 @@ from pipeline import policy
 from pipeline.backtraces import backtrace_post
 from pipeline.crash_reports import nameless_report, read_crash
 from pipeline.keeper.protocol import ExitVerdict
-from pipeline.model import OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
+from pipeline.model import OF_WHAT_WENT, OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.store import Crash, Overtaken
@@ -72,7 +72,8 @@ def note_stumble(tools: Tools, crash: Crash) -> None:
 
 
 def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
-    """Being worked on, tries used up, or its fix is not in the crashing binary: counted, no more; else a run."""
+    """Being worked on, tries used up, its fix is not in the crashing binary, or it is of a build that is taken back for
+    it: counted, no more; else a run."""
     signature = report.signature
     if signature is None:
         raise ValueError("a crash has a signature by now")
@@ -100,6 +101,8 @@ def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run])
         return "with the machine", None
     if any(is_work(tools, run) for run in runs):
         return "being worked on", None
+    if is_of_what_is_taken_back(tools, crash, report):
+        return OF_WHAT_WENT, None
     fix = next((run for run in reversed(runs) if run.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
     at = find_binary(tools, crash) if fix is not None else None
     recurred = fix is not None and at is not None and tools.source.holds_fix(at, fix.commit or "", fix.id)
@@ -108,6 +111,16 @@ def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run])
     tonight = [run for run in runs if run.night == crash.night and run.kind is RunKind.FIX]
     judged = "tries used up" if len(tonight) >= tools.realm.max_tries else "run"
     return judged, fix.id if fix and recurred else None
+
+
+def is_of_what_is_taken_back(tools: Tools, crash: Crash, report: CrashReport) -> bool:
+    """Nothing but a build that is, or will be, rolled back for it ever crashed so: what that was to fix is asked about
+    again, and is told of this."""
+    build, signature = crash.exit.build, report.signature
+    if build is None or signature is None or tools.store.signature_is_known(signature, build):
+        return False
+    on_trial = any(deployment is not None and deployment.build == build for deployment in tools.store.get_lane())
+    return on_trial or tools.store.is_bad(build)
 
 
 def is_work(tools: Tools, run: Run) -> bool:

@@ -208,6 +208,7 @@ class RunState(StrEnum):
 CHANGE_LANE = (RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING)
 DEPLOY_LANE = (RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK)
 OVER = (RunState.SUCCEEDED, RunState.ROLLED_BACK, RunState.FAILED, RunState.CANCELLED)
+OF_WHAT_WENT = "only in what is taken back"  # how a crash is judged that nothing else ever had
 CLOSED = (*OVER, RunState.PROPOSED)  # nothing moves it but a person or a late answer
 
 # What may follow what; the runner refuses everything else. A retry leads back to ANALYZING or READY.

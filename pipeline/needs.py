@@ -3,13 +3,13 @@ keeper alone, so that it is the same beside the bot and without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, OVER, FixState, Run, RunKind, RunState, Verdict
+from pipeline.model import CHANGE_LANE, FixState, Run, RunKind, RunState, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Fact, Store
 
@@ -141,25 +141,11 @@ def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:
 def list_given_up(store: Store, since: date) -> list[Run]:
     """Of these nights: what failed or was rolled back and no other run goes on with. A fix of what was seen only in a
     build that was taken back is not missed."""
-    failed = store.list_failed_last(since)
-    heirs = store.list_heirs(since) if failed else {}
-    return [run for run in failed if run.kind is not RunKind.FIX or _is_missed(store, run, heirs)]
+    return [run for run in store.list_failed_last(since) if run.kind is not RunKind.FIX or _is_missed(store, run)]
 
 
-def _is_missed(store: Store, run: Run, heirs: Mapping[str, Sequence[Run]]) -> bool:
-    return find_heir(run, heirs) is None and not store.was_only_taken_back(run.signature)
-
-
-def find_heir(run: Run, heirs: Mapping[str, Sequence[Run]]) -> Run | None:
-    """The newest run that goes on from this attempt, or from one that did: on its way, or live. The crash of a build
-    that was worse asks what its fix asked, and is told of that."""
-    later = [each for each in heirs.get(run.commit or "", ()) if each.created_at > run.created_at]
-    found = [each if _goes_on(each) else find_heir(each, heirs) for each in later]
-    return next((each for each in reversed(found) if each is not None), None)
-
-
-def _goes_on(run: Run) -> bool:
-    return run.state not in OVER or (run.state is RunState.SUCCEEDED and _is_live(run))
+def _is_missed(store: Store, run: Run) -> bool:
+    return not store.was_only_taken_back(run.signature)
 
 
 def _of_run(store: Store, run: Run) -> Need:

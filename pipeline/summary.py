@@ -4,14 +4,14 @@ epoch, the night is ISO; each has a default, as a summary that waits in the outb
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Review, Seen, Waiting, find_heir, gather_waiting, is_fixed, list_needs
+from pipeline.model import OF_WHAT_WENT, FixState, Run, RunKind, RunState
+from pipeline.needs import Links, Review, Seen, Waiting, gather_waiting, is_fixed, list_needs
 from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
@@ -59,7 +59,7 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    # a RunState, "paused", "in queue", "hindered", "stuck", "new try", "only taken back", "environment", "recurred";
+    # a RunState, "paused", "in queue", "hindered", "stuck", "new try", OF_WHAT_WENT, "environment", "recurred";
     # else what became of it
     state: str = ""
     why: str = ""
@@ -224,20 +224,19 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
 
 
 def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UnfixedLine]:
-    heirs = store.list_heirs(waiting.night)
     for card in cards:
         if not card.crashes or any(map(is_fixed, card.runs)):
             continue
         fixes = [run for run in card.runs if run.kind is RunKind.FIX]
         if fixes:
-            state, why = _stand(store, fixes[-1], waiting, heirs), fixes[-1].reason
+            state, why = _stand(store, fixes[-1], waiting), fixes[-1].reason
         else:
             state = card.judged or "not read yet"
             why = (card.report or {}).get("cure") if card.judged == "environment" else None
         yield UnfixedLine(card.title, card.crashes, state, why or "", card.message)
 
 
-def _stand(store: Store, run: Run, waiting: Waiting, heirs: Mapping[str, Sequence[Run]]) -> str:
+def _stand(store: Store, run: Run, waiting: Waiting) -> str:
     """Of a run that has not fixed its crash."""
     if waiting.pause is not None and policy.waits_for_resume(run, asked=store.was_asked(run)):
         return "paused"
@@ -245,10 +244,8 @@ def _stand(store: Store, run: Run, waiting: Waiting, heirs: Mapping[str, Sequenc
         return "in queue"
     if policy.is_hindered(run):
         return "stuck" if policy.is_stuck(run) else "hindered"
-    if run.state is RunState.ROLLED_BACK and find_heir(run, heirs) is not None:
-        return "new try"
     if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and store.was_only_taken_back(run.signature):
-        return "only taken back"
+        return OF_WHAT_WENT
     return (run.fix_state if run.state is RunState.SUCCEEDED else None) or run.state  # recurred, or reverted
 
 

@@ -15,7 +15,7 @@ from world import OPERATOR, START, World
 
 from pipeline import points
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import Diagnostic, Patch, RunState, WholeFile
+from pipeline.model import Diagnostic, Patch, RunKind, RunState, WholeFile
 
 MAP, SPELL = "src/Map.cpp", "src/Spell.cpp"
 
@@ -89,9 +89,12 @@ class Night:
         await self._crash("Loot::Roll")
         await self._pass(minutes=3)
         await self._ask(lambda: self.world.orders.resume(OPERATOR))
+        await self._answer("Spell::Cast", SPELL, "mended")
+        await self._pass(minutes=3)
 
     async def _cure_nothing(self) -> None:
         """A fix that is none, while the remote is gone; its branch comes back with somebody else's commits."""
+        await self._crash("Loot::Roll")  # so far it was only in what was taken back
         self.world.source.remote_gone = True
         await self._answer("Loot::Roll", SPELL, "no cure")
         await self._crash("Loot::Roll")
@@ -133,7 +136,7 @@ class Night:
         await self._do(self.world.settle)
 
     async def _answer(self, name: str, path: str, content: str) -> None:
-        run = self.world.runs(name)[-1]
+        run = [each for each in self.world.runs(name) if each.kind is RunKind.FIX][-1]
         await self._do(lambda: self.world.answer(run, Patch(files=(WholeFile(path, content),))))
 
     async def _pass(self, **spans: float) -> None:

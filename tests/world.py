@@ -666,10 +666,14 @@ class World:
 
     async def crash(self, name: str) -> Run:
         """The server dies of it; the newest run of that crash."""
+        await self.die(name)
+        return self.runs(name)[-1]
+
+    async def die(self, name: str) -> None:
+        """Of what nobody may be asked about."""
         self.clock.time += timedelta(seconds=1)
         self.keeper.crash(name)
         await self.settle()
-        return self.runs(name)[-1]
 
     async def answer(
         self, run: Run, patch: Patch | None, *, summary: str = "A cause.", prose: str | None = None

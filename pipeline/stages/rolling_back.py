@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from pipeline import policy
 from pipeline.card_models import PostKind
@@ -16,7 +16,9 @@ from pipeline.store import Crash, Deployment, Fact, NewPost
 from pipeline.tools import Tools
 
 WORSE = "the fix made the server worse and was taken back"
+ONE_OF_THEM = "it went live with other fixes, of which one made the server worse, and all were taken back"
 NO_BETTER = "the server crashed while the fix was watched, of what was known before, and it was taken back"
+MOST_DEATHS, MOST_FRAMES = 3, 20  # of the new build, and of each, that who is asked again is told
 CALLED_OFF = "a rollback was ordered"
 
 
@@ -115,7 +117,7 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     if not back or observed.state not in (ServerState.READY, ServerState.HELD):
         return False
     if any(crash.judged is None for crash in crashes_of(tools, deployment)):
-        return False  # which run asks about it is known only then
+        return False  # what it died of is known only then
     reason = say_where(tools, deployment)
     runs = tools.store.list_runs_of(deployment.id)
     pause(tools, f"rolled back: {name_all(runs)}: {reason}")
@@ -127,9 +129,7 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     if deployment.verdict is Verdict.UNHEALTHY:  # what a person took back, a person tries again
         changes["verdict"] = Verdict.UNHEALTHY
         fixes = [run for run in runs if run.kind is RunKind.FIX]
-        what = NO_BETTER if tools.store.crashed_as_known(deployment.build, deployment.created_at) else WORSE
-        if not hand_over(tools, deployment, fixes, what, reason):
-            try_again(tools, fixes, what, reason)
+        try_again(tools, fixes, what_happened(tools, deployment, fixes), reason, list_deaths(tools, deployment))
     point("rollback.retried")
     tools.store.move_deployment(
         deployment, "over", tools.now(), runs=RunState.ROLLED_BACK, run_changes=changes, note=reason,
@@ -152,25 +152,34 @@ def say_where(tools: Tools, deployment: Deployment) -> str:
     return f"{reason}: it crashed in {' and '.join(f'`{place}`' for place in places)}"
 
 
-def hand_over(tools: Tools, deployment: Deployment, fixes: Sequence[Run], what: str, reason: str) -> bool:
-    """The crash of the new build has a run of its own: it learns what was tried. Whether there is one."""
-    crashes = crashes_of(tools, deployment)
-    begun = {crash.run for crash in crashes if crash.judged == "run" and crash.run is not None}
-    for run in begun:
-        for fix in fixes:
-            tools.store.add_previous(run, attempt_of(fix, what, reason))
-    return bool(begun)
+def what_happened(tools: Tools, deployment: Deployment, fixes: Sequence[Run]) -> str:
+    if tools.store.crashed_as_known(deployment.build, deployment.created_at):
+        return NO_BETTER
+    return WORSE if len(fixes) < 2 else ONE_OF_THEM
+
+
+def list_deaths(tools: Tools, deployment: Deployment) -> list[dict[str, object]]:
+    """What the new build died of, for who is asked again."""
+    reports = [(crash, crash.report) for crash in crashes_of(tools, deployment) if crash.report is not None]
+    return [
+        {
+            "signature": crash.signature.exact if crash.signature else None,
+            "frames": [asdict(frame) for frame in report.frames[:MOST_FRAMES]],
+        }
+        for crash, report in reports[:MOST_DEATHS]
+    ]  # fmt: skip
 
 
 def crashes_of(tools: Tools, deployment: Deployment) -> list[Crash]:
     return tools.store.list_crashes_of_build(deployment.build, deployment.created_at)
 
 
-def attempt_of(run: Run, what: str, detail: str) -> dict[str, object]:
+def attempt_of(run: Run, what: str, detail: str, deaths: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
+    """What is told of it to who is asked again; `deaths` = crashes that only the build with it had."""
     return {
         "what": what, "detail": detail, "signature": run.signature.exact if run.signature else None,
         "summary": run.analysis.summary if run.analysis else None, "commit": run.commit,
-        "patch": run.patch.to_plain() if run.patch else None,
+        "patch": run.patch.to_plain() if run.patch else None, "crashed_then": [dict(each) for each in deaths],
     }  # fmt: skip
 
 
@@ -213,10 +222,13 @@ def _is_to_undo(tools: Tools, deployment: Deployment, before: str | None, run: R
     return tools.source.holds_fix(deployment.build, run.commit or "", run.id)
 
 
-def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None:
+def try_again(
+    tools: Tools, runs: Sequence[Run], what: str, detail: str, deaths: Sequence[Mapping[str, object]] = ()
+) -> None:
     """A new analysis with what was tried, where tries are left."""
     for run in runs:
-        tonight = [each for each in same_crash(tools, run) if each.night == run.night]
+        same = [each for each in same_crash(tools, run) if each.kind is RunKind.FIX]
+        tonight = [each for each in same if each.night == run.night]
         if run.signature is None or len(tonight) >= tools.realm.max_tries or any(e.retry_of == run.id for e in tonight):
             continue
         now = tools.now()
@@ -225,7 +237,7 @@ def try_again(tools: Tools, runs: Sequence[Run], what: str, detail: str) -> None
             new_id, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now,
             request_id=new_id, retry_of=run.id, analysis=run.analysis,
         )  # fmt: skip
-        previous = (*tools.store.get_previous(run.id), attempt_of(run, what, detail))
+        previous = (*tools.store.get_previous(run.id), attempt_of(run, what, detail, deaths))
         tools.store.add_run(again, now, card=tools.store.get_card_of_run(run.id), previous=previous)
 
 

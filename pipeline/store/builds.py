@@ -217,6 +217,11 @@ class Builds(Base):
         with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(healthy_at=None))
 
+    def is_bad(self, build: str) -> bool:
+        """Whether it was taken back, or is being."""
+        with self.begin() as c:
+            return bool(c.execute(select(t.builds.c.bad).where(t.builds.c.build == build)).scalar())
+
     def note_bad(self, build: str) -> None:
         with self.begin() as c:
             c.execute(update(t.builds).where(t.builds.c.build == build).values(bad=True, healthy_at=None))

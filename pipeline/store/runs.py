@@ -238,19 +238,6 @@ class Runs(Base):
         with self.begin() as c:
             return list(c.execute(select(t.runs.c.previous).where(t.runs.c.id == run)).scalar_one() or [])
 
-    def list_heirs(self, since: date) -> dict[str, list[Run]]:
-        """Commit of an attempt -> the runs of these nights that were told of it, and go on from there."""
-        query = select(t.runs).where(t.runs.c.night >= since).order_by(t.runs.c.created_at, t.runs.c.id)
-        with self.begin() as c:
-            rows = c.execute(query).all()
-        told = [
-            (str(each["commit"]), read_run(row)) for row in rows for each in row.previous or [] if each.get("commit")
-        ]
-        heirs: dict[str, list[Run]] = {}
-        for commit, run in told:
-            heirs.setdefault(commit, []).append(run)
-        return heirs
-
     def add_previous(self, run: str, attempt: dict[str, Any]) -> None:
         """Remembers what an attempt brought, for the next request."""
         with self.begin() as c:

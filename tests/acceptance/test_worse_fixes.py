@@ -21,7 +21,7 @@ def test_fault_a13_world_analyst_dead_fix_is_taken_back_by_the_keeper_and_on_the
         expect_healed_after_resume(realm, request)
 
 
-def test_fault_b17_world_process_dies_late_is_rolled_back_and_its_own_crash_waits_behind_the_pause(
+def test_fault_b17_world_process_dies_late_is_rolled_back_and_the_next_try_waits_behind_the_pause(
     ground: Ground,
 ) -> None:
     with living(ground, SERVER_SOAK="6s") as realm:
@@ -32,7 +32,7 @@ def test_fault_b17_world_process_dies_late_is_rolled_back_and_its_own_crash_wait
         card = realm.wait_card("Rolled back: ", of=DISPATCHER)
         assert CRASH_AFTER_READY_FUNCTION in card.text
         assert realm.list_requests() == [request], "nobody is asked while it is paused"
-        realm.wait_card("Crash in ", saying="pipeline paused, goes on after")
+        realm.wait_card("Crash in ", saying="seen only in a build that was taken back")
         expect_healed_after_resume(realm, request)
 
 
@@ -51,11 +51,11 @@ def expect_rollback(realm: LivingRealm) -> None:
 def expect_healed_after_resume(realm: LivingRealm, first: str) -> None:
     realm.channel.slash("resume")
     again = realm.wait_request({first})
-    realm.wait_card("Crash in ", saying="its request waits in the queue for an answer")
+    realm.wait_card("Rolled back: ", of=DISPATCHER, saying="The request for a new try waits in the queue")
     (attempt,) = realm.read_request(again)["previous_attempts"]
-    assert attempt["commit"] and attempt["patch"]
+    assert attempt["commit"] and attempt["patch"] and attempt["crashed_then"]
     realm.answer(DISPATCHER, again)
-    realm.wait_card("New try live: ", saying="It was seen only in a build that was taken back")
+    realm.wait_fixed(DISPATCHER)
     assert len(realm.log()) == 3
 
 

@@ -20,6 +20,7 @@ from pipeline import records, status_views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
+from pipeline.read_models import RollbackPlan
 from pipeline.status_models import RunLine, Topic
 
 
@@ -63,28 +64,75 @@ async def test_a_card_says_that_it_waits_for_resume_only_where_it_does(world: Wo
     assert lines == {"Map::Update": False, "Spell::Cast": True}
 
 
-async def test_a_new_try_after_a_crash_of_what_was_taken_back_is_not_called_its_cure(world: World) -> None:
-    first = await world.crash("Spell::Cast")
-    await world.answer(first, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
-    second = await world.crash("Loot::Roll")
+async def test_a_fix_of_what_only_a_build_had_that_was_taken_back_later_is_not_called_its_cure(world: World) -> None:
+    """A person takes the build back by hand, and nobody knows whether what stays would ever have crashed so."""
+    first = await world.answer(await world.crash("Spell::Cast"), GOOD)
     await world.pass_time(minutes=3)
-    world.expect(first, RunState.ROLLED_BACK)
+    world.expect(first, RunState.SUCCEEDED)
+    second = await world.crash("Loot::Roll")
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    await world.orders.roll_back(OPERATOR, plan.running[:12], "looks odd")
+    await world.pass_time(minutes=3)
     await world.orders.resume(OPERATOR)
     await world.settle()
     await world.answer(second, OTHER)
     await world.pass_time(minutes=3)
     fix = world.expect(second, RunState.SUCCEEDED)
-    shown = render_card(world.ledger.get_card_view(world.store.get_card_of_run(fix.id))).embed
-    assert shown is not None and shown.title == "New try live: Loot::Roll"
+    shown = show(world, fix).embed
+    assert shown is not None and shown.title == "Fix live: Loot::Roll"
     assert shown.description.splitlines()[0] == (
         "**It was seen only in a build that was taken back:** nothing that stayed ever crashed so"
     )
     lines = {each.title: fate(each) for each in (await world.orders.list_crashes(1)).lines}
     link = f"[`{(fix.commit or '')[:7]}`]({world.source.url(fix.commit or '')})"
-    assert lines["Loot::Roll"] == f"new try live in {link} · seen only in a build that was taken back"
+    assert lines["Loot::Roll"] == f"fix live in {link} · seen only in a build that was taken back"
     assert lines["Spell::Cast"] == "its fix was rolled back"
     (fixed,) = (await world.orders.summary(None)).fixed
     assert (fixed.subject, fixed.only_taken_back) == ("Loot::Roll", True)
+
+
+async def test_a_card_tells_of_the_rollback_until_the_new_try_has_an_answer(world: World) -> None:
+    run = await world.answer(await world.crash("Spell::Cast"), Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    worse = show(world, run).embed
+    assert worse is not None and worse.title == "Rolled back: the fix made it worse"
+    assert worse.description.splitlines()[-1] == ("A new try, which is told of this, is asked for after `/resume`")
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    asked = show(world, run).embed
+    assert asked is not None and asked.title == worse.title
+    assert asked.description.splitlines()[-1].startswith(
+        "*The request for a new try waits in the queue for an answer, since* <t:"
+    )
+    card_of_its_crash = show_card(world, "Loot::Roll").embed
+    assert card_of_its_crash is not None and card_of_its_crash.title == "Crash in Loot::Roll"
+    assert card_of_its_crash.description.splitlines()[:2] == [
+        "**It was seen only in a build that was taken back:** nobody is needed unless it comes again",
+        "Server back after **0.1 s**",
+    ]
+    await world.answer(next(each for each in world.runs("Spell::Cast") if each.retry_of), OTHER)
+    live = show(world, run).embed
+    assert live is not None and live.title == "Fix live, watching: Spell::Cast"
+
+
+async def test_of_fixes_that_were_worse_together_no_card_blames_its_own(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    both = [await world.crash(name) for name in ("Map::Update", "Spell::Cast")]
+    world.players.online = 3
+    for run, patch in zip(both, (GOOD, OTHER), strict=True):
+        await world.answer(run, patch)
+    world.players.online = 0
+    await world.pass_time(minutes=1)
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    for run in both:
+        embed = show(world, run).embed
+        assert embed is not None and embed.title == f"Rolled back: {run.subject}"
+        assert (
+            "It went live with 1 other change, rolled back with it: which of them made the server worse is not known"
+        ) in embed.description.splitlines()
 
 
 def end_unseen(world: World, lived: float) -> None:
@@ -158,7 +206,7 @@ async def test_a_card_whose_message_takes_no_more_edits_refers_to_it_and_keeps_i
 async def test_a_rolled_back_card_offers_to_resume_only_the_pause_that_it_made(world: World) -> None:
     run = await world.crash("Spell::Cast")
     await world.answer(run, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     number = world.store.get_card_of_run(run.id) or 0
     assert world.ledger.get_card_view(number).paused_by_it
@@ -237,7 +285,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     await world.settle()
     (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
     world.expect(revert, RunState.VERIFYING)
-    await world.crash("Spell::Cast")
+    await world.die("Spell::Cast")
     await world.pass_time(minutes=1)
     world.expect(revert, RunState.ROLLED_BACK)
     (back,) = [run for run in world.runs() if run.kind is RunKind.REVERT and run.id != revert.id]
@@ -254,6 +302,12 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     found = records.night_summary(world.tools, world.tools.night())
     assert [each.subject for each in found.fixed] == ["Map::Update"]
     assert found.undone == ()
+
+
+def show_card(world: World, name: str) -> Message:
+    """Of a crash without a run."""
+    rows = [row for row in world.store.list_crash_rows(None) if row.signature == world.reader.read_name(name)]
+    return render_card(world.ledger.get_card_view(rows[-1].card))
 
 
 def show(world: World, run: Run) -> Message:

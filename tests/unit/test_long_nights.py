@@ -19,7 +19,7 @@ from world import START
 from pipeline import policy
 from pipeline import tables as t
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import CHANGE_LANE, CLOSED, DEPLOY_LANE, RunKind, RunState
+from pipeline.model import CHANGE_LANE, CLOSED, DEPLOY_LANE, OF_WHAT_WENT, RunKind, RunState
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -158,7 +158,7 @@ def count_posts(night: LongNight) -> dict[str, int]:
     failed = [run for run in runs if run.kind is RunKind.REVERT and run.state is RunState.FAILED]
     return {
         "analysis": len(night.book.answers),
-        "backtrace": sum(row["judged"] == "run" for row in night.rows(t.crashes)),
+        "backtrace": sum(row["judged"] in ("run", OF_WHAT_WENT) for row in night.rows(t.crashes)),
         "build_failed": worth["once"] + worth["never"],
         "refused": worth["refused"] + len(failed),
         "built": sum(row["before"] == RunState.PUBLISHING for row in night.rows(t.run_events)),

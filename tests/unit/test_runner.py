@@ -39,7 +39,7 @@ from pipeline.model import (
 )
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
-from pipeline.stages import wish
+from pipeline.stages import rolling_back, wish
 from pipeline.status_models import Topic
 from pipeline.store.runs import CHUNK
 from pipeline.tools import Passage, Tools
@@ -167,16 +167,50 @@ async def test_fault_b17_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis
 ) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
-    worse = await world.crash("Spell::Cast")
+    await world.die("Spell::Cast")
     world.expect(run, RunState.ROLLED_BACK)
     await _is_reverted_and_paused(world)
-    assert world.expect(worse, RunState.ANALYZING).request_id not in world.analyst.requests
+    assert world.runs("Spell::Cast") == [], "nothing that stays ever crashed so"
+    again = next(each for each in world.runs("Map::Update") if each.retry_of == run.id)
+    assert world.expect(again, RunState.ANALYZING).request_id not in world.analyst.requests
     assert isinstance(await world.orders.resume(OPERATOR), Done)
     await world.settle()
-    request = world.analyst.requests[world.get(worse).request_id or ""]
+    request = world.analyst.requests[world.get(again).request_id or ""]
     assert request["base_commit"] == BASE
-    assert request["previous_attempts"][0]["commit"] == world.get(run).commit
+    (before,) = request["previous_attempts"]
+    assert (before["commit"], before["what"]) == (world.get(run).commit, rolling_back.WORSE)
+    (died,) = before["crashed_then"]
+    assert died["signature"] == world.reader.read_name("Spell::Cast").exact
+    assert died["frames"][0]["function"] == "Spell::Cast"
     assert [each.kind for each in world.runs()].count(RunKind.FIX) == 2
+
+
+async def test_what_only_a_build_had_that_was_taken_back_is_asked_about_when_it_comes_again(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.die("Spell::Cast")
+    await world.pass_time(minutes=3)
+    assert world.running == "found-1"
+    again = await world.crash("Spell::Cast")
+    assert world.expect(again, RunState.ANALYZING).kind is RunKind.FIX
+
+
+async def test_of_fixes_that_were_worse_together_each_is_asked_about_again(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    both = [await world.crash(name) for name in ("Map::Update", "Spell::Cast")]
+    world.players.online = 3
+    for run, patch in zip(both, (GOOD, OTHER), strict=True):
+        await world.answer(run, patch)
+    world.players.online = 0
+    await world.pass_time(minutes=1)
+    for run in both:
+        world.expect(run, RunState.VERIFYING)
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    for run in both:
+        world.expect(run, RunState.ROLLED_BACK)
+        (again,) = [each for each in world.runs(run.subject) if each.retry_of == run.id]
+        assert world.store.get_previous(again.id)[-1]["what"] == rolling_back.ONE_OF_THEM
 
 
 async def _is_reverted_and_paused(world: World) -> None:
@@ -912,10 +946,10 @@ async def test_what_lay_there_before_the_first_start_is_known_and_never_analysed
 async def test_what_crashed_in_builds_alone_that_were_taken_back_is_told_from_what_never_crashed(world: World) -> None:
     first = await world.crash("Spell::Cast")
     await world.answer(first, GOOD)
-    second = await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     world.expect(first, RunState.ROLLED_BACK)
-    assert world.store.was_only_taken_back(second.signature)
+    assert world.store.was_only_taken_back(world.reader.read_name("Loot::Roll"))
     assert not world.store.was_only_taken_back(first.signature)
     assert not world.store.was_only_taken_back(Signature("never seen", "never seen", 1))
     assert not world.store.was_only_taken_back(None)
@@ -1078,7 +1112,7 @@ async def test_what_was_built_above_a_fix_that_cannot_be_taken_out_never_brings_
     await world.answer(other, OTHER)
     world.expect(other, RunState.AWAITING_DEPLOYMENT)
     world.source.refuse = "the lines were changed since"
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
     assert "`/retry` asks for another" in (world.expect(other, RunState.FAILED).reason or "")
@@ -1095,7 +1129,7 @@ async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_rever
     await world.answer(bad, GOOD)
     await world.answer(other, OTHER)
     world.builder.fault = "the compiler is gone"
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
     await world.orders.resume(OPERATOR)
@@ -1240,7 +1274,7 @@ async def test_a_fix_that_a_person_brings_back_is_no_obstacle_to_the_next(world:
     """It was rolled back, and a person has ordered the revert of its revert."""
     bad = await world.crash("Map::Update")
     await world.answer(bad, GOOD)
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
     await world.orders.resume(OPERATOR)

@@ -16,7 +16,7 @@ from edge_fakes import COMMIT, NAME, NOW, REVERT, URL
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
-from bot.cards import Home, render_card
+from bot.cards import Home
 from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
@@ -26,7 +26,17 @@ from pipeline import change_orders, policy, records, status_views
 from pipeline.card_models import FixLink, Post, PostKind
 from pipeline.fix_links import links_of
 from pipeline.keeper.protocol import ExitVerdict, ServerState
-from pipeline.model import Approval, Diagnostic, Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
+from pipeline.model import (
+    OF_WHAT_WENT,
+    Approval,
+    Done,
+    FixState,
+    Patch,
+    RunKind,
+    RunState,
+    Verdict,
+    WholeFile,
+)
 from pipeline.status_models import Need, Rider, RunLine, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
@@ -264,63 +274,54 @@ async def test_a_branch_waits_for_its_review_over_noon_until_the_base_has_it(wor
 
 async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) -> None:
     await world.answer(await world.crash("Spell::Cast"), WORSE)
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     found = look(world)
     assert found.fixed == ()
     assert [(each.subject, each.state) for each in found.unfixed] == [
-        ("Spell::Cast", "new try"), ("Loot::Roll", "paused"),
+        ("Spell::Cast", "paused"), ("Loot::Roll", OF_WHAT_WENT),
     ]  # fmt: skip
     (undone,) = found.undone
     assert (undone.subject, undone.by) == ("Spell::Cast", None)
-    assert [each.topic for each in found.needs] == [Topic.PAUSE], "who is asked about the new crash is told of it"
+    assert [each.topic for each in found.needs] == [Topic.PAUSE], "who is asked again is told of it"
 
 
-async def test_whoever_is_asked_about_the_crash_of_a_worse_build_goes_on_with_what_that_was_to_mend(
-    world: World,
-) -> None:
+async def test_what_a_worse_fix_was_to_mend_is_asked_about_again_and_its_own_crash_needs_nobody(world: World) -> None:
     first = await world.crash("Spell::Cast")
     await world.answer(first, WORSE)
-    second = await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     await world.orders.resume(OPERATOR)
     await world.settle()
     assert status_views.status(world.tools).needs == ()
-    assert in_work(world) == (
-        "**In work (2)**\n"
-        "- `Spell::Cast`: its fix was rolled back, the next try goes on from there · "
-        "the new server died 1 s after ready in `Loot::Roll`\n"
-        "- `Loot::Roll`: its request waits in the queue for an answer"
-    )
-    await world.answer(second, OTHER)
+    assert in_work(world) == "**In work (1)**\n- `Spell::Cast`: its request waits in the queue for an answer"
+    assert "- `Loot::Roll`: seen only in a build that was taken back" in "".join(list_parts(look(world), None))
+    await world.answer(next(each for each in world.runs("Spell::Cast") if each.retry_of), OTHER)
     await world.pass_time(minutes=3)
-    world.expect(second, RunState.SUCCEEDED)
     assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.REVIEW]
 
 
-async def test_of_a_worse_fix_and_the_crash_that_it_brought_the_one_that_stays_needs_a_person(world: World) -> None:
-    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
-    first = await world.crash("Spell::Cast")
-    await world.answer(first, WORSE)
-    second = await world.crash("Loot::Roll")
-    await world.pass_time(minutes=3)
-    await world.orders.resume(OPERATOR)
-    await world.settle()
-    for _ in range(3):
-        await world.answer(second, BROKEN)
-    world.expect(second, RunState.FAILED)
+async def test_of_a_worse_fix_whose_tries_are_used_up_a_person_is_needed_and_of_its_crashes_nobody(
+    world: World,
+) -> None:
+    run = await world.crash("Spell::Cast")
+    for number in range(3):
+        patch = Patch(files=(WholeFile("src/Spell.cpp", f"worse {number}"),))
+        await world.answer(run, patch)
+        await world.die("Loot::Roll")
+        await world.pass_time(minutes=3)
+        world.expect(run, RunState.ROLLED_BACK)
+        await world.orders.resume(OPERATOR)
+        await world.settle()
+        last, run = run, next((each for each in world.runs("Spell::Cast") if each.retry_of == run.id), run)
+    assert last.id == run.id, "no try is left"
     status = status_views.status(world.tools)
     needed = (
-        f"`Spell::Cast` **rolled back, so it still crashes: needs a person** · run `{first.id}` · "
+        f"`Spell::Cast` **rolled back, so it still crashes: needs a person** · run `{run.id}` · "
         "the new server died 1 s after ready in `Loot::Roll`"
     )
     assert [say_need(each) for each in status.needs] == [needed]
     assert [line.subject for line in status.failed] == ["Spell::Cast"]
-    assert "- `Loot::Roll`: seen only in a build that was taken back · src/Map.cpp:3: " in "".join(
-        list_parts(look(world), None)
-    )
-    shown = render_card(world.ledger.get_card_view(world.store.get_card_of_run(second.id))).embed
-    assert shown is not None and "nobody is needed unless it comes again" in shown.description
 
 
 def in_work(world: World) -> str:
