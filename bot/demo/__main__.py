@@ -1,4 +1,4 @@
-"""`python -m bot.demo crash|fix|fixes|answer-by|status|summary|doctor`: a visitor in a demo, at another terminal."""
+"""`python -m bot.demo crash|fix|answer-by|status|summary|doctor`: a visitor in a demo, at another terminal."""
 
 from __future__ import annotations
 
@@ -66,15 +66,6 @@ def status(world: Path) -> None:
 def doctor(world: Path) -> None:
     """Checks the realm's settings against the world."""
     attempt(lambda: examine(acts.find_world(world)))
-
-
-@main.command()
-@WORLD
-def fixes(world: Path) -> None:
-    """The line for each planted bug and each prepared fix."""
-    from bot.demo.play import list_fixes
-
-    attempt(lambda: list_fixes(acts.find_world(world).folder))
 
 
 @main.command()

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
@@ -151,30 +150,20 @@ def get_address(app: bot_app.App) -> str:
     return app.sandbox.address if app.sandbox else ""
 
 
-def list_fixes(folder: Path) -> str:
-    """The line for each planted bug and each prepared fix, good and bad."""
-    own = f"{sys.executable} -m bot.demo"
-    lines = [f"{own} fix {bug.name} {kind.value} --world {folder}" for bug in bugs.BUGS for kind in bugs.FixKind]
-    return "\n".join(lines)
-
-
 def instructions(world: DemoWorld, address: str) -> str:
-    """Where to look, and the line for each planted bug and its good fix; the others by one line of their own."""
+    """Where to look, and the line for each planted bug and each prepared fix."""
     own = f"{sys.executable} -m bot.demo"
     where = f"--world {world.folder}"
     crash = "\n".join(f"  {own} crash {bug.name:<10} {where}    # {bug.title}" for bug in bugs.BUGS)
-    good = bugs.FixKind.GOOD
-    bad = ", ".join(f"`{kind.value}`" for kind in bugs.FixKind if kind is not good)
-    fixes = "\n".join(f"  {own} fix {bug.name} {good.value} {where}" for bug in bugs.BUGS)
+    kinds = "|".join(kind.value for kind in bugs.FixKind)
+    fixes = "\n".join(f"  {own} fix {bug.name} {kind.value} {where}" for bug in bugs.BUGS for kind in bugs.FixKind)
     turns = "\n".join(f"  {own} answer-by {each.value:<7} {where}" for each in (Turn.VISITOR, Turn.EXAMPLE))
     asks = "\n".join(f"  {own} {what:<16} {where}" for what in ("status", "summary", "doctor"))
     return f"""
 The realm is up, and the bot watches it.
 
-Answer in the example analyst's place, while it thinks ({PATIENCE:.0f} s):
+Answer in the example analyst's place, while it thinks ({PATIENCE:.0f} s), well or badly ({kinds}):
 {fixes}
-or badly, with another word for `{good.value}`: {bad}. All of these lines:
-  {own} fixes {where}
 
 Have it wait for you alone, or answer again:
 {turns}

@@ -307,7 +307,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
 def show_card(world: World, name: str) -> Message:
     """Of a crash without a run."""
     rows = [row for row in world.store.list_crash_rows(None) if row.signature == world.reader.read_name(name)]
-    return render_card(world.ledger.get_card_view(rows[-1].card))
+    return render_card(world.ledger.get_card_view(rows[-1].card or 0))
 
 
 def show(world: World, run: Run) -> Message:
