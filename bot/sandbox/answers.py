@@ -91,6 +91,7 @@ def _address(service: Service, interaction: Interaction, message: Message, body:
         message,
         invocation=invocation,
         command=interaction.command,
+        pressed=interaction.pressed,
         flags=message.flags | ephemeral,
         ephemeral_to=reader,
     )

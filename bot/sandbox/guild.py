@@ -88,6 +88,8 @@ class Message:
     # interaction_metadata of an answer to an interaction
     command: str | None = None
     # name of the slash command that it answers
+    pressed: str | None = None
+    # label of the button that it answers, as it was then
     ephemeral_to: str | None = None
     # user id
     mentions_everyone: bool = False

@@ -39,6 +39,8 @@ class Interaction:
     # id of the message with the component
     command: str | None = None
     # name of the slash command
+    pressed: str | None = None
+    # label of the button
     acknowledged: CallbackType | None = None
     original: str | None = None
     # id of the message that @original names

@@ -79,5 +79,6 @@ def show_to_page(guild: Guild, base: str, message: Message) -> Json:
         "thinking": not message.filled,
         "asked_by": asked.get("user", {}).get("username"),
         "command": message.command,
+        "pressed": message.pressed,
         "reply_to": asked.get("interacted_message_id") or message.reply_to,
     }

@@ -34,9 +34,10 @@ async def slash(service: Service, command: str, options: Json, user: str, channe
 
 async def click(service: Service, message_id: str, custom_id: str, user: str) -> Reply:
     """As `slash`. An ephemeral message can be clicked only by the person who sees it."""
-    message = _get_clickable(service, message_id, custom_id, _get_user(service, user))
+    message, label = _get_clickable(service, message_id, custom_id, _get_user(service, user))
     data = {"component_type": BUTTON, "custom_id": custom_id}
     interaction = _begin(service, InteractionType.COMPONENT, data, user, message.channel, message)
+    interaction.pressed = label
     return await _await_reply(service, interaction)
 
 
@@ -98,14 +99,15 @@ def _convert(kind: int, value: Any) -> Any:
         raise VisitorError(f"{value!r} is not a number") from error
 
 
-def _get_clickable(service: Service, message_id: str, custom_id: str, user: User) -> Message:
+def _get_clickable(service: Service, message_id: str, custom_id: str, user: User) -> tuple[Message, str | None]:
+    """With what stands on its button."""
     message = service.guild.messages.get(message_id)
     if message is None or message.ephemeral_to not in (None, user.id):
         raise VisitorError(f"{user.name} sees no message {message_id}")
     button = next((c for c in _list_components(message.components) if c.get("custom_id") == custom_id), None)
     if button is None or button.get("disabled"):
         raise VisitorError(f"message {message_id} has no button {custom_id!r} that can be pressed")
-    return message
+    return message, button.get("label")
 
 
 def _list_components(components: tuple[Json, ...] | list[Json]) -> list[Json]:

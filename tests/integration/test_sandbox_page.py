@@ -293,6 +293,7 @@ def test_a_command_is_completed_by_the_keyboard_and_its_buttons_work(browser: Br
     browser.wait_for(".suggestion", "end managers first")
     browser.type("a1b2")
     browser.wait_for('.suggestion[aria-selected="true"]', "end managers first")
+    assert browser.texts(".suggestion") == ["a1b2c3d EventDispatcher: end managers first"], "a value is told once"
     browser.press("ENTER")
     assert browser.find("#line").get_property("value") == f"/revert commit:{COMMIT} "
     browser.press("ENTER")
@@ -362,8 +363,25 @@ def test_the_card_is_used_by_its_buttons(browser: Browser, world: PageWorld) -> 
     world.edge.ledger.show(make_card(run=make_run(RunState.SUCCEEDED, commit=COMMIT), fix=FIX))
     world.deliver()
     browser.click(".row button", "Revert")
-    browser.wait_for(".origin", "operator pressed a button of Fixed: EventDispatcher::UnsubscribeAll")
     browser.wait_for(".message", "Revert a1b2c3d EventDispatcher: end managers first?")
+    assert browser.texts(".origin") == ["operator pressed Revert"], "what it stood on may say something else by now"
+
+
+def test_how_long_ago_is_rounded_as_discord_rounds_it(browser: Browser, world: PageWorld) -> None:
+    join(browser, world)
+    script = "return import('/page/times.js').then((it) => arguments[0].map((each) => it.showTime(each, 'R', 0)))"
+    ages = [0, 1, 59, 60, 89, 118, 119 * 60, -59, -118, -3590, -86_000, -40 * 86_400, 364 * 86_400]
+    assert browser.ask(script, ages) == [
+        "now", "in 1 second", "in 59 seconds", "in 1 minute", "in 1 minute", "in 2 minutes", "in 2 hours",
+        "59 seconds ago", "2 minutes ago", "1 hour ago", "1 day ago", "1 month ago", "in 1 year",
+    ]  # fmt: skip
+
+
+def test_what_a_message_is_about_has_its_times_as_people_read_them(browser: Browser, world: PageWorld) -> None:
+    join(browser, world)
+    script = "return import('/page/channel.js').then((it) => it.headline({ content: arguments[0], embeds: [] }))"
+    said = browser.ask(script, "The checkout, committed <t:86400:R>; `git pull` brings\nwhat is newer")
+    assert said.startswith("The checkout, committed ") and said.endswith(" years ago; git pull brings")
 
 
 def test_the_panel_is_whatever_its_owner_put_there(browser: Browser, world: PageWorld) -> None:

@@ -1,5 +1,9 @@
 // What is known of the channel: the stream's lines put together. Values are replaced, never changed.
 
+import { showTime } from "/page/times.js";
+
+const TIME = /<t:(-?\d{1,13})(?::([tTdDfFR]))?>/g;
+
 export class Channel {
   constructor() {
     this.forget();
@@ -59,5 +63,6 @@ function isSeenBy(message, user) {
 /** The first line that says what a message is about. */
 export function headline(message) {
   const text = message.embeds[0]?.title || message.content || message.embeds[0]?.description || "";
-  return text.split("\n")[0].replace(/\\(?=[^\w\s])|[*`]/g, "") || "a message";
+  const line = text.split("\n")[0].replace(TIME, (_, seconds, form) => showTime(Number(seconds), form ?? "f"));
+  return line.replace(/\\(?=[^\w\s])|[*`]/g, "") || "a message";
 }

@@ -93,7 +93,7 @@ function suggestValues(text, line, value) {
   const fill = (choices) =>
     choices.map((choice) => ({
       label: String(choice.name),
-      detail: String(choice.name) === String(choice.value) ? "" : String(choice.value),
+      detail: "", // Discord shows its name alone
       text: value.loose
         ? `${text.slice(0, value.start)}${option.name}:${choice.value} `
         : `${text.slice(0, value.start)}${choice.value} `,

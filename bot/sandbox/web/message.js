@@ -43,7 +43,7 @@ export function showMessage(message, room) {
   );
 }
 
-/** Whose order it answers, or which message. */
+/** Whose order it answers, or which message. Of a button its label is told: what it stood on was edited since. */
 function showOrigin(message, room) {
   if (message.asked_by && message.command) {
     const command = make("span", { class: "mention" }, `/${message.command}`);
@@ -55,9 +55,10 @@ function showOrigin(message, room) {
     event.preventDefault();
     room.jump(answered.id);
   };
-  const link = make("a", { href: `#message-${answered.id}`, on: { click: jump } }, headline(answered));
+  const words = message.asked_by ? message.pressed || "a button" : headline(answered);
+  const link = make("a", { href: `#message-${answered.id}`, on: { click: jump } }, words);
   const who = make("b", {}, message.asked_by ?? answered.author);
-  return make("p", { class: "origin" }, who, message.asked_by ? " pressed a button of " : " ", link);
+  return make("p", { class: "origin" }, who, message.asked_by ? " pressed " : " ", link);
 }
 
 function showHead(message) {

@@ -8,13 +8,14 @@ const FORMS = {
   f: { dateStyle: "long", timeStyle: "short" },
   F: { dateStyle: "full", timeStyle: "short" },
 };
+// Seconds of each, and of how many it becomes one of the next: as Discord rounds, so that 118 s are 2 minutes.
 const UNITS = [
-  ["year", 31_536_000],
-  ["month", 2_592_000],
-  ["day", 86_400],
-  ["hour", 3600],
-  ["minute", 60],
-  ["second", 1],
+  ["second", 1, 60],
+  ["minute", 60, 60],
+  ["hour", 3600, 24],
+  ["day", 86_400, 30],
+  ["month", 2_629_800, 12],
+  ["year", 31_557_600, Infinity],
 ];
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
 const formats = Object.fromEntries(
@@ -30,8 +31,8 @@ export function showTime(seconds, form, now = Date.now()) {
 
 function showAge(seconds) {
   if (seconds === 0) return "now";
-  const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length);
-  return relative.format(Math.trunc(seconds / size), unit);
+  const [unit, size] = UNITS.find(([, length, most]) => Math.round(Math.abs(seconds) / length) < most);
+  return relative.format(Math.sign(seconds) * Math.round(Math.abs(seconds) / size), unit);
 }
 
 /** A `time` element. */
