@@ -81,7 +81,7 @@ def find_obstacle(tools: Tools, head: str) -> Impossible | None:
     """Why there is nothing to update, or not now."""
     here = find_here(tools)
     if here is not None and tools.source.contains(here, head) and not tools.source.list_unmerged(here, head):
-        return Impossible(f"Nothing was changed: {name_head(tools, head)}, is in it already. {REMOTE}")
+        return Impossible(f"Nothing was changed: {name_head(tools, head)}, is in {name_here(tools)} already. {REMOTE}")
     if any(run.kind is RunKind.UPDATE for run in tools.store.list_open_runs()):
         return Impossible("Nothing was changed: the base is being moved already; see its card.")
     return None
@@ -96,6 +96,11 @@ def find_here(tools: Tools) -> str | None:
     """The commit that the base would be merged into: the night branch's head, or what runs."""
     branch = branching.find_branch(tools)
     return branch.head if branch is not None else finding.running_commit(tools)
+
+
+def name_here(tools: Tools) -> str:
+    branch = branching.find_branch(tools)
+    return f"`{branch.name}`" if branch is not None else "what runs"
 
 
 def find_conflict(tools: Tools, here: str, head: str) -> str | None:

@@ -168,7 +168,7 @@ def test_an_update_shows_what_comes_with_it_merges_builds_and_deploys_it(ground:
         assert "base branch at" in merged and theirs == "Maps: a word more"
         assert realm.show(NEWER).endswith("// newer than what runs")
         assert realm.branches()[realm.night_branch].startswith(realm.revision)
-        assert "is in it already" in realm.channel.slash("update").content
+        assert f"is in `{realm.night_branch}` already" in realm.channel.slash("update").content
         lines = realm.channel.slash("log", source="bot", lines="200")
         assert lines.private and realm.password not in lines.content
         audit = realm.channel.slash("audit")

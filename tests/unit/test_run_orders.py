@@ -326,9 +326,18 @@ async def test_an_update_without_anything_new_names_the_checkout_that_it_looked_
     said = await world.orders.plan_update()
     assert said == Impossible(
         f"Nothing was changed: `{BASE[:12]}` (committed 2026-11-22 22:00), the head of the base branch in the checkout "
-        f"`{world.realm.source_dir}`, is in it already. "
+        f"`{world.realm.source_dir}`, is in what runs already. "
         "Its remote was not asked: `git pull` there brings what is newer."
     )
+
+
+async def test_an_update_that_the_night_branch_has_already_names_that_branch(world: World) -> None:
+    world.source.add_to_base({"src/Chat.cpp": "theirs"})
+    await world.orders.update(OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    said = await world.orders.plan_update()
+    assert isinstance(said, Impossible) and "is in `overnight-20261122` already." in said.reason
 
 
 async def test_an_update_that_conflicts_is_refused_before_anything_is_ordered(world: World) -> None:
