@@ -17,7 +17,7 @@ from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import OF_WHAT_WENT, FixState, RunState, Verdict
 from pipeline.status_models import Need, Topic
-from pipeline.summary import BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
+from pipeline.summary import BEING_REVERTED, BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
 
 OLD = timedelta(days=180)  # a night of which the day alone could be another year's
 SHOWN = 8  # lines of one part; the rest is counted
@@ -150,6 +150,7 @@ def _doing(state: str) -> str:
 _IN_WORK = (
     RunState.ANALYZING, RunState.READY, RunState.PATCHING, RunState.BUILDING, RunState.PUBLISHING,
     RunState.AWAITING_DEPLOYMENT, RunState.DEPLOYING, RunState.VERIFYING, RunState.ROLLING_BACK, "hindered", "in queue",
+    BEING_REVERTED,
 )  # fmt: skip
 _DOING = {
     "paused": "waits for `/resume`",
@@ -174,6 +175,7 @@ _DOING = {
     "environment": "environment, not a bug",
     FixState.RECURRED: "came back with its fix in place",
     FixState.REVERTED: "its fix was reverted",
+    BEING_REVERTED: "its fix is being taken back",
 }
 
 

@@ -117,12 +117,18 @@ def prune_queue(tools: Tools) -> bool:
 
 def note_merged(tools: Tools) -> bool:
     """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
-    waiting = list_unmerged(tools.store, tools.night())
+    reverts = tools.store.list_reverts()
+    unmerged = list_unmerged(tools.store, tools.night(), reverts)
+    waiting = [(branch, list_fixes(runs, reverts)) for branch, runs in unmerged]
     if not waiting or not tools.prepared.is_set():
         return False
     try:
         base = tools.source.base_head()
-        merged = {branch.name: branch.head for branch, runs in waiting if _has_all(tools, base, branch, runs)}
+        merged = {
+            branch.name: branch.head
+            for branch, runs in waiting
+            if _has_all(tools, base, branch, list_fixes(runs, reverts))
+        }
     except PipelineError:
         return False  # then they are shown once more
     if merged:
@@ -130,11 +136,11 @@ def note_merged(tools: Tools) -> bool:
     return bool(merged)
 
 
-def _has_all(tools: Tools, base: str, branch: Branch, runs: Sequence[Run]) -> bool:
+def _has_all(tools: Tools, base: str, branch: Branch, fixes: Sequence[Run]) -> bool:
     """Merged, or each fix picked by itself."""
     if tools.source.contains(base, branch.head):
         return True
-    return all(tools.source.holds_fix(base, run.commit or "", run.id) for run in list_fixes(runs))
+    return all(tools.source.holds_fix(base, run.commit or "", run.id) for run in fixes)
 
 
 def post_summary(tools: Tools) -> bool:

@@ -63,11 +63,12 @@ class Waiting:
     unanswered: list[Run]
     owed: list[Branch]
     reviews: list[Review]
+    reverts: list[Run]  # all there are
 
 
 def gather_waiting(store: Store, night: date) -> Waiting:
     """What waits since an earlier night waits still."""
-    pause = store.get_pause()
+    pause, reverts = store.get_pause(), store.list_reverts()
     return Waiting(
         night=night,
         pause=pause,
@@ -76,7 +77,8 @@ def gather_waiting(store: Store, night: date) -> Waiting:
         given_up=list_given_up(store, night - DAY),
         unanswered=store.list_unanswered(),
         owed=store.list_owed_branches(),
-        reviews=list_reviews(store, night),
+        reviews=[_review(store, branch, runs, reverts) for branch, runs in list_unmerged(store, night, reverts)],
+        reverts=reverts,
     )
 
 
@@ -154,33 +156,35 @@ def _of_run(store: Store, run: Run) -> Need:
     return Need(topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "", kind=run.kind)
 
 
-def list_reviews(store: Store, night: date) -> list[Review]:
-    reverts = store.list_reverts()
-    return [_review(store, branch, runs, reverts) for branch, runs in list_unmerged(store, night)]
-
-
 def _review(store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run]) -> Review:
     changes = [run for run in runs if _stands(store, run)]
     riders = tuple(list_riders(store, changes, reverts))
     setback = find_setback(store, changes, reverts)
-    return Review(branch, len(list_fixes(runs)), sum(map(_is_uncured, changes)), riders, setback)
+    return Review(branch, len(list_fixes(runs, reverts)), sum(map(_is_uncured, changes)), riders, setback)
 
 
-def list_unmerged(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:
+def list_unmerged(store: Store, night: date, reverts: Sequence[Run]) -> list[tuple[Branch, list[Run]]]:
     """Branches with fixes, of the last nights up to this one, oldest first, each with the runs that made a commit."""
     merged = store.get_fact(Fact.MERGED) or {}
     branches = store.list_night_branches(night - (REVIEWED - 1) * DAY, night)
     waiting = [(each, store.list_runs_on(each.name)) for each in branches if merged.get(each.name) != each.head]
-    return [(branch, runs) for branch, runs in waiting if list_fixes(runs)]
+    return [(branch, runs) for branch, runs in waiting if list_fixes(runs, reverts)]
 
 
-def list_fixes(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if is_fixed(run)]
+def list_fixes(runs: Sequence[Run], reverts: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if is_fixed(run, reverts)]
 
 
-def is_fixed(run: Run) -> bool:
+def is_fixed(run: Run, reverts: Sequence[Run]) -> bool:
     """It went live, stands and holds; also one that was rolled back, and that a person has put back."""
-    return run.kind is RunKind.FIX and run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK) and _is_live(run)
+    went_live = run.kind is RunKind.FIX and run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK)
+    return went_live and _is_live(run) and not is_being_taken_out(run, reverts)
+
+
+def is_being_taken_out(run: Run, reverts: Sequence[Run]) -> bool:
+    """Whether one of all `reverts` stands on the branch, on its way to where the fix is live still."""
+    revert = policy.find_revert(run.commit or "", reverts)
+    return revert is not None and revert.commit is not None and revert.state not in CHANGE_LANE and _is_live(run)
 
 
 def _is_uncured(run: Run) -> bool:
@@ -199,7 +203,7 @@ def find_setback(store: Store, changes: Sequence[Run], reverts: Sequence[Run]) -
     revert = policy.find_revert(updates[-1].commit or "", reverts) if updates else None
     if revert is None or not _stands(store, revert):
         return None
-    picks = sorted((run.commit or "" for run in list_fixes(changes)), key=store.started_at)
+    picks = sorted((run.commit or "" for run in list_fixes(changes, reverts)), key=store.started_at)
     return Setback(updates[-1].subject, revert.commit or "", tuple(picks))
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import OF_WHAT_WENT, FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Review, Seen, Waiting, gather_waiting, is_fixed, list_needs
+from pipeline.needs import Links, Review, Seen, Waiting, gather_waiting, is_being_taken_out, is_fixed, list_needs
 from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
@@ -21,6 +21,7 @@ TELLING = (
     EventKind.SPAWNED, EventKind.ADOPTED, EventKind.READY, EventKind.STOPPING, EventKind.EXITED,
     EventKind.SPAWN_FAILED, EventKind.HELD,
 )  # fmt: skip
+BEING_REVERTED = "being reverted"
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
@@ -59,7 +60,7 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    # a RunState, "paused", "in queue", "hindered", "stuck", "new try", OF_WHAT_WENT, "environment", "recurred";
+    # a RunState, "paused", "in queue", "hindered", "stuck", OF_WHAT_WENT, BEING_REVERTED, "environment", "recurred";
     # else what became of it
     state: str = ""
     why: str = ""
@@ -177,7 +178,9 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
         branches=tuple(_branch(scene, each) for each in waiting.reviews if each.branch.night == night),
-        fixed=tuple(_fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run)),
+        fixed=tuple(
+            _fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run, waiting.reverts)
+        ),
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
         undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
         updates=tuple(_update(store, scene, run) for card in cards for run in card.runs if is_update(run)),
@@ -204,6 +207,11 @@ def list_undoing(card: NightCard) -> list[Run]:
     return [run for run in reverts if run.state is RunState.SUCCEEDED and run.commit is not None]
 
 
+def _list_fixed(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[FixedLine]:
+    for card in cards:
+        yield from (_fixed(store, scene, card, run) for run in card.runs if is_fixed(run, waiting.reverts))
+
+
 def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
     deployment = store.get_deployment(run.deployment) if run.deployment else None
     ready = deployment.ready_at if deployment else None
@@ -225,7 +233,7 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
 
 def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UnfixedLine]:
     for card in cards:
-        if not card.crashes or any(map(is_fixed, card.runs)):
+        if not card.crashes or any(is_fixed(run, waiting.reverts) for run in card.runs):
             continue
         fixes = [run for run in card.runs if run.kind is RunKind.FIX]
         if fixes:
@@ -246,6 +254,8 @@ def _stand(store: Store, run: Run, waiting: Waiting) -> str:
         return "stuck" if policy.is_stuck(run) else "hindered"
     if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and store.was_only_taken_back(run.signature):
         return OF_WHAT_WENT
+    if is_being_taken_out(run, waiting.reverts):
+        return BEING_REVERTED
     return (run.fix_state if run.state is RunState.SUCCEEDED else None) or run.state  # recurred, or reverted
 
 

@@ -272,6 +272,18 @@ async def test_a_branch_waits_for_its_review_over_noon_until_the_base_has_it(wor
     assert status_views.status(world.tools).needs == ()
 
 
+async def test_a_fix_whose_revert_is_watched_is_neither_fixed_nor_to_review(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), WORSE)
+    await world.pass_time(minutes=3)
+    assert [each.subject for each in look(world).fixed] == ["Map::Update"]
+    await world.orders.revert(world.get(run).commit or "", OPERATOR)
+    await world.settle()
+    assert (look(world).fixed, look(world).branches, look(world).needs) == ((), (), ())
+    assert in_work(world) == "**In work (1)**\n- `Map::Update`: its fix is being taken back"
+    await world.pass_time(minutes=3)
+    assert [(each.subject, each.by) for each in look(world).undone] == [("Map::Update", OPERATOR.name)]
+
+
 async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) -> None:
     await world.answer(await world.crash("Spell::Cast"), WORSE)
     await world.die("Loot::Roll")
