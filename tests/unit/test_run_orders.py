@@ -332,9 +332,7 @@ async def test_an_update_without_anything_new_names_the_checkout_that_it_looked_
 
 
 async def test_an_update_that_the_night_branch_has_already_names_that_branch(world: World) -> None:
-    world.source.add_to_base({"src/Chat.cpp": "theirs"})
-    await world.orders.update(OPERATOR)
-    await world.settle()
+    await world.answer(await world.crash("Map::Update"), GOOD)
     await world.pass_time(minutes=3)
     said = await world.orders.plan_update()
     assert isinstance(said, Impossible) and "is in `overnight-20261122` already." in said.reason
