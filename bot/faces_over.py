@@ -73,15 +73,21 @@ _GONE = {
 }
 
 
+_ROLLED_BACK = {
+    RunKind.FIX: "Rolled back: {}", RunKind.REVERT: "Revert rolled back: {}", RunKind.UPDATE: "Update rolled back: {}",
+}  # fmt: skip
+
+
 def rolled_back(view: CardView, run: Run) -> Face:
     previous = view.deployment.previous if view.deployment else None
     build = f"previous build {code(markup.short(previous))}" if previous else "the previous build"
     taken = f"{_GONE[run.kind]} in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
     paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
-    needed = join(paused, facts.LOOK_WORDS[run.state] if view.given_up else "")
+    look = facts.WITHOUT.get(run.kind, facts.LOOK_WORDS[run.state])
+    needed = join(paused, f"{look}: `/retry {run.id}` tries it again" if view.given_up else "")
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
     worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse and not view.went_with
-    title = "Rolled back: the fix made it worse" if worse else "Rolled back: {}"
+    title = "Rolled back: the fix made it worse" if worse else _ROLLED_BACK[run.kind]
     return make_face(
         view,
         title,

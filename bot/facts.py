@@ -9,7 +9,7 @@ from bot.limits import cut_middle
 from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
 from pipeline.card_models import CardView, DeploymentView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import FixState, Run, RunState
+from pipeline.model import FixState, Run, RunKind, RunState
 
 
 def server_line(view: CardView) -> str:
@@ -120,6 +120,11 @@ LOOK_WORDS = {
 }
 
 
+# Rolled back, and no fix: what is live without it.
+WITHOUT = {
+    RunKind.REVERT: "**rolled back: what it had taken back is live again**",
+    RunKind.UPDATE: "**rolled back: what it had brought is not live**",
+}
 WITHDRAWN_WORDS = {RunState.CANCELLED: "taken back", RunState.ROLLED_BACK: "rolled back"}  # by people; by its verdict
 
 

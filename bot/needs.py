@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.cards import Home
-from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
@@ -50,7 +50,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
             asks = f" of {QUESTIONS[Question(need.question)]}" if need.question in list(Question) else ""
             return _of_run(need, f"**waits for an approval**{asks}", home)
         case Topic.LOOK:
-            return _of_run(need, LOOK_WORDS.get(RunState(need.state or "PROPOSED"), "**needs a look**"), home)
+            return join(_of_run(need, _look(need), home), _order(need))
         case Topic.ANSWER:
             return _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
         case Topic.REVIEW:
@@ -64,6 +64,25 @@ def say_need(need: Need, home: Home | None = None) -> str:
             return f"does not work: {detail}"
         case _:
             assert_never(need.topic)
+
+
+def _look(need: Need) -> str:
+    state = RunState(need.state or "PROPOSED")
+    if state is RunState.ROLLED_BACK and need.kind in WITHOUT:
+        return WITHOUT[RunKind(need.kind)]
+    return LOOK_WORDS.get(state, "**needs a look**")
+
+
+_CURES = {
+    RunState.PROPOSED: "`/retry {}` asks anew, `/reject {}` closes it",
+    RunState.FAILED: "`/retry {}` tries it again",
+    RunState.ROLLED_BACK: "`/retry {}` tries it again",
+}
+
+
+def _order(need: Need) -> str:
+    """What one can type; what may not go live says by itself what has to come first."""
+    return _CURES.get(RunState(need.state), "").replace("{}", need.run) if need.state and need.run else ""
 
 
 def _uncured(need: Need) -> str:

@@ -12,12 +12,12 @@ from importlib import metadata
 from typing import assert_never
 
 from bot import markup
-from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT
 from bot.markup import ago, code, commit_link, count, join, plain, prose, size
 from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Question, RunKind, RunState
+from pipeline.model import Question, RunState
 from pipeline.status_models import OrderLine, RunLine, StatusView
 
 SHOWN_RUNS = 8
@@ -190,21 +190,14 @@ def _run(line: RunLine) -> str:
     )
 
 
-# Rolled back, and no fix: what is live without it.
-_WITHOUT = {
-    RunKind.REVERT: "**rolled back: what it had taken back is live again**",
-    RunKind.UPDATE: "**rolled back: what it had brought is not live**",
-}
-
-
 def doing(line: RunLine) -> str:
     if line.paused:
         return _PAUSED.get(line.state, "waits for `/resume`")
     match line.state:
         case RunState.ANALYZING:
             return "its request waits in the queue for an answer" if line.in_queue else "with the analyst"
-        case RunState.ROLLED_BACK if line.kind in _WITHOUT:
-            return _WITHOUT[line.kind]
+        case RunState.ROLLED_BACK if line.kind in WITHOUT:
+            return WITHOUT[line.kind]
         case RunState.PROPOSED | RunState.FAILED | RunState.ROLLED_BACK:
             return LOOK_WORDS[line.state]
         case RunState.READY:

@@ -182,7 +182,8 @@ def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
 def _is_given_up(tools: Tools, run: Run) -> bool:
     if run.state is not RunState.ROLLED_BACK:
         return False
-    return any(each.id == run.id for each in list_given_up(tools.store, tools.night() - timedelta(days=1)))
+    given_up = list_given_up(tools.store, tools.night() - timedelta(days=1), tools.store.list_reverts())
+    return any(each.id == run.id for each in given_up)
 
 
 def _count_others(store: Store, run: Run | None) -> int:

@@ -74,7 +74,7 @@ def gather_waiting(store: Store, night: date) -> Waiting:
         pause=pause,
         asking=store.list_runs_in(RunState.AWAITING_APPROVAL, RunState.PROPOSED),
         stuck=list_stuck(store, pause),
-        given_up=list_given_up(store, night - DAY),
+        given_up=list_given_up(store, night - DAY, reverts),
         unanswered=store.list_unanswered(),
         owed=store.list_owed_branches(),
         reviews=[_review(store, branch, runs, reverts) for branch, runs in list_unmerged(store, night, reverts)],
@@ -140,14 +140,22 @@ def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:
 # --- what nobody works on any more -----------------------------------------------------------------------------------
 
 
-def list_given_up(store: Store, since: date) -> list[Run]:
+def list_given_up(store: Store, since: date, reverts: Sequence[Run]) -> list[Run]:
     """Of these nights: what failed or was rolled back and no other run goes on with. A fix of what was seen only in a
     build that was taken back is not missed."""
-    return [run for run in store.list_failed_last(since) if run.kind is not RunKind.FIX or _is_missed(store, run)]
+    failed = store.list_failed_last(since)
+    return [
+        *(run for run in failed if run.kind is not RunKind.FIX or not store.was_only_taken_back(run.signature)),
+        *(run for run in reverts if run.updated_at.date() >= since and _is_undone_order(store, run, reverts)),
+    ]
 
 
-def _is_missed(store: Store, run: Run) -> bool:
-    return not store.was_only_taken_back(run.signature)
+def _is_undone_order(store: Store, run: Run, reverts: Sequence[Run]) -> bool:
+    """A person's revert that went out with what was worse: what it had taken out is live again."""
+    if run.state is not RunState.ROLLED_BACK or run.asked_by is None:
+        return False
+    undone = filter(None, map(store.get_run_by_commit, run.undoes))
+    return any(_is_live(each) and policy.find_revert(each.commit or "", reverts) is None for each in undone)
 
 
 def _of_run(store: Store, run: Run) -> Need:

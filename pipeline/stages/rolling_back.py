@@ -140,7 +140,10 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
 
 def name_all(runs: Sequence[Run]) -> str:
     """What was taken back, for a person who reads only this."""
-    return ", ".join(f"`{run.subject}`" + (f" (`{run.commit[:7]}`)" if run.commit else "") for run in runs)
+    kinds = {RunKind.REVERT: "the revert of ", RunKind.UPDATE: "the update to "}
+    return ", ".join(
+        f"{kinds.get(run.kind, '')}`{run.subject}`" + (f" (`{run.commit[:7]}`)" if run.commit else "") for run in runs
+    )
 
 
 def say_where(tools: Tools, deployment: Deployment) -> str:

@@ -351,7 +351,7 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     gone = world.expect(run, RunState.ROLLED_BACK)
     shown = show(world, run).embed
     assert shown is not None and shown.description.splitlines()[0].endswith(
-        "**rolled back, so it still crashes: needs a person**"
+        f"**rolled back, so it still crashes: needs a person**: `/retry {gone.id}` tries it again"
     )
     (need,) = [each for each in status_views.status(world.tools).needs if each.run == gone.id]
     assert "**rolled back, so it still crashes: needs a person**" in say_need(need)

@@ -473,7 +473,8 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**\n"
+        "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**: "
+        "`/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
         "previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
@@ -1281,7 +1282,8 @@ def test_what_is_no_fix_is_told_with_its_kind() -> None:
     assert embed is not None
     assert embed.description == (
         "**1 thing needs you**\n"
-        "- the revert of `Map::Update` **given up: needs a person** · run `66bb66bb` · no try left"
+        "- the revert of `Map::Update` **given up: needs a person** · run `66bb66bb` · no try left · "
+        "`/retry 66bb66bb` tries it again"
     )
     assert embed.fields[1].value.endswith("\n- the revert of `Map::Update` building · run `77aa77aa`")
     assert "Run 77aa77aa: the revert of Map::Update: building" in report.as_text(view)
@@ -1334,7 +1336,7 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
   the server is held: it died too often (5 deaths in 3 min) · /start-server starts it
   the pipeline is paused by Ann · raid · /resume lets it go on
   EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits
-  Loot::Roll given up: needs a person · run 66bb66bb · no try left
+  Loot::Roll given up: needs a person · run 66bb66bb · no try left · /retry 66bb66bb tries it again
   overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
 Tonight: 2 crashes and 1 restart
 Branch overnight-20241122 at a1b2c3d4e5f6

@@ -227,21 +227,22 @@ def test_the_command_line_names_cause_and_next_try() -> None:
 
 
 async def test_the_status_names_a_crash_whose_fix_was_rolled_back(tmp_path: Path) -> None:
-    """It goes on crashing, and who was asked about the crash of the worse build was called off."""
+    """It goes on crashing, and who was asked about it again was called off."""
     world = await World(tmp_path).start()
     run = await world.crash("Spell::Cast")
     await world.answer(run, Patch(files=(WholeFile("src/Spell.cpp", "worse"),)))
-    second = await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     await world.orders.resume(OPERATOR)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.ROLLED_BACK)
     assert status(world)["needs"] == "Nothing waits for you."
-    await world.orders.cancel_run(second.id, OPERATOR)
+    (again,) = [each for each in world.runs("Spell::Cast") if each.retry_of == run.id]
+    world.store.advance(world.get(again), RunState.FAILED, world.clock.now(), reason="no cure")
     needs = status(world)["needs"]
-    assert "- `Spell::Cast` **rolled back, so it still crashes: needs a person**" in needs
+    assert f"- `Spell::Cast` **given up: needs a person** · run `{again.id}` · no cure" in needs
     await world.crash("Spell::Cast")
-    assert "`Spell::Cast` **rolled back" not in status(world)["needs"], "somebody is asked again"
+    assert "`Spell::Cast`" not in status(world)["needs"], "somebody is asked again"
 
 
 async def test_the_status_names_a_run_that_was_given_up_until_something_comes_after_it(tmp_path: Path) -> None:
@@ -251,6 +252,7 @@ async def test_the_status_names_a_run_that_was_given_up_until_something_comes_af
     world.store.advance(run, RunState.FAILED, world.clock.now(), reason="no cure")
     assert status(world)["needs"] == (
         f"**1 thing needs you**\n- `Map::Update` **given up: needs a person** · run `{run.id}` · no cure"
+        f" · `/retry {run.id}` tries it again"
     )
     await world.orders.retry(run.id, OPERATOR)
     assert status(world)["needs"] == "Nothing waits for you."

@@ -330,7 +330,7 @@ async def test_of_a_worse_fix_whose_tries_are_used_up_a_person_is_needed_and_of_
     status = status_views.status(world.tools)
     needed = (
         f"`Spell::Cast` **rolled back, so it still crashes: needs a person** · run `{run.id}` · "
-        "the new server died 1 s after ready in `Loot::Roll`"
+        f"the new server died 1 s after ready in `Loot::Roll` · `/retry {run.id}` tries it again"
     )
     assert [say_need(each) for each in status.needs] == [needed]
     assert [line.subject for line in status.failed] == ["Spell::Cast"]

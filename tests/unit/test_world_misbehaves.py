@@ -58,7 +58,7 @@ async def test_world_process_dies_late_45_seconds_after_ready_and_is_not_healthy
     await world.answer(run, GOOD)
     await world.pass_time(seconds=45)
     world.expect(run, RunState.VERIFYING)
-    await world.crash("Spell::Cast")
+    await world.die("Spell::Cast")
     world.expect(run, RunState.ROLLED_BACK)
     assert world.running == "found-1"
 
