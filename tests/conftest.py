@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
 
 import postgres
 import pytest
@@ -35,6 +37,15 @@ def _how_long(item: pytest.Item) -> tuple[bool, float]:
 
 def _is_living(item: pytest.Item) -> bool:
     return item.path.parent.name == "acceptance"
+
+
+@pytest.fixture
+def own_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command of the demo is a process of its own, and sets environment and folder for itself; here both are given
+    back."""
+    monkeypatch.chdir(Path.cwd())
+    with patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -304,6 +304,34 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     assert found.undone == ()
 
 
+async def test_an_ordered_revert_that_went_out_with_what_was_worse_is_a_need_and_called_a_revert(
+    tmp_path: Path,
+) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    fix = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    await world.orders.revert(world.get(fix).commit or "", BOB)
+    await world.settle()
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    commit = world.expect(revert, RunState.ROLLED_BACK).commit or ""
+    retry = f"`/retry {revert.id}` tries it again"
+    pause, need, _ = status_views.status(world.tools).needs
+    assert pause.detail.startswith(f"rolled back: the revert of `Map::Update` (`{commit[:7]}`): ")
+    assert say_need(need) == (
+        f"the revert of `Map::Update` **rolled back: what it had taken back is live again** · run `{revert.id}` · "
+        f"the new server died 1 s after ready in `Loot::Roll` · {retry}"
+    )
+    shown = show(world, revert).embed
+    assert shown is not None and shown.title == "Revert rolled back: Map::Update"
+    assert shown.description.splitlines()[0] == (
+        "**pipeline paused: someone should look** · **rolled back: what it had taken back is live again**: " + retry
+    )
+    await world.orders.retry(revert.id, BOB)
+    assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.PAUSE, Topic.REVIEW]
+
+
 def show_card(world: World, name: str) -> Message:
     """Of a crash without a run."""
     rows = [row for row in world.store.list_crash_rows(None) if row.signature == world.reader.read_name(name)]

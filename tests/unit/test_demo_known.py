@@ -21,6 +21,8 @@ from pipeline.model import Actor, Patch, Run, RunState, WholeFile
 AURA = bugs.get_bug("aura")
 GOOD = Patch(files=(WholeFile("src/Unit.cpp", "an aura that ran out is not updated"),))
 
+pytestmark = pytest.mark.usefixtures("own_process")
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:

@@ -4,11 +4,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -27,12 +25,7 @@ AURA = bugs.get_bug("aura")
 ASKED = OpenRequest("9f3c", AURA, readable=True)
 UNREADABLE = OpenRequest("77aa", None, readable=False, signature="unknown | crash 7")
 
-
-@pytest.fixture(autouse=True)
-def _environment() -> Iterator[None]:
-    """A command of the demo is a process of its own, and sets it for itself; here it is given back."""
-    with patch.dict(os.environ):
-        yield
+pytestmark = pytest.mark.usefixtures("own_process")
 
 
 @pytest.fixture
