@@ -29,7 +29,8 @@
 
 The way of a run (`model.TRANSITIONS` is the same as data, and a test holds the two together):
 
-    crash report -> signature -> being worked on, tries used up, or its fix is not in the crashing binary: counted
+    crash report -> signature -> being worked on, tries used up, its fix is not in the crashing binary, or only a build
+                                 that is taken back for it ever had it: counted
                               -> else a run:
 
     ANALYZING -> READY -> PATCHING -> BUILDING -> PUBLISHING -> AWAITING_DEPLOYMENT -> DEPLOYING -> VERIFYING

@@ -17,7 +17,7 @@ from pipeline.keeper.protocol import ExitVerdict
 from pipeline.model import OF_WHAT_WENT, OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
-from pipeline.store import Crash, Overtaken
+from pipeline.store import Crash, Deployment, Overtaken
 from pipeline.tools import Stumble, Tools, bug_topic
 
 STUMBLES = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))  # until a crash is tried again
@@ -119,8 +119,15 @@ def is_of_what_is_taken_back(tools: Tools, crash: Crash, report: CrashReport) ->
     build, signature = crash.exit.build, report.signature
     if build is None or signature is None or tools.store.signature_is_known(signature, build):
         return False
-    on_trial = any(deployment is not None and deployment.build == build for deployment in tools.store.get_lane())
-    return on_trial or tools.store.is_bad(build)
+    return tools.store.is_bad(build) or any(fails(tools, each, crash) for each in tools.store.get_lane() if each)
+
+
+def fails(tools: Tools, deployment: Deployment, crash: Crash) -> bool:
+    """Whether it will be rolled back for this, or for what came before: its first crash decides its verdict."""
+    if deployment.build != crash.exit.build:
+        return False
+    first = tools.store.list_crashes_of_build(deployment.build, deployment.wished_at or deployment.created_at)[:1]
+    return not first or first[0].id == crash.id or first[0].judged == OF_WHAT_WENT
 
 
 def is_work(tools: Tools, run: Run) -> bool:

@@ -195,6 +195,22 @@ async def test_what_only_a_build_had_that_was_taken_back_is_asked_about_when_it_
     assert world.expect(again, RunState.ANALYZING).kind is RunKind.FIX
 
 
+async def test_what_is_new_beside_what_was_known_is_asked_about_as_the_build_stays(world: World) -> None:
+    """Of a deployment that crashed of what was known no verdict can blame it; both are read at once."""
+    known = await world.crash("Spell::Cast")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    for name in ("Spell::Cast", "Loot::Roll"):
+        world.clock.time += timedelta(seconds=1)
+        world.keeper.crash(name)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
+    assert world.running == world.get(run).commit
+    (new,) = world.runs("Loot::Roll")
+    assert [world.expect(each, RunState.ANALYZING).kind for each in (known, new)] == [RunKind.FIX] * 2
+
+
 async def test_of_fixes_that_were_worse_together_each_is_asked_about_again(tmp_path: Path) -> None:
     world = await World(tmp_path, {"max_players_for_restart": 0}).start()
     both = [await world.crash(name) for name in ("Map::Update", "Spell::Cast")]
