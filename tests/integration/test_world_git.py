@@ -75,7 +75,7 @@ async def test_a_rollbacks_own_revert_that_a_later_fix_stands_in_the_way_of_ends
     bad, later = await world.crash("Map::Update"), await world.crash("Spell::Cast")
     await world.answer(bad, BETTER)
     await world.answer(later, AGAIN)
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=1)
     commit = (world.expect(bad, RunState.ROLLED_BACK).commit or "")[:12]
     [revert] = [run for run in world.runs() if run.kind is RunKind.REVERT]
@@ -406,7 +406,7 @@ async def test_an_update_that_was_rolled_back_is_shown_and_brought_in_when_it_is
     await world.settle()
     update = next(each for each in world.runs() if each.kind is RunKind.UPDATE)
     world.expect(update, RunState.VERIFYING)
-    await world.crash("Loot::Roll")
+    await world.die("Loot::Roll")
     await world.pass_time(minutes=5)
     world.expect(update, RunState.ROLLED_BACK)
     await world.orders.resume(OPERATOR)
