@@ -48,6 +48,7 @@ class Runner:
         self._fatal = fatal  # in tests a bug ends the run of the runner
         self._threads = ThreadPoolExecutor(32, "pipeline")
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._missed: set[str] = set()  # names of tasks that a tick found under way
         self._passages: dict[str, Passage] = {}
         self._analyses: dict[tuple[str, int], Passage] = {}  # by run and round
         self._woken = asyncio.Event()
@@ -135,12 +136,20 @@ class Runner:
         return IDLE if self._due is None else min(IDLE, max(SOONEST, self._due - time.monotonic()))
 
     def _start(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Starts work under a name, unless work of that name is under way."""
+        """Starts work under a name, unless work of that name is under way: that may have looked before what this tick
+        is for had happened, so another tick follows its end."""
         if name in self._tasks:
+            self._missed.add(name)
             return
         task = asyncio.ensure_future(self._guard(name, work))
         self._tasks[name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        task.add_done_callback(lambda _: self._end(name))
+
+    def _end(self, name: str) -> None:
+        self._tasks.pop(name, None)
+        if name in self._missed:
+            self._missed.discard(name)
+            self.wake()
 
     async def _guard(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """The one root handler of bugs."""

@@ -1304,3 +1304,20 @@ async def test_a_fix_that_a_person_brings_back_is_no_obstacle_to_the_next(world:
     await world.answer(other, OTHER)
     await world.pass_time(minutes=3)
     assert world.running == world.expect(other, RunState.SUCCEEDED).commit
+
+
+async def test_what_a_tick_finds_under_way_is_looked_at_again_when_that_ends(world: World) -> None:
+    """Who looked before the deployment was judged would else wait for the next tick that nothing wakes."""
+    runner, looked, goes = world.runner, asyncio.Event(), asyncio.Event()
+
+    async def look() -> None:
+        looked.set()
+        await goes.wait()
+
+    runner._start("a look", look)
+    await looked.wait()
+    runner._woken.clear()
+    runner._start("a look", look)
+    assert not runner._woken.is_set()
+    goes.set()
+    await asyncio.wait_for(runner._woken.wait(), 5)
