@@ -13,9 +13,10 @@ from typing import assert_never
 
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, duration, plain, prose, short
+from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
 from pipeline.model import Actor, Done, Impossible
-from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, UpdatePlan
+from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
 from pipeline.status_models import RunLine
 
 OPERATOR_SETTING = "DISCORD_OPERATOR_ROLE_IDS"
@@ -176,7 +177,8 @@ def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
             if plan.down
             else f"The server goes down{notice}{_outage(plan.down_seconds, plan.players)}."
         ),
-        f"Taken back: {_list_subjects(plan.subjects)}. The branch gets the reverts, and **the pipeline pauses itself**"
+        *_passed(plan.passed),
+        f"Taken back: {_list_taken(plan.taken)}. The branch gets the reverts, and **the pipeline pauses itself**"
         " until `/resume`.",
     ]
     if reason:
@@ -211,9 +213,18 @@ def _say_outage(plan: UpdatePlan) -> str:
     return f"The server goes down{_outage(plan.down_seconds, plan.players)}."
 
 
-def _list_subjects(subjects: tuple[str, ...]) -> str:
-    shown = ", ".join(code(each) for each in subjects[:5])
-    return shown + (f" and {len(subjects) - 5} more" if len(subjects) > 5 else "") or "no fix"
+def _list_taken(taken: tuple[TakenOut, ...]) -> str:
+    shown = ", ".join(f"{name_change(each.subject, each.kind)} ({code(short(each.commit))})" for each in taken[:5])
+    return shown + (f" and {len(taken) - 5} more" if len(taken) > 5 else "") or "no fix"
+
+
+def _passed(builds: tuple[str, ...]) -> list[str]:
+    """Why it does not go back to the newest that was healthy."""
+    if not builds:
+        return []
+    shown = ", ".join(code(short(each)) for each in builds[:5])
+    more = f" and {len(builds) - 5} more" if len(builds) > 5 else ""
+    return [f"Passed over, as healthy, but with what was reverted since: {shown}{more}."]
 
 
 def _outage(down_seconds: float | None, players: int | None) -> str:

@@ -155,7 +155,7 @@ def _is_undone_order(store: Store, run: Run, reverts: Sequence[Run]) -> bool:
     if run.state is not RunState.ROLLED_BACK or run.asked_by is None:
         return False
     undone = filter(None, map(store.get_run_by_commit, run.undoes))
-    return any(_is_live(each) and policy.find_revert(each.commit or "", reverts) is None for each in undone)
+    return any(is_live(each) and policy.find_revert(each.commit or "", reverts) is None for each in undone)
 
 
 def _of_run(store: Store, run: Run) -> Need:
@@ -186,13 +186,13 @@ def list_fixes(runs: Sequence[Run], reverts: Sequence[Run]) -> list[Run]:
 def is_fixed(run: Run, reverts: Sequence[Run]) -> bool:
     """It went live, stands and holds; also one that was rolled back, and that a person has put back."""
     went_live = run.kind is RunKind.FIX and run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK)
-    return went_live and _is_live(run) and not is_being_taken_out(run, reverts)
+    return went_live and is_live(run) and not is_being_taken_out(run, reverts)
 
 
 def is_being_taken_out(run: Run, reverts: Sequence[Run]) -> bool:
     """Whether one of all `reverts` stands on the branch, on its way to where the fix is live still."""
     revert = policy.find_revert(run.commit or "", reverts)
-    return revert is not None and revert.commit is not None and revert.state not in CHANGE_LANE and _is_live(run)
+    return revert is not None and revert.commit is not None and revert.state not in CHANGE_LANE and is_live(run)
 
 
 def _is_uncured(run: Run) -> bool:
@@ -236,11 +236,11 @@ def _stands(store: Store, run: Run) -> bool:
 def _is_refused(store: Store, run: Run) -> bool:
     """As far as the runs tell what anybody wants."""
     undone = filter(None, map(store.get_run_by_commit, run.undoes))
-    takes_out = any(_is_live(each) or not policy.is_refused(each, takes_out=True) for each in undone)
+    takes_out = any(is_live(each) or not policy.is_refused(each, takes_out=True) for each in undone)
     return policy.is_refused(run, takes_out=takes_out)
 
 
-def _is_live(run: Run) -> bool:
+def is_live(run: Run) -> bool:
     return run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
 
 

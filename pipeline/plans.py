@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline import change_orders, server_orders
 from pipeline.model import Impossible, Run, RunKind, RunState
-from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, UpdatePlan
+from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
 from pipeline.server_views import count_players, expected_down_seconds, say_down
 from pipeline.stages import rolling_back
 from pipeline.tools import Tools
@@ -88,10 +88,11 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         running=way.running,
         target=way.target,
         healthy_at=target.healthy_at if target else None,
-        subjects=tuple(run.subject for run in way.runs),
+        taken=tuple(TakenOut(run.subject, run.commit or "", run.kind) for run in way.runs),
         verifying=way.deployment is not None,
         down_seconds=expected_down_seconds(tools, observed),
         players=count_players(tools, observed),
         notice=server_orders.give_notice(tools).total_seconds(),
         down=say_down(tools),
+        passed=tuple(rolling_back.list_passed(tools, way)),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from pipeline.card_models import DeploymentView, FixLink
-from pipeline.model import CrashReport, Run, RunState, Signature
+from pipeline.model import CrashReport, Run, RunKind, RunState, Signature
 from pipeline.status_models import RunLine
 
 # --- before an order -------------------------------------------------------------------------------------------------
@@ -38,18 +38,28 @@ class RevertPlan:
 
 
 @dataclass(frozen=True)
+class TakenOut:
+    """A change that a rollback takes out."""
+
+    subject: str
+    commit: str
+    kind: RunKind
+
+
+@dataclass(frozen=True)
 class RollbackPlan:
     """What /rollback asks about."""
 
     running: str  # the build that is taken out
     target: str  # the build that goes in again
     healthy_at: datetime | None  # when the target was found healthy
-    subjects: tuple[str, ...]  # of the changes that are taken back, newest first
+    taken: tuple[TakenOut, ...]  # newest first
     verifying: bool  # what runs is still being verified
     down_seconds: float | None  # expected, None = not known
     players: int | None
     notice: float  # seconds in which players are told and it can be cancelled
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
+    passed: tuple[str, ...] = ()  # newer builds that were healthy too, and hold what people have reverted since
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,17 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from pipeline import policy
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import OF_WHAT_WENT, FixState, Run, RunKind, RunState
-from pipeline.needs import Links, Review, Seen, Waiting, gather_waiting, is_being_taken_out, is_fixed, list_needs
+from pipeline.needs import (
+    Links,
+    Review,
+    Seen,
+    Waiting,
+    gather_waiting,
+    is_being_taken_out,
+    is_fixed,
+    is_live,
+    list_needs,
+)
 from pipeline.status_models import Need, Rider, Setback
 from pipeline.store import Store
 from pipeline.store.nights import NightCard
@@ -182,7 +192,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
             _fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run, waiting.reverts)
         ),
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
-        undone=tuple(_undone(store, scene, run) for card in cards for run in list_undoing(card)),
+        undone=tuple(_list_undone(store, scene, cards, waiting)),
         updates=tuple(_update(store, scene, run) for card in cards for run in card.runs if is_update(run)),
         crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
         counts=_count(store, night, before, chart.server, starts),
@@ -201,10 +211,17 @@ def _branch(scene: Scene, review: Review) -> BranchLine:
     )  # fmt: skip
 
 
-def list_undoing(card: NightCard) -> list[Run]:
-    """Reverts that stand: of an operator, or of a rollback."""
-    reverts = [run for run in policy.leave_out_undone(card.runs) if run.kind is RunKind.REVERT]
-    return [run for run in reverts if run.state is RunState.SUCCEEDED and run.commit is not None]
+def _list_undone(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UndoneLine]:
+    """By reverts of this night that stand, of an operator or of a rollback: each change that one took out, whose ever
+    card it is on; not what was itself a revert, as that brought something back."""
+    over = (RunState.SUCCEEDED, RunState.ROLLED_BACK)
+    made = [run for card in cards for run in card.runs if run.kind is RunKind.REVERT and run.state in over]
+    for revert in made:
+        if revert.commit is None or policy.find_revert(revert.commit, waiting.reverts) is not None:
+            continue
+        undone = [run for run in map(store.get_run_by_commit, revert.undoes) if run is not None]
+        gone = [run for run in undone if run.kind is not RunKind.REVERT and not is_live(run)]
+        yield from (_undone(scene, revert, run) for run in gone)
 
 
 def _list_fixed(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[FixedLine]:
@@ -259,9 +276,9 @@ def _stand(store: Store, run: Run, waiting: Waiting) -> str:
     return (run.fix_state if run.state is RunState.SUCCEEDED else None) or run.state  # recurred, or reverted
 
 
-def _undone(store: Store, scene: Scene, run: Run) -> UndoneLine:
-    commit = run.commit or ""
-    return UndoneLine(run.subject, commit, scene.links.url(commit), run.asked_by, run.reason or "")
+def _undone(scene: Scene, revert: Run, run: Run) -> UndoneLine:
+    commit = revert.commit or ""
+    return UndoneLine(run.subject, commit, scene.links.url(commit), revert.asked_by, revert.reason or "")
 
 
 def is_update(run: Run) -> bool:

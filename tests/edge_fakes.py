@@ -39,6 +39,7 @@ from pipeline.read_models import (
     RollbackPlan,
     RunStep,
     RunView,
+    TakenOut,
     UpdatePlan,
 )
 from pipeline.status_models import RunLine, StatusView
@@ -292,7 +293,9 @@ class FakeDesk:
     )
     restart_plan: RestartPlan | Impossible = field(default_factory=lambda: RestartPlan(20.0, 14, "7d14957"))
     rollback_plan: RollbackPlan | Impossible = field(
-        default_factory=lambda: RollbackPlan(COMMIT, REVERT, NOW, (NAME,), False, 20.0, 14, 30.0)
+        default_factory=lambda: RollbackPlan(
+            COMMIT, REVERT, NOW, (TakenOut(NAME, COMMIT, RunKind.FIX),), False, 20.0, 14, 30.0
+        )
     )
     update_plan: UpdatePlan | Impossible = field(default_factory=lambda: make_update_plan())
     order_answers: dict[int, tuple[str, str, str]] = field(default_factory=dict)

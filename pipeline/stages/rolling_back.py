@@ -62,6 +62,15 @@ def list_live_since(tools: Tools, target: str) -> list[Run]:
     return [run for each in tools.store.list_live_deployments(since) for run in tools.store.list_runs_of(each.id)]
 
 
+def list_passed(tools: Tools, way: WayBack) -> list[str]:
+    """Builds between both that were found healthy, and that nobody wants any more, newest first: see
+    `deploying.leave_out`."""
+    since = tools.store.went_live_at(way.target)
+    healthy = [each.build for each in tools.store.list_live_deployments(since) if each.verdict is Verdict.HEALTHY]
+    builds = [tools.store.get_build(build) for build in dict.fromkeys(healthy) if build != way.running]
+    return [each.build for each in builds if each is not None and each.healthy_at is None and not each.bad]
+
+
 def newest_first(tools: Tools, runs: Iterable[Run]) -> list[Run]:
     """In the order in which reverts apply: commits are made one at a time, not in the order of their crashes."""
     committed = [(tools.store.started_at(run.commit), run) for run in runs if run.commit]
@@ -140,9 +149,11 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
 
 def name_all(runs: Sequence[Run]) -> str:
     """What was taken back, for a person who reads only this."""
-    kinds = {RunKind.REVERT: "the revert of ", RunKind.UPDATE: "the update to "}
     return ", ".join(
-        f"{kinds.get(run.kind, '')}`{run.subject}`" + (f" (`{run.commit[:7]}`)" if run.commit else "") for run in runs
+        ("" if run.kind is RunKind.FIX else f"the {run.kind} of ")
+        + f"`{run.subject}`"
+        + (f" (`{run.commit[:7]}`)" if run.commit else "")
+        for run in runs
     )
 
 

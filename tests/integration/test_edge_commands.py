@@ -581,7 +581,8 @@ async def test_a_rollback_asks_once_and_says_what_it_takes_back(world: EdgeWorld
     assert question["content"] == (
         f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{int(NOW.timestamp())}:R>? "
         "The server goes down in 30 s for about 20 s (14 players).\n"
-        f"Taken back: `{NAME}`. The branch gets the reverts, and **the pipeline pauses itself** until `/resume`.\n"
+        f"Taken back: `{NAME}` (`a1b2c3d`). The branch gets the reverts, and **the pipeline pauses itself** until "
+        "`/resume`.\n"
         "Reason: it lags"
     )
     answer = await world.click(question, "Roll back")

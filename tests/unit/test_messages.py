@@ -43,7 +43,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.needs import Seen, list_server_needs
-from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan
+from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut
 from pipeline.status_models import Left, Need, PauseView, RunLine, Topic
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
@@ -58,7 +58,8 @@ THEN = int(NOW.timestamp())
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
 PROPOSAL = "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it"
-BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (NAME,), True, 20.0, 14, 0.0)
+TAKEN = TakenOut(NAME, COMMIT, RunKind.FIX)
+BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (TAKEN,), True, 20.0, 14, 0.0)
 WAITING = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)  # for a person, who reads it first
 OVER = OrderEnd(5, "restart", "done", "Ann", "new map", NOW, NOW, "", "1", "2")
 
@@ -638,7 +639,9 @@ def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
         messages.too_late("x", by),
         messages.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
         messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text)),
-        messages.ask_rollback(replace(BACK_TO, subjects=(text,)), limits.cut_middle(text, 80)),
+        messages.ask_rollback(
+            replace(BACK_TO, taken=(replace(TAKEN, subject=text),), passed=(text,)), limits.cut_middle(text, 80)
+        ),
         messages.order_over(replace(OVER, by=text, reason=text, note=text, state="failed")),
         render_status(make_status(realm=text, hold_detail=text, hold=Hold.BREAKER, degraded=(text,), branch=text)),
     ):
@@ -1030,7 +1033,8 @@ def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
     assert message.content == (
         f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{THEN}:R>? What runs is still being verified. "
         "The server goes down for about 20 s (14 players).\n"
-        f"Taken back: `{NAME}`. The branch gets the reverts, and **the pipeline pauses itself** until `/resume`."
+        f"Taken back: `{NAME}` (`a1b2c3d`). The branch gets the reverts, and **the pipeline pauses itself** until "
+        "`/resume`."
     )
     assert [each.custom_id for each in message.buttons] == ["roll-back:a1b2c3d:", "keep:rollback"]
 

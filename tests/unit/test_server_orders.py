@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from bot.messages import ask_restart, order_over
+from bot.messages import ask_restart, ask_rollback, order_over
 from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_over, render_post
@@ -16,7 +16,7 @@ from pipeline import server_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, Run, RunKind, RunState, Verdict
-from pipeline.read_models import RestartPlan, RollbackPlan
+from pipeline.read_models import RestartPlan, RollbackPlan, TakenOut
 from pipeline.stages import deploying
 from pipeline.store import DatabaseAway
 
@@ -498,7 +498,14 @@ async def test_a_rollback_says_what_it_takes_back_and_to_which_build(world: Worl
     world.players.online = 3
     assert found is not None
     assert await world.orders.plan_rollback() == RollbackPlan(
-        one.commit or "", "found-1", found.healthy_at, ("Map::Update",), False, 0.0, 3, 30.0
+        one.commit or "",
+        "found-1",
+        found.healthy_at,
+        (TakenOut("Map::Update", one.commit or "", RunKind.FIX),),
+        False,
+        0.0,
+        3,
+        30.0,
     )
 
 
@@ -531,6 +538,27 @@ async def test_a_rollback_in_the_midst_of_a_verification_goes_back_to_what_ran_b
     assert world.expect(find_revert(world), RunState.SUCCEEDED).reverts == world.get(run).commit
 
 
+async def test_a_rollback_names_healthy_builds_that_it_passes_over_for_what_was_reverted_since(world: World) -> None:
+    """The build with the fix was healthy, and nobody wants it any more."""
+    first = await heal(world, "Map::Update")
+    await world.orders.revert(first.commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    revert = world.expect(find_revert(world), RunState.SUCCEEDED)
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    assert (plan.target, plan.passed) == ("found-1", (first.commit,))
+    assert plan.taken == (
+        TakenOut("Map::Update", revert.commit or "", RunKind.REVERT),
+        TakenOut("Map::Update", first.commit or "", RunKind.FIX),
+    )
+    assert (
+        f"Passed over, as healthy, but with what was reverted since: `{(first.commit or '')[:7]}`.\n"
+        f"Taken back: the revert of `Map::Update` (`{(revert.commit or '')[:7]}`), `Map::Update` "
+        f"(`{(first.commit or '')[:7]}`). The branch gets the reverts"
+    ) in ask_rollback(plan, "").content
+
+
 async def test_a_rollback_takes_back_all_that_went_live_since_the_last_healthy_build(world: World) -> None:
     """The second deployment was inconclusive, so that its build is no fallback."""
     first = await heal(world, "Map::Update")
@@ -541,7 +569,7 @@ async def test_a_rollback_takes_back_all_that_went_live_since_the_last_healthy_b
     assert world.expect(second, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
     plan = await world.orders.plan_rollback()
     assert isinstance(plan, RollbackPlan)
-    assert (plan.target, plan.subjects) == (first.commit, ("Spell::Cast",))
+    assert (plan.target, [each.subject for each in plan.taken]) == (first.commit, ["Spell::Cast"])
     await roll_back(world)
     world.expect(second, RunState.ROLLED_BACK)
     world.expect(first, RunState.SUCCEEDED)

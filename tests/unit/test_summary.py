@@ -37,6 +37,7 @@ from pipeline.model import (
     Verdict,
     WholeFile,
 )
+from pipeline.read_models import RollbackPlan
 from pipeline.status_models import Need, Rider, RunLine, Topic
 from pipeline.store import Fact
 from pipeline.summary import (
@@ -296,6 +297,30 @@ async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) ->
     (undone,) = found.undone
     assert (undone.subject, undone.by) == ("Spell::Cast", None)
     assert [each.topic for each in found.needs] == [Topic.PAUSE], "who is asked again is told of it"
+
+
+async def test_what_a_rollback_took_back_is_named_with_the_commit_that_did_it_beside_a_persons_revert(
+    world: World,
+) -> None:
+    """One revert takes out all of its deployment, and lies on the card of one of them."""
+    await heal(world)
+    (taken,) = world.runs("Map::Update")
+    await world.orders.revert(taken.commit or "", OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    other = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(minutes=3)
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    await world.orders.roll_back(OPERATOR, plan.running[:12], "it lags")
+    await world.pass_time(minutes=1)
+    await world.pass_time(minutes=3)
+    world.expect(other, RunState.ROLLED_BACK)
+    (own,) = [run for run in world.runs() if run.kind is RunKind.REVERT and run.asked_by is None]
+    (by_hand,) = [run for run in world.runs() if run.kind is RunKind.REVERT and run.asked_by is not None]
+    assert {(each.subject, each.commit, each.by) for each in look(world).undone} == {
+        ("Map::Update", by_hand.commit, OPERATOR.name), ("Spell::Cast", own.commit, None),
+    }  # fmt: skip
 
 
 async def test_what_a_worse_fix_was_to_mend_is_asked_about_again_and_its_own_crash_needs_nobody(world: World) -> None:
