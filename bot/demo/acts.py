@@ -100,6 +100,15 @@ def list_answers(folder: Path, request_id: str, places: Sequence[str] = PLACES) 
     return [each for place in places for each in (folder / place).glob(f"response_{request_id}*.json")]
 
 
+def find_written(folder: Path, request_id: str) -> float | None:
+    """When its last answer was written, in seconds since the epoch. None = there is none, or it was moved at this very
+    moment: who waits for it looks again."""
+    try:
+        return max((each.stat().st_mtime for each in list_answers(folder, request_id)), default=None)
+    except FileNotFoundError:
+        return None
+
+
 def is_abstention(response: Path) -> bool:
     try:
         return "fix_content" in parse_json(response.read_text(encoding="utf-8"))

@@ -116,9 +116,9 @@ def find_answer(app: App, world: DemoWorld, begun: Run) -> Answered | None:
         return None
     if run.state is RunState.ANALYZING:
         return Answered(time.time(), run.request_id, f"No: {run.reason}.")
-    written = [each.stat().st_mtime for each in acts.list_answers(world.queue, run.request_id)]
+    written = acts.find_written(world.queue, run.request_id)
     summary = run.analysis.summary if run.analysis and run.state is RunState.PROPOSED else None
-    return Answered(max(written), run.request_id, summary) if written else None
+    return Answered(written, run.request_id, summary) if written is not None else None
 
 
 def find_ended(app: App, begun: Run) -> Run | None:

@@ -224,3 +224,18 @@ def test_the_doctor_is_asked_of_the_demos_realm_by_its_folder(
     assert "another" not in said.output and "DISCORD" not in said.output
     line = f"  {sys.executable} -m bot.demo {'doctor':<16} --world {world.folder}"
     assert line in instructions(world, "http://127.0.0.1:1/").splitlines()
+
+
+def test_an_answer_that_is_moved_while_one_looks_for_it_is_looked_for_again(world: DemoWorld) -> None:
+    """What lies in the folder when it is listed is gone when it is looked at: here a link to nothing."""
+    assert acts.find_written(world.queue, "9f3c") is None
+    lying = world.queue / "responses" / "response_9f3c.json"
+    lying.parent.mkdir()
+    lying.symlink_to(world.queue / "moved")
+    assert acts.find_written(world.queue, "9f3c") is None
+    lying.unlink()
+    done = world.queue / "completed" / "response_9f3c.json"
+    done.parent.mkdir()
+    done.write_text("{}", encoding="utf-8")
+    os.utime(done, (1000.0, 1000.0))
+    assert acts.find_written(world.queue, "9f3c") == 1000.0
