@@ -248,7 +248,7 @@ def resumed(done: Done, by: Actor) -> Message:
 
 def reverting(done: Done, commit: str, by: Actor) -> Message:
     run = f" (run {code(done.run)})" if done.run else ""
-    text = f"Reverting {code(short(commit))}, asked for by {plain(by.name)}{run}. The card of the crash goes on."
+    text = f"Reverting {code(short(commit))}, asked for by {plain(by.name)}{run}. The card of its crash tells the rest."
     return _done(text, done)
 
 
@@ -342,7 +342,9 @@ def ended(done: Done, run: str, by: Actor) -> Message:
 
 def retried(done: Done, run: str, by: Actor) -> Message:
     again = f" as run {code(done.run)}" if done.run else ""
-    return _done(f"Run {code(run)} is tried again{again}, asked for by {plain(by.name)}. Its card goes on.", done)
+    return _done(
+        f"Run {code(run)} is tried again{again}, asked for by {plain(by.name)}. Its card tells the rest.", done
+    )
 
 
 def updating(done: Done, commit: str, by: Actor) -> Message:

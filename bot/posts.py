@@ -19,7 +19,7 @@ from bot.suspicions import list_suspicions
 from pipeline.card_models import Post, PostKind
 from pipeline.crash.own_text import write_own
 from pipeline.keeper.protocol import from_plain
-from pipeline.model import OURS, Verdict
+from pipeline.model import OURS, RunKind, Verdict
 from pipeline.summary import NightSummary
 
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
@@ -140,12 +140,21 @@ def _analysis(data: Data) -> Message:
     return _plain_news(f"Analysis{attempt}", text, Colour.GREY)
 
 
+_PATCHES = {RunKind.FIX: "The patch", RunKind.REVERT: "The revert", RunKind.UPDATE: "The merge"}
+_BUILT = {RunKind.FIX: "Built", RunKind.REVERT: "Built with the revert", RunKind.UPDATE: "Built with the update"}
+
+
+def _kind(data: Data) -> RunKind:
+    """Posts of before say nothing of it."""
+    return RunKind(data.get("kind") or RunKind.FIX)
+
+
 def _patch(data: Data) -> Message:
     diff = _text(data, "diff")
     added, removed = _count_lines(diff)
     lines = f"+{data.get('added', added)} −{data.get('removed', removed)}"
     text = f"{lines}\n{block(cut_text(diff, SHOWN), 'diff')}"
-    return _plain_news("The patch", text, Colour.GREY, (Attachment("fix.diff", diff),) if diff else ())
+    return _plain_news(_PATCHES[_kind(data)], text, Colour.GREY, (Attachment("fix.diff", diff),) if diff else ())
 
 
 def _count_lines(diff: str) -> tuple[int, int]:
@@ -212,7 +221,7 @@ def _built(data: Data) -> Message:
     branch = f"on {code(_text(data, 'branch'))}" if data.get("branch") else ""
     took = f"in {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
     link = commit_link(_text(data, "commit") or "?", data.get("url"))
-    return _plain_news("Built", join(" ".join(part for part in (link, branch) if part), took), Colour.BLUE)
+    return _plain_news(_BUILT[_kind(data)], join(" ".join(part for part in (link, branch) if part), took), Colour.BLUE)
 
 
 def _deployed(data: Data) -> Message:

@@ -109,7 +109,8 @@ def list_in_work(summary: NightSummary) -> list[UnfixedLine]:
 
 
 def list_left(summary: NightSummary) -> list[UnfixedLine]:
-    return [line for line in summary.unfixed if line.state not in _IN_WORK]
+    """What only a build had that was taken back is no more there to be fixed."""
+    return [line for line in summary.unfixed if line.state not in (*_IN_WORK, OF_WHAT_WENT)]
 
 
 def _title(words: str, lines: Sequence[object]) -> str:
@@ -169,7 +170,6 @@ _DOING = {
     RunState.VERIFYING: "a fix is live and being watched",
     RunState.ROLLING_BACK: "its fix is being rolled back",
     RunState.ROLLED_BACK: f"its fix was {WITHDRAWN_WORDS[RunState.ROLLED_BACK]}",
-    OF_WHAT_WENT: ONLY_TAKEN_BACK,
     RunState.FAILED: "given up",
     RunState.CANCELLED: WITHDRAWN_WORDS[RunState.CANCELLED],
     "environment": "environment, not a bug",

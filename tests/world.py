@@ -675,6 +675,17 @@ class World:
         self.keeper.crash(name)
         await self.settle()
 
+    async def crash_until_all_go_live(self, patches: dict[str, Patch]) -> list[Run]:
+        """Crashes of these names, each answered; players hold their builds back until all are made, and one deployment
+        brings them (MAX_PLAYERS_FOR_RESTART is 0)."""
+        runs = [await self.crash(name) for name in patches]
+        self.players.online = 3
+        for run, patch in zip(runs, patches.values(), strict=True):
+            await self.answer(run, patch)
+        self.players.online = 0
+        await self.pass_time(minutes=1)
+        return [self.expect(run, RunState.VERIFYING) for run in runs]
+
     async def answer(
         self, run: Run, patch: Patch | None, *, summary: str = "A cause.", prose: str | None = None
     ) -> Run:

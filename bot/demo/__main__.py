@@ -13,7 +13,7 @@ from bot.demo import acts, bugs
 from bot.demo.known import Known
 from bot.demo.turn import Turn, give_turn
 from bot.demo.world import REALM_NAME, DemoWorld, list_words, settings_of
-from pipeline.errors import PipelineError
+from pipeline.errors import DefiniteError, PipelineError
 from pipeline.model import OVER, STATE_WORDS
 
 NAMES = click.Choice([bug.name for bug in bugs.BUGS])
@@ -114,7 +114,7 @@ def send_fix(world: DemoWorld, bug: bugs.PlantedBug, kind: bugs.FixKind) -> str:
     known = look_into(world)
     request = acts.find_request(world, bug, known.list_proposed() if known else ())
     if request is None:
-        return f"Nothing is asked about {bug.name}: {explain(world, bug, known)}"
+        raise DefiniteError(f"Nothing is asked about {bug.name}: {explain(world, bug, known)}")
     acts.answer(world, bug, request, kind)
     return f"Answered request {request} with the fix `{kind}`."
 

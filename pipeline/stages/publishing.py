@@ -21,7 +21,7 @@ def publish(tools: Tools, run: Run) -> Step:
     push(tools, branch)
     point("publish.noted")
     pushed = tools.store.get_run(run.id) or run  # the night may have gone on under another name
-    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch}
+    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch, "kind": run.kind}
     posts = [NewPost(PostKind.BUILT, data)]
     if finding.runs_already(tools, run.commit):
         return Move(RunState.SUCCEEDED, "the running build has the same content: nothing to deploy", posts)

@@ -360,7 +360,7 @@ async def test_a_revert_asks_and_the_question_becomes_the_answer(world: EdgeWorl
     assert world.desk.orders == []
     answer = await world.click(question, "Revert")
     assert answer["id"] == question["id"]
-    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of its crash tells the rest."
     assert answer["components"] == []
     assert world.desk.orders == [("revert", "operator", COMMIT)]
 
@@ -835,7 +835,7 @@ async def test_a_question_whose_order_could_not_be_written_down_is_answered_by_t
     assert told == [f"`/confirm-revert` cannot be answered now, and **nothing was done**: {LOCKED}."]
     world.ledger.audit_fails = False
     answer = await world.click(question, "Revert")
-    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of its crash tells the rest."
     assert world.desk.orders == [("revert", "operator", COMMIT)]
 
 
@@ -847,7 +847,7 @@ async def test_a_question_whose_click_came_too_late_is_answered_by_the_next_one(
     await until(lambda: world.ledger.audit[-1:] == [TOO_LATE])
     world.sandbox.rules.first_answer, world.sandbox.rules.patience = in_time, patience
     answer = await world.click(question, "Revert")
-    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of the crash goes on."
+    assert answer["content"] == "Reverting `a1b2c3d`, asked for by operator. The card of its crash tells the rest."
 
 
 async def test_what_the_audit_could_not_take_is_written_with_the_next_row(world: EdgeWorld) -> None:

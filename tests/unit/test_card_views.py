@@ -119,12 +119,7 @@ async def test_a_card_tells_of_the_rollback_until_the_new_try_has_an_answer(worl
 
 async def test_of_fixes_that_were_worse_together_no_card_blames_its_own(tmp_path: Path) -> None:
     world = await World(tmp_path, {"max_players_for_restart": 0}).start()
-    both = [await world.crash(name) for name in ("Map::Update", "Spell::Cast")]
-    world.players.online = 3
-    for run, patch in zip(both, (GOOD, OTHER), strict=True):
-        await world.answer(run, patch)
-    world.players.online = 0
-    await world.pass_time(minutes=1)
+    both = await world.crash_until_all_go_live({"Map::Update": GOOD, "Spell::Cast": OTHER})
     await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     for run in both:

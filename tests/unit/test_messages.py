@@ -845,6 +845,8 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "assertion `HasEffect(i)` · ended by signal 6\n```\nmain\n```",
     ),
     (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20241122"}, "Built", LINK),
+    (PostKind.BUILT, {"commit": COMMIT, "url": URL, "kind": "revert"}, "Built with the revert", f"[`a1b2c3d`]({URL})"),
+    (PostKind.PATCH, {"diff": "-a\n+b\n", "kind": "revert"}, "The revert", "+1 −1\n```diff\n-a\n+b\n```"),
     (
         PostKind.REFUSED,
         {"reason": "`../x` is outside of the source."},
@@ -1103,7 +1105,7 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
         (messages.resumed(Done(), BY), "Pipeline goes on, asked for by Ann."),
         (
             messages.reverting(Done(run="9f3c21aa"), COMMIT, BY),
-            "Reverting `a1b2c3d`, asked for by Ann (run `9f3c21aa`). The card of the crash goes on.",
+            "Reverting `a1b2c3d`, asked for by Ann (run `9f3c21aa`). The card of its crash tells the rest.",
         ),
         (messages.cancelled(Done(), BY), "Cancelled by Ann: nothing of it happens."),
         (
@@ -1116,7 +1118,7 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
         (messages.ended(Done(), "9f3c21aa", BY), "Run `9f3c21aa` cancelled by Ann. `/retry` begins anew."),
         (
             messages.retried(Done(run="77aa77aa"), "9f3c21aa", BY),
-            "Run `9f3c21aa` is tried again as run `77aa77aa`, asked for by Ann. Its card goes on.",
+            "Run `9f3c21aa` is tried again as run `77aa77aa`, asked for by Ann. Its card tells the rest.",
         ),
         (
             messages.updating(Done(run="77aa77aa"), COMMIT, BY),

@@ -213,14 +213,7 @@ async def test_what_is_new_beside_what_was_known_is_asked_about_as_the_build_sta
 
 async def test_of_fixes_that_were_worse_together_each_is_asked_about_again(tmp_path: Path) -> None:
     world = await World(tmp_path, {"max_players_for_restart": 0}).start()
-    both = [await world.crash(name) for name in ("Map::Update", "Spell::Cast")]
-    world.players.online = 3
-    for run, patch in zip(both, (GOOD, OTHER), strict=True):
-        await world.answer(run, patch)
-    world.players.online = 0
-    await world.pass_time(minutes=1)
-    for run in both:
-        world.expect(run, RunState.VERIFYING)
+    both = await world.crash_until_all_go_live({"Map::Update": GOOD, "Spell::Cast": OTHER})
     await world.die("Loot::Roll")
     await world.pass_time(minutes=3)
     for run in both:

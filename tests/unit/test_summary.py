@@ -332,7 +332,8 @@ async def test_what_a_worse_fix_was_to_mend_is_asked_about_again_and_its_own_cra
     await world.settle()
     assert status_views.status(world.tools).needs == ()
     assert in_work(world) == "**In work (1)**\n- `Spell::Cast`: its request waits in the queue for an answer"
-    assert "- `Loot::Roll`: seen only in a build that was taken back" in "".join(list_parts(look(world), None))
+    assert ("Loot::Roll", OF_WHAT_WENT) in [(each.subject, each.state) for each in look(world).unfixed]
+    assert "Not fixed yet" not in "".join(list_parts(look(world), None))
     await world.answer(next(each for each in world.runs("Spell::Cast") if each.retry_of), OTHER)
     await world.pass_time(minutes=3)
     assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.REVIEW]
