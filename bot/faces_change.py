@@ -20,7 +20,7 @@ def awaiting_approval(view: CardView, run: Run) -> Face:
     lines = (
         question(view, run),
         facts.cause(run),
-        join(facts.confidence(run), facts.changes(view), facts.reason(run)),
+        join(facts.confidence(run), facts.changes(view), "" if run.question is Question.PATCH else facts.reason(run)),
         facts.server_line(view),
     )
     buttons = (Button("Approve", f"approve:{run.id}:{run.asks}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
@@ -30,7 +30,9 @@ def awaiting_approval(view: CardView, run: Run) -> Face:
 def question(view: CardView, run: Run) -> str:
     match run.question:
         case Question.PATCH | None:
-            return "**May this patch be applied?** The diff is in the thread"
+            again = facts.reason(run)  # why it is asked about although APPROVAL would let it pass
+            asked = "**May this patch be applied?** The diff is in the thread"
+            return f"{asked}\n**{again[:1].upper()}{again[1:]}**" if again else asked
         case Question.DEPLOY:
             return join("**May this build go live?**", facts.fix_link(view))
         case Question.BASE:

@@ -123,6 +123,8 @@ def ask_revert(plan: RevertPlan) -> Message:
         text = f"**Put back** what {fix} took out?{why} {again}"
     else:
         text = f"Revert {fix}? {watched}Builds and deploys the branch without it{effect}"
+        if plan.of_crash:
+            text += "\nWhen its crash comes again, another fix is asked for; the same change goes nowhere unasked."
     buttons = (
         Button("Revert", f"confirm-revert:{plan.commit}", Style.DANGER),
         Button("Keep", f"keep:{plan.commit}"),

@@ -81,13 +81,16 @@ def push_owed(tools: Tools) -> bool:
 
 
 def verify_quiet_fixes(tools: Tools) -> bool:
+    """Also what somebody took out by hand, in the base branch, comes to its end here."""
     quiet = [
         run
         for run in tools.store.list_watched_fixes()
         if run.fix_state is FixState.WATCHING and tools.now() - run.updated_at >= QUIET
     ]
+    running = finding.running_commit(tools) if quiet else None
     for run in quiet:
-        tools.store.set_fix_state(run.id, FixState.VERIFIED, tools.now())
+        gone = running is not None and tools.source.took_out_fix(running, run.commit or "", run.id)
+        tools.store.set_fix_state(run.id, FixState.REVERTED if gone else FixState.VERIFIED, tools.now())
     return bool(quiet)
 
 

@@ -24,7 +24,8 @@ def _plan_revert_of(tools: Tools, run: Run) -> RevertPlan:
     back = run.kind is RunKind.REVERT
     why = (run.reason or "") if back else ""
     players = count_players(tools, observed)
-    return RevertPlan(run.commit or "", run.subject, down, players, verifying, back, why, say_down(tools))
+    fix = run.kind is RunKind.FIX
+    return RevertPlan(run.commit or "", run.subject, down, players, verifying, back, why, say_down(tools), fix)
 
 
 def plan_restart(tools: Tools) -> RestartPlan | Impossible:

@@ -35,6 +35,7 @@ class RevertPlan:
     puts_back: bool = False  # it is a revert itself: what it took out comes back
     why: str = ""  # that was taken out, where it is known
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
+    of_crash: bool = False  # it is a fix: what it was to mend is asked about anew when it comes again
 
 
 @dataclass(frozen=True)

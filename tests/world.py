@@ -176,7 +176,9 @@ class FakeSource:
         if limits.canary is not None and any(limits.canary in each.content for each in patch.files):
             raise Refused("it holds the canary")
         changed = self._changed(patch, at)
-        return [], f"diff that makes {sorted(changed.items())}"
+        before = self.commits[at].files
+        new = {path: text for path, text in changed.items() if before.get(path) != text}
+        return [], "".join(f"--- {path}\n+++ {path}\n-{before.get(path)}\n+{new[path]}\n" for path in sorted(new))
 
     def _changed(self, patch: Patch, at: str) -> dict[str, str]:
         if why := self.refuse or next(

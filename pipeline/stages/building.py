@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pipeline.card_models import PostKind
-from pipeline.errors import DefiniteError, Unconfigured
+from pipeline.errors import DefiniteError, TransientError, Unconfigured
 from pipeline.model import BuildResult, Progress, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages import ready
@@ -45,6 +45,8 @@ def build(tools: Tools, run: Run, passage: Passage) -> Step:
         return Move(RunState.PUBLISHING, note, changes={"reason": None})
     tools.source.restore(run.branch, run.base)
     point("build.failed")
+    if not result.diagnostics and run.kind is RunKind.REVERT and run.asked_by is None:
+        raise TransientError(result.reason or "the build failed")  # all that was built on it waits for this
     return after_failure(tools, run, result)
 
 

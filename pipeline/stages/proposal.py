@@ -14,9 +14,14 @@ LONGEST = 500_000  # characters; what is longer is a person's to open in the res
 
 def show(tools: Tools, run: Run, diff: str) -> list[NewPost]:
     """The post with the diff; none where this run's thread has it already."""
-    data = {"diff": tools.redact(diff[:LONGEST]), "run": run.id, "kind": run.kind}
+    data = {"diff": cut(tools, diff), "run": run.id, "kind": run.kind}
     card = tools.store.get_card_of_run(run.id)
     return [] if not diff or tools.store.has_post(card, PostKind.PATCH, data) else [NewPost(PostKind.PATCH, data)]
+
+
+def cut(tools: Tools, diff: str) -> str:
+    """As it is kept and shown."""
+    return tools.redact(diff[:LONGEST])
 
 
 def write_out(patch: Patch) -> str:

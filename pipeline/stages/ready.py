@@ -9,7 +9,7 @@ from pipeline.card_models import PostKind
 from pipeline.errors import Overlaid, Refused
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Patch, Question, Run, RunKind, RunState
-from pipeline.stages import branching, proposal
+from pipeline.stages import branching, proposal, repeating
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Stay, Step, Tools
 
@@ -35,9 +35,11 @@ def admit(tools: Tools, run: Run) -> Step:
     except Refused as refusal:
         return refuse(tools, run, refusal)
     posts = proposal.show(tools, run, diff)
-    if wants_approval(tools, run):
-        asked = {"question": Question.PATCH, "changes": tuple(changes)}
-        return Move(RunState.AWAITING_APPROVAL, "APPROVAL=patch", posts, asked)
+    seen = run.kind is not RunKind.FIX or Question.PATCH in run.answered
+    again = None if seen else repeating.find_taken_back(tools, run, diff)
+    if again or (not seen and tools.realm.approval is Approval.PATCH):
+        asked = {"question": Question.PATCH, "changes": tuple(changes), "reason": again}
+        return Move(RunState.AWAITING_APPROVAL, again or "APPROVAL=patch", posts, asked)
     return Move(RunState.PATCHING, "", posts, {"changes": tuple(changes)})
 
 
@@ -97,8 +99,3 @@ def give_up_above(tools: Tools, branch: Branch) -> None:
     for run in waiting:
         if run.branch == branch.name and run.commit is not None:
             tools.store.advance(run, RunState.FAILED, tools.now(), note=reason, reason=reason, question=None)
-
-
-def wants_approval(tools: Tools, run: Run) -> bool:
-    asked = run.kind is not RunKind.FIX or Question.PATCH in run.answered
-    return tools.realm.approval is Approval.PATCH and not asked

@@ -37,6 +37,13 @@ class Outbox(Base):
             query = select(t.posts.c.data).where(t.posts.c.card == card, t.posts.c.kind == kind)
             return any(found == data for found in c.execute(query).scalars())
 
+    def list_diffs(self, run: str) -> list[str]:
+        """What people were shown of a run's change, one for each of its rounds, oldest first."""
+        with self.begin() as c:
+            same_card = t.posts.c.card == select(t.runs.c.card).where(t.runs.c.id == run).scalar_subquery()
+            query = select(t.posts.c.data).where(same_card, t.posts.c.kind == PostKind.PATCH).order_by(t.posts.c.id)
+            return [data["diff"] for data in c.execute(query).scalars() if data.get("run") == run]
+
     def list_dirty_cards(self) -> list[CardState]:
         """Cards that show less than they should, oldest change first."""
         with self.begin() as c:

@@ -987,6 +987,14 @@ def test_a_revert_asks_once_and_says_what_it_costs() -> None:
     ]
 
 
+def test_a_revert_of_a_fix_says_what_comes_of_its_crash() -> None:
+    message = messages.ask_revert(RevertPlan(COMMIT, "x", None, None, False, of_crash=True))
+    assert message.content == (
+        "Revert `a1b2c3d` *x*? Builds and deploys the branch without it; the server goes down.\n"
+        "When its crash comes again, another fix is asked for; the same change goes nowhere unasked."
+    )
+
+
 def test_a_revert_of_a_fix_still_watched_says_that_it_waits() -> None:
     message = messages.ask_revert(RevertPlan(COMMIT, "x", None, None, True))
     assert message.content == (

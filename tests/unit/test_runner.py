@@ -38,7 +38,7 @@ from pipeline.model import (
     WholeFile,
 )
 from pipeline.ports import Answer, ExitEvidence
-from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
+from pipeline.runner import MOST_ATTEMPTS, Runner, apply_step, deploy_once, next_change, take_step
 from pipeline.stages import rolling_back, wish
 from pipeline.status_models import Topic
 from pipeline.store.runs import CHUNK
@@ -1142,7 +1142,10 @@ async def test_a_build_that_holds_a_fix_that_was_rolled_back_waits_for_its_rever
     await world.pass_time(minutes=1)
     world.expect(bad, RunState.ROLLED_BACK)
     await world.orders.resume(OPERATOR)
-    await world.pass_time(minutes=30)
+    for _ in range(MOST_ATTEMPTS):
+        await world.pass_time(minutes=3)
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    assert world.expect(revert, RunState.FAILED).reason == "the compiler is gone (tried 5 times)"
     waiting = world.expect(other, RunState.AWAITING_DEPLOYMENT)
     commit = (world.get(bad).commit or "")[:7]
     assert waiting.reason == (

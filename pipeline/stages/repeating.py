@@ -1,0 +1,40 @@
+"""A change that was taken back, and is proposed again: a person is asked about it, whatever APPROVAL says."""
+
+from __future__ import annotations
+
+from pipeline import policy
+from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.stages import proposal
+from pipeline.tools import Tools
+
+
+def find_taken_back(tools: Tools, run: Run, diff: str) -> str | None:
+    """What to say of the last fix of the same crash that made the same change and that people, or a rollback, took
+    back; None = there was none."""
+    if run.signature is None or not (wanted := list_changed(proposal.cut(tools, diff))):
+        return None
+    reverts = tools.store.list_reverts()
+    for earlier in reversed(tools.store.list_runs_of_signature(run.signature)):
+        if earlier.id == run.id or earlier.kind is not RunKind.FIX or not (what := say_end(earlier, reverts)):
+            continue
+        if any(list_changed(shown) == wanted for shown in tools.store.list_diffs(earlier.id)):
+            name = f"`{earlier.commit[:7]}`" if earlier.commit else f"that of run `{earlier.id}`"
+            return f"it makes the same change as {name}, which was {what}"
+    return None
+
+
+def list_changed(diff: str) -> list[str]:
+    """Of a unified diff, what does not depend on what stands around it."""
+    return [line for line in diff.splitlines() if line.startswith(("+", "-"))]
+
+
+def say_end(run: Run, reverts: list[Run]) -> str | None:
+    """How it was taken back; None = it was not."""
+    if run.state is RunState.CANCELLED:
+        return run.reason or "cancelled"
+    if run.state is RunState.ROLLED_BACK:
+        return f"rolled back: {run.reason}" if run.reason else "rolled back"
+    revert = policy.find_revert(run.commit, reverts) if run.commit else None
+    if revert is not None:
+        return f"reverted by {revert.asked_by}" if revert.asked_by else "reverted"
+    return "taken back" if run.fix_state is FixState.REVERTED else None
