@@ -8,9 +8,10 @@ part of a message: it can then neither mention, format, link nor leave its code 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 
 from bot.limits import READABLE_TITLE, cut_middle, sound, width
+from pipeline.moments import show_moments
 
 GAP = "\u200b"  # zero width: parts what Discord would read as one
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -46,9 +47,9 @@ def plain(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """As `plain`, but pairs of backticks keep making code spans."""
+    """As `plain`, but pairs of backticks keep making code spans, and everyone reads a moment by his own clock."""
     parts = _SPAN.split(visible(text))
-    return "".join(code(part) if index % 2 else plain(part) for index, part in enumerate(parts))
+    return "".join(code(part) if index % 2 else show_moments(plain(part), ago) for index, part in enumerate(parts))
 
 
 def code(text: str, limit: int = 200) -> str:
@@ -100,17 +101,21 @@ def clock_time(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:t>"
 
 
-def bare(text: str, *, links: bool = False) -> str:
-    """A text for Discord as one for a terminal: no marks, moments on this machine's clock, links as their words, with
-    their addresses behind where `links` are wanted."""
-    words = _STAMP.sub(lambda found: _on_this_clock(int(found[1]), found[2]), text)
+def bare(text: str, *, links: bool = False, now: datetime | None = None) -> str:
+    """A text for Discord as one for a terminal: no marks, moments on this machine's clock, with their day where that is
+    not the one of `now` (None = of the call), links as their words, with their addresses behind where `links` are
+    wanted."""
+    today = (now or datetime.now()).date()
+    words = _STAMP.sub(lambda found: _on_this_clock(int(found[1]), found[2], today), text)
     words = _LINK.sub(r"\1 (\2)" if links else r"\1", words)
     return _MARKS.sub(lambda mark: mark[1] or "", words).strip()
 
 
-def _on_this_clock(stamp: int, form: str | None) -> str:
+def _on_this_clock(stamp: int, form: str | None, today: date) -> str:
     moment = datetime.fromtimestamp(stamp)
-    return f"{moment:%H:%M:%S}" if form in ("R", "T") else f"{moment:%H:%M}"
+    if form not in ("R", "T"):
+        return f"{moment:%H:%M}"
+    return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
     model.py read_models.py         the words as values, and what people see of them
     traces.py                       what the history of the source tells of a crash
     errors.py obstacles.py ports.py the errors, what a machine may put in the way, the seams
+    moments.py                      a moment within a text that is kept
     keeper/                         the server's parent, a process of its own
     crash/                          reports -> CrashReport, signatures, context (pure)
     policy.py                       may this patch or restart proceed? (pure)

@@ -7,6 +7,7 @@ import secrets
 from pipeline import policy
 from pipeline.errors import Refused
 from pipeline.model import Done, Impossible, Outcome, Patch, Run, RunKind, RunState
+from pipeline.moments import write_moment
 from pipeline.points import point
 from pipeline.stages import branching, deploying, finding
 from pipeline.tools import Tools
@@ -88,7 +89,7 @@ def find_obstacle(tools: Tools, head: str) -> Impossible | None:
 
 
 def name_head(tools: Tools, head: str) -> str:
-    at = f"{tools.source.commit(head).committed_at.astimezone(tools.realm.timezone):%Y-%m-%d %H:%M}"
+    at = write_moment(tools.source.commit(head).committed_at)
     return f"`{head[:12]}` (committed {at}), the head of the base branch in the checkout `{tools.realm.source_dir}`"
 
 

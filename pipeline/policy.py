@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pipeline import path_rules
 from pipeline.errors import Refused
 from pipeline.model import FixState, Hindrance, Question, Realm, Run, RunKind, RunState, Verdict
+from pipeline.moments import write_moment
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
 
@@ -257,7 +258,7 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
     until DEPLOY_AT_LATEST has passed since it began to wait (`since`; None = since the night began).
     """
     if (end := _quiet_until(now, realm)) is not None:
-        return Wait(f"no restarts before {show_time(end, realm.timezone)} (NO_RESTART_HOURS)", end)
+        return Wait(f"no restart in these hours, which end {write_moment(end)} (NO_RESTART_HOURS)", end)
     limit = realm.max_players_for_restart
     if limit is None or (players is not None and players <= limit):
         return Go()
@@ -266,7 +267,7 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
     if now >= latest:
         return Go()
     online = "the players cannot be counted" if players is None else f"{players} players online, more than {limit}"
-    return Wait(f"{online}: waits until {show_time(latest, realm.timezone)} at the latest (DEPLOY_AT_LATEST)", latest)
+    return Wait(f"{online}: goes live {write_moment(latest)} at the latest (DEPLOY_AT_LATEST)", latest)
 
 
 def next_time(now: datetime, clock: time, zone: tzinfo | None) -> datetime:
@@ -307,8 +308,3 @@ def _at(day: date, clock: time, zone: tzinfo | None) -> datetime:
     """The instant of a local date and time, in UTC; zone None = the machine's own."""
     local = datetime.combine(day, clock)
     return (local.astimezone() if zone is None else local.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def show_time(at: datetime, zone: tzinfo | None) -> str:
-    """An instant as clocks of that zone show it."""
-    return f"{at.astimezone(zone):%H:%M}"

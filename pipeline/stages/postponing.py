@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline import obstacles, policy
+from pipeline import obstacles
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import Hindrance, Run, RunState
+from pipeline.moments import write_moment
 from pipeline.store import Deployment, Fact
 from pipeline.tools import Tools
 
@@ -55,8 +56,8 @@ def put_off(tools: Tools, deployment: Deployment, fault: SwapFault) -> bool:
     tries = 1 + max((run.attempts for run in tools.store.list_runs_of(deployment.id)), default=0)
     again = now + min(LATEST, SOONEST * 2 ** min(tries - 1, 10))
     reason = (
-        f"the build could not be put in place: {tools.redact(fault.error)}. Cure: {fault.cure}; tried again at "
-        f"{policy.show_time(again, tools.realm.timezone)}"
+        f"the build could not be put in place: {tools.redact(fault.error)}. Cure: {fault.cure}; tried again "
+        f"{write_moment(again)}"
     )
     if fault.stuck:
         tools.store.set_fact(Fact.BUILD, deployment.previous)  # whole files of one build lift the keeper's hold
@@ -81,8 +82,8 @@ def tell_in_line(tools: Tools, runs: Sequence[Run], active: Deployment) -> None:
 
 def name_wait(tools: Tools, active: Deployment, name: str) -> str:
     if active.state == "verifying" and active.ready_at is not None:
-        end = policy.show_time(active.ready_at + tools.realm.soak, tools.realm.timezone)
-        return f"waits for the verification of {name} to end, at {end} if it stays up"
+        end = write_moment(active.ready_at + tools.realm.soak)
+        return f"waits for the verification of {name} to end, {end} if it stays up"
     return f"waits for the {'rollback' if active.state == 'rolling back' else 'deployment'} of {name} to end"
 
 

@@ -1,6 +1,7 @@
 """What the demo says at a terminal."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,7 @@ def test_threads_and_repetitions_are_left_out_and_nothing_is_longer_than_a_line(
     [
         ("deploys at <t:0:t> at the latest", f"deploys at {time.strftime('%H:%M', time.localtime(0))} at the latest"),
         ("live since <t:0:R>", f"live since {time.strftime('%H:%M:%S', time.localtime(0))}"),
+        ("live since <t:172800:R>", f"live since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(172800))}"),
         ("*asking the analyst* · **now**", "asking the analyst · now"),
         ("[`a1b2c3d`](https://host/c/a1b2c3d) on `night`", "a1b2c3d on night"),
         ("2 * 3 \\* 4", "2 * 3 * 4"),
@@ -48,7 +50,7 @@ def test_threads_and_repetitions_are_left_out_and_nothing_is_longer_than_a_line(
     ],
 )
 def test_marks_for_discord_are_not_shown(text: str, shown: str) -> None:
-    assert bare(text) == shown
+    assert bare(text, now=datetime.fromtimestamp(0)) == shown
 
 
 def test_a_terminal_that_is_to_be_copied_from_has_the_addresses_of_links() -> None:

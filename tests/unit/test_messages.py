@@ -42,6 +42,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
+from pipeline.moments import write_moment
 from pipeline.needs import Seen, list_server_needs
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut
 from pipeline.status_models import Left, Need, PauseView, RunLine, Topic
@@ -674,6 +675,13 @@ def test_names_of_code_stay_readable_and_nothing_else_gets_through(text: str, sh
 
 def test_prose_keeps_pairs_of_backticks_as_code_and_escapes_a_lone_one() -> None:
     assert prose("end `port 8085` or ` wait*") == r"end `port 8085` or \` wait\*"
+
+
+def test_everyone_reads_a_moment_within_a_kept_text_by_his_own_clock() -> None:
+    kept = f"3 players online: goes live {write_moment(NOW)} at the latest, `{write_moment(NOW)}`"
+    assert prose(kept) == f"3 players online: goes live <t:{THEN}:R> at the latest, `{write_moment(NOW)}`"
+    for none in ("<2026-13-01T00:00:00Z>", "<2026-11-22>", "2026-11-22T22:00:00Z"):
+        assert prose(f"at {none}") == f"at {none}"
 
 
 def test_a_code_span_cannot_be_left() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline import path_rules, policy
 from pipeline.errors import Refused
 from pipeline.model import Patch, Realm, Run, RunKind, RunState, Verdict
+from pipeline.moments import write_moment
 from pipeline.policy import Go, Wait
 from pipeline.ports import FileChange, PatchLimits
 
@@ -272,7 +273,7 @@ def test_a_realm_without_limits_may_restart_at_once() -> None:
 
 def test_fault_b5_quiet_hours_are_never_broken_not_even_over_midnight() -> None:
     quiet = realm(no_restart_hours=((time(19), time(1)),), deploy_at_latest=time(23))
-    verdict = Wait("no restarts before 01:00 (NO_RESTART_HOURS)", local(11, 1))
+    verdict = Wait("no restart in these hours, which end <2026-01-11T00:00:00Z> (NO_RESTART_HOURS)", local(11, 1))
     assert policy.may_deploy_now(local(10, 19), 0, quiet) == verdict
     assert policy.may_deploy_now(local(11, 0, 59), 0, quiet) == verdict
     assert policy.may_deploy_now(local(11, 1), 0, quiet) == Go()
@@ -289,7 +290,7 @@ def test_fault_b5_it_waits_while_more_players_are_online_than_the_limit() -> Non
     limited = realm(max_players_for_restart=3)
     assert policy.may_deploy_now(local(10, 22), 3, limited) == Go()
     assert policy.may_deploy_now(local(10, 22), 4, limited) == Wait(
-        "4 players online, more than 3: waits until 06:00 at the latest (DEPLOY_AT_LATEST)", local(11, 6)
+        "4 players online, more than 3: goes live <2026-01-11T05:00:00Z> at the latest (DEPLOY_AT_LATEST)", local(11, 6)
     )
 
 
@@ -345,7 +346,7 @@ def test_world_time_autumn_quiet_hours_that_end_in_the_repeated_hour_end_there_a
     quiet = realm(no_restart_hours=((time(1), time(2, 30)),))
     for fold in (0, 1):
         end = on(BACK, 2, 30, fold)
-        waits = Wait("no restarts before 02:30 (NO_RESTART_HOURS)", end)
+        waits = Wait(f"no restart in these hours, which end {write_moment(end)} (NO_RESTART_HOURS)", end)
         assert policy.may_deploy_now(on(BACK, 2, 15, fold), None, quiet) == waits
         assert policy.may_deploy_now(end, None, quiet) == Go()
 
@@ -374,10 +375,9 @@ def test_a_restart_waits_for_quiet_hours_to_end_by_the_clock_on_either_night(day
     quiet = realm(no_restart_hours=((time(20), time(4)),))
     for minutes in range(0, 8 * 60, 10):
         now = on(day, 0) + timedelta(minutes=minutes)
+        words = f"no restart in these hours, which end {write_moment(on(day, 4))} (NO_RESTART_HOURS)"
         decision = policy.may_deploy_now(now, None, quiet)
-        assert decision == (
-            Go() if now >= on(day, 4) else Wait("no restarts before 04:00 (NO_RESTART_HOURS)", on(day, 4))
-        )
+        assert decision == (Go() if now >= on(day, 4) else Wait(words, on(day, 4)))
 
 
 # --- what nobody wants -----------------------------------------------------------------------------------------------

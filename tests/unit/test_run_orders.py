@@ -325,8 +325,8 @@ async def test_an_update_shows_what_comes_with_it_and_takes_what_was_shown(world
 async def test_an_update_without_anything_new_names_the_checkout_that_it_looked_at(world: World) -> None:
     said = await world.orders.plan_update()
     assert said == Impossible(
-        f"Nothing was changed: `{BASE[:12]}` (committed 2026-11-22 22:00), the head of the base branch in the checkout "
-        f"`{world.realm.source_dir}`, is in what runs already. "
+        f"Nothing was changed: `{BASE[:12]}` (committed <2026-11-22T22:00:00Z>), the head of the base branch in the "
+        f"checkout `{world.realm.source_dir}`, is in what runs already. "
         "Its remote was not asked: `git pull` there brings what is newer."
     )
 

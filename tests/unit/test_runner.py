@@ -446,7 +446,7 @@ async def test_what_waits_for_another_deployment_says_for_which_and_how_long(wor
     await world.answer(two, OTHER)
     world.expect(one, RunState.VERIFYING)
     waits = world.expect(two, RunState.AWAITING_DEPLOYMENT)
-    assert waits.reason == "waits for the verification of `Map::Update` to end, at 22:02 if it stays up"
+    assert waits.reason == "waits for the verification of `Map::Update` to end, <2026-11-22T22:02:12Z> if it stays up"
     await world.pass_time(minutes=3)
     live = world.expect(two, RunState.VERIFYING)
     assert (live.reason, live.hindrance) == (None, None)
@@ -461,10 +461,11 @@ async def test_fault_a5_a_build_that_cannot_be_put_in_place_waits_and_takes_noth
     starts = world.keeper.starts
     await world.answer(run, GOOD)
     assert world.expect(run, RunState.AWAITING_DEPLOYMENT).reason == (
-        f"the build could not be put in place: {NO_SPACE}. Cure: make room in SERVER_DIR; tried again at 22:01"
+        f"the build could not be put in place: {NO_SPACE}. Cure: make room in SERVER_DIR; tried again "
+        "<2026-11-22T22:01:11Z>"
     )
     await world.pass_time(minutes=1)
-    assert "tried again at 22:03" in (world.expect(run, RunState.AWAITING_DEPLOYMENT).reason or "")
+    assert "tried again <2026-11-22T22:03:11Z>" in (world.expect(run, RunState.AWAITING_DEPLOYMENT).reason or "")
     assert world.store.get_pause() is None
     assert world.runs() == [world.get(run)], "nothing is reverted"
     assert world.keeper.starts == starts
@@ -929,7 +930,7 @@ async def test_a_base_that_has_not_moved_is_no_update(world: World) -> None:
     outcome = await world.orders.update(OPERATOR)
     assert isinstance(outcome, Impossible)
     assert outcome.reason.startswith(
-        "Nothing was changed: `bbbbbbbbbbbb` (committed 2026-11-22 22:00), the head of the base"
+        "Nothing was changed: `bbbbbbbbbbbb` (committed <2026-11-22T22:00:00Z>), the head of the base"
     )
 
 
