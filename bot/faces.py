@@ -18,7 +18,7 @@ class Words:
     applying: str
     building: str
     publishing: str
-    waiting: str
+    built: str  # what it waits for comes behind it
     hindered: str
     deploying: str
     live: str
@@ -28,17 +28,17 @@ class Words:
 WORDS = {
     RunKind.FIX: Words(
         "Fix proposed: {}", "Applying fix: {}", "Building fix for {}", "Pushing fix: {}",
-        "Fix built, waiting for a quiet moment", "Fix may not go live yet: {}",
+        "Fix built", "Fix may not go live yet: {}",
         "Deploying fix: {}", "Fix live, watching: {}", "Fixed: {}",
     ),
     RunKind.REVERT: Words(
         "Revert ordered: {}", "Reverting: {}", "Building revert: {}", "Pushing revert: {}",
-        "Revert built, waiting for a quiet moment", "Revert may not go live yet: {}",
+        "Revert built", "Revert may not go live yet: {}",
         "Deploying revert: {}", "Revert live, watching: {}", "Reverted: {}",
     ),
     RunKind.UPDATE: Words(
         "Update ordered: {}", "Merging the base: {}", "Building update: {}", "Pushing update: {}",
-        "Update built, waiting for a quiet moment", "Update may not go live yet: {}",
+        "Update built", "Update may not go live yet: {}",
         "Deploying update: {}", "Update live, watching: {}", "Updated: {}",
     ),
 }  # fmt: skip
@@ -46,7 +46,7 @@ WORDS = {
 
 PUT_BACK = Words(
     "Putting back ordered: {}", "Putting back: {}", "Building with it put back: {}", "Pushing what puts it back: {}",
-    "Put back and built, waiting for a quiet moment", "Put back, may not go live yet: {}",
+    "Put back and built", "Put back, may not go live yet: {}",
     "Deploying with it put back: {}", "Live again, watching: {}",
     "Put back: {}",
 )  # fmt: skip
@@ -67,7 +67,7 @@ def withdrawn_words(word: str) -> Words:
     """Of the revert of such a change: nothing that was live changes."""
     return Words(
         f"{word}, to be reverted: {{}}", f"{word}, being reverted: {{}}", f"{word}, revert building: {{}}",
-        f"{word}, pushing revert: {{}}", f"{word}, revert waiting for a quiet moment",
+        f"{word}, pushing revert: {{}}", f"{word}, revert built",
         f"{word}, revert may not go live yet: {{}}", f"{word}, deploying without it: {{}}",
         f"{word}, live without it, watching: {{}}", f"{word}: {{}}",
     )  # fmt: skip

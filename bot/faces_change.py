@@ -10,8 +10,8 @@ from bot.markup import ago, clock_time, code, count, join
 from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import Question, Run, Verdict
-from pipeline.policy import is_hindered, is_stuck
+from pipeline.model import Awaits, Question, Run, Verdict
+from pipeline.policy import is_hindered, is_ordered, is_stuck
 
 BAR = 10  # cells of the progress bar
 
@@ -90,21 +90,52 @@ def hindered(view: CardView, run: Run) -> Face:
     return make_face(view, words_for(view, run).hindered, colour, *lines, buttons=reject)
 
 
+_WAITS = {
+    Awaits.RESUME: "paused: {}",
+    Awaits.LANE: "next in line: {}",
+    Awaits.START: "on next start: {}",
+    Awaits.RETRY: "tried again: {}",
+    Awaits.QUIET: "waiting for a quiet moment",
+    Awaits.TURN: "goes live next: {}",
+}
+
+
 def waiting(view: CardView, run: Run) -> Face:
-    if view.players is not None:
-        limit = "" if view.player_limit is None else f", limit {view.player_limit}"
-        players = f"{count(view.players, 'player')} online{limit}"
-    else:
-        players = ""
+    """One thing is waited for, whatever else would have to be waited for without it."""
+    awaits = view.awaits or Awaits.QUIET
+    name = code(view.title) if awaits is Awaits.QUIET else ""
+    lines = (_say_wait(view, run, awaits), join(name, facts.fix_link(view), facts.owed(run)))
+    now = Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY)
+    helps = awaits is not Awaits.START and not is_ordered(run)
+    buttons = (*((now,) if helps else ()), Button("Reject", f"reject:{run.id}"))
+    template = f"{words_for(view, run).built}, {_WAITS[awaits]}"
+    return make_face(view, template, Colour.GREY, *lines, buttons=buttons)
+
+
+def _say_wait(view: CardView, run: Run, awaits: Awaits) -> str:
+    match awaits:
+        case Awaits.RESUME:
+            return "*Pipeline paused, goes on after* `/resume`"
+        case Awaits.LANE:
+            return facts.reason(run) or "waits for the deployment under way to end"
+        case Awaits.START:
+            return "The server is stopped: it goes live with the next start, `/start-server`"
+        case Awaits.RETRY:
+            return facts.reason(run)
+        case Awaits.QUIET:
+            return facts.reason(run) or _say_players(view)
+        case Awaits.TURN:
+            return "Nothing stands in its way"
+        case _:
+            assert_never(awaits)
+
+
+def _say_players(view: CardView) -> str:
+    """While nobody has looked yet whether it may go."""
+    limit = "" if view.player_limit is None else f", limit {view.player_limit}"
+    players = f"{count(view.players, 'player')} online{limit}" if view.players is not None else ""
     latest = f"deploys at {clock_time(view.deploy_at_latest)} at the latest" if view.deploy_at_latest else ""
-    paused = "*pipeline paused, goes on after* `/resume`" if view.paused else ""
-    lines = (
-        join(code(view.title), facts.fix_link(view), facts.owed(run)),
-        join(players, latest, paused),
-        "" if view.paused else facts.reason(run),
-    )
-    buttons = (Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
-    return make_face(view, words_for(view, run).waiting, Colour.GREY, *lines, buttons=buttons)
+    return join(players, latest)
 
 
 def deploying(view: CardView, run: Run) -> Face:

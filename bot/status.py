@@ -17,7 +17,7 @@ from bot.markup import ago, code, commit_link, count, join, plain, prose, size
 from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Question, RunState
+from pipeline.model import Awaits, Question, RunState
 from pipeline.status_models import OrderLine, RunLine, StatusView
 
 SHOWN_RUNS = 8
@@ -227,12 +227,18 @@ def doing(line: RunLine) -> str:
 
 
 def _waiting(line: RunLine) -> str:
-    """A quiet moment is what it waits for only while nothing else stands before it."""
     if line.hindered:
         return "built, may not go live yet"
-    if line.in_line:
-        return "built, next after the deployment under way"
-    return f"built, tried again {ago(line.not_before)}" if line.not_before else "built, waits for a quiet moment"
+    if line.awaits is Awaits.RETRY and line.not_before is not None:
+        return f"built, tried again {ago(line.not_before)}"
+    return f"built, {_AWAITS.get(line.awaits, 'waits for a quiet moment')}"
+
+
+_AWAITS: dict[Awaits | None, str] = {
+    Awaits.LANE: "next after the deployment under way",
+    Awaits.START: "goes live with the next start",
+    Awaits.TURN: "goes live next",
+}
 
 
 _PAUSED = {

@@ -165,7 +165,7 @@ _DOING = {
     RunState.PATCHING: "a fix is being made",
     RunState.BUILDING: "a fix is being built",
     RunState.PUBLISHING: "a fix is being pushed",
-    RunState.AWAITING_DEPLOYMENT: "a fix is built and waits for a quiet moment",
+    RunState.AWAITING_DEPLOYMENT: "a fix is built and waits to go live",
     RunState.DEPLOYING: "a fix is being deployed",
     RunState.VERIFYING: "a fix is live and being watched",
     RunState.ROLLING_BACK: "its fix is being rolled back",

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import Change, CrashReport, Diagnostic, Progress, Run
+from pipeline.model import Awaits, Change, CrashReport, Diagnostic, Progress, Run
 
 # --- cards -----------------------------------------------------------------------------------------------------------
 
@@ -92,6 +92,7 @@ class CardView:
     next_try: Run | None = None  # of a run that was rolled back: what follows it by itself, without an answer yet
     taken_back: TakenBack | None = None  # the fix that was live before the run began
     base: FixLink | None = None  # where the night branch would begin, while that is asked
+    awaits: Awaits | None = None  # built: what it waits for
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

@@ -23,7 +23,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.needs import list_given_up
-from pipeline.run_views import deployment_view, is_in_queue, progress_of, waits_for_resume
+from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
 from pipeline.store import Store
@@ -99,6 +99,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         player_limit=tools.realm.max_players_for_restart,
         deploy_at_latest=policy.next_time(tools.now(), tools.realm.deploy_at_latest, tools.realm.timezone),
         paused=waits is not None and waits_for_resume(store, waits),
+        awaits=find_wait(store, run) if run else None,
         previous_card=row.previous_message,
         paused_by_it=_paused_itself(tools, run, store.get_pause()),
         puts_back=run is not None and store.puts_back(run),

@@ -305,6 +305,17 @@ class Hindrance(StrEnum):
     NO_FALLBACK = "no_fallback"  # there is nothing to go back to
 
 
+class Awaits(StrEnum):
+    """What a build that may go live still waits for."""
+
+    RESUME = "resume"  # the pipeline is paused
+    LANE = "lane"  # the end of another deployment
+    START = "start"  # an operator has stopped the server: the next start brings it
+    RETRY = "retry"  # it could not be put in place, and is tried again
+    QUIET = "quiet"  # fewer players, or the end of the hours without restarts
+    TURN = "turn"  # nothing: it is ordered, and next
+
+
 @dataclass(frozen=True)
 class Run:
     """One row of `runs`."""

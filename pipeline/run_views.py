@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline import policy
 from pipeline.card_models import DeploymentView
-from pipeline.model import Progress, Run, RunState
+from pipeline.keeper.protocol import Want
+from pipeline.model import Awaits, Progress, Run, RunState
 from pipeline.status_models import RunLine
-from pipeline.store import Deployment, Store
+from pipeline.store import Deployment, Fact, Store
 from pipeline.tools import Tools
 
 
@@ -22,6 +23,7 @@ def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) 
         in_queue=is_in_queue(store, run, unanswered),
         hindered=policy.is_hindered(run),
         kind=run.kind,
+        awaits=find_wait(store, run),
     )  # fmt: skip
 
 
@@ -35,6 +37,23 @@ def waits_for_resume(store: Store, run: Run) -> bool:
     if store.get_pause() is None:
         return False
     return policy.waits_for_resume(run, asked=run.state is RunState.ANALYZING and store.was_asked(run))
+
+
+def find_wait(store: Store, run: Run) -> Awaits | None:
+    """The one thing that a build waits for; None = it is none, or what is the matter with it is said elsewhere."""
+    if run.state is not RunState.AWAITING_DEPLOYMENT:
+        return None
+    if waits_for_resume(store, run):
+        return Awaits.RESUME
+    if policy.is_hindered(run):
+        return None
+    if _is_in_line(store, run):
+        return Awaits.LANE
+    if (store.get_fact(Fact.SERVER) or {}).get("want") == Want.STOPPED:
+        return Awaits.START
+    if run.not_before is not None:
+        return Awaits.RETRY
+    return Awaits.TURN if policy.is_ordered(run) else Awaits.QUIET
 
 
 def _is_in_line(store: Store, run: Run) -> bool:

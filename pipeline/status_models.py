@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Progress, Question, RunKind, RunState
+from pipeline.model import Awaits, Progress, Question, RunKind, RunState
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class RunLine:
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
     kind: RunKind = RunKind.FIX
+    awaits: Awaits | None = None  # built: what it waits for
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,8 @@ def name_wait(tools: Tools, active: Deployment, name: str) -> str:
 
 
 def tell(tools: Tools, runs: Sequence[Run], reason: str, hindrance: Hindrance | None = None) -> None:
+    """What is due is no longer put off by what hindered it before."""
     for run in runs:
-        if (run.reason, run.hindrance) != (reason, hindrance):
-            tools.store.advance(run, run.state, tools.now(), reason=reason, hindrance=hindrance)
+        again = None if is_due(tools, run) else run.not_before
+        if (run.reason, run.hindrance, run.not_before) != (reason, hindrance, again):
+            tools.store.advance(run, run.state, tools.now(), reason=reason, hindrance=hindrance, not_before=again)

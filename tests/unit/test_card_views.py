@@ -249,13 +249,8 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     )
     await world.orders.pause(OPERATOR, "raid")
     paused = show(world, run).embed
-    assert paused is not None and (paused.title, paused.colour) == (
-        "Fix built, waiting for a quiet moment", Colour.GREY,
-    )  # fmt: skip
-    assert paused.description == (
-        f"`Spell::Cast` · {link}\n3 players online, limit 0 · deploys at <t:1795413600:t> at the latest"
-        " · *pipeline paused, goes on after* `/resume`"
-    )
+    assert paused is not None and (paused.title, paused.colour) == ("Fix built, paused: Spell::Cast", Colour.GREY)
+    assert paused.description == f"*Pipeline paused, goes on after* `/resume`\n{link}"
     needs = status_views.status(world.tools).needs
     assert needs[0].topic is Topic.PAUSE
     assert not [each for each in needs if each.run == run.id], "nobody looks at it until then"
