@@ -156,16 +156,17 @@ def verifying(view: CardView, run: Run) -> Face:
     """A build holds every change before it on its branch: what runs may be a later one's."""
     deployment = view.deployment
     build = view.build or (deployment.commit if deployment else None)
-    runs = facts.server_now(view)
-    if build and view.server is ServerState.READY:
-        runs = f"{runs}, runs {code(markup.short(build))}"
+    now = facts.server_now(view)
+    if view.server is ServerState.READY:
+        runs = f", runs {code(markup.short(build))}" if build else ""
+        healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
+        now = join(f"{now}{runs}", facts.outage(deployment), healthy)
     held = "part of that build" if deployment and build == deployment.commit != run.commit else ""
-    healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
     return make_face(
         view,
         words_for(view, run).live,
         Colour.GREEN,
-        join(runs, facts.down(deployment), healthy),
+        now,
         join(facts.fix_link(view), held),
         facts.cause(run),
     )

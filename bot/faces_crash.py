@@ -13,7 +13,7 @@ from pipeline.model import OVER, STATE_WORDS, CrashReport, Run, RunKind
 
 def held(view: CardView) -> Face:
     lines = (
-        "**Nothing is running: the server is held until somebody decides**",
+        f"**Nothing is running**{facts.down_since(view)}: **the server is held until somebody decides**",
         facts.crash_line(view),
         run_line(view),
     )

@@ -29,15 +29,19 @@ def server_now(view: CardView) -> str:
         case ServerState.STARTING:
             return "Server is starting again"
         case ServerState.BACKOFF:
-            return "**Server down**, the next start waits"
+            return f"**Server is down**{down_since(view)}, the next start waits"
         case ServerState.SWAPPING:
-            return "Server down while a build is put in place"
+            return f"Server is down{down_since(view)} while a build is put in place"
         case ServerState.STOPPING:
             return "Server is stopping"
         case ServerState.HELD | ServerState.ABSENT:
-            return "**Nothing is running**"
+            return f"**Nothing is running**{down_since(view)}"
         case _:
             assert_never(view.server)
+
+
+def down_since(view: CardView) -> str:
+    return f" since {ago(view.down_since)}" if view.down_since else ""
 
 
 def crash_line(view: CardView) -> str:
@@ -132,10 +136,11 @@ def owed(run: Run) -> str:
     return "" if run.pushed else "not on the remote yet"
 
 
-def down(deployment: DeploymentView | None) -> str:
+def outage(deployment: DeploymentView | None) -> str:
+    """What is over."""
     if deployment is None or deployment.down_seconds is None:
         return ""
-    return f"down for {duration(deployment.down_seconds)}"
+    return f"was down for {duration(deployment.down_seconds)}"
 
 
 def taken_back_line(view: CardView) -> str:

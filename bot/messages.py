@@ -283,8 +283,8 @@ def cancelled(done: Done, by: Actor) -> Message:
 
 
 _CAME_UP = {
-    "start": "The server was up",
-    "rollback": "The server was up again with the last healthy build",
+    "start": "The server came up",
+    "rollback": "The server came up again with the last healthy build",
 }
 _CARRIED_OUT = {
     "restart": "The server was told to restart",
@@ -301,11 +301,17 @@ def order_over(end: OrderEnd) -> Message:
     why = f": {plain(end.reason)}" if end.reason else ""
     match end.state:
         case "up":
-            text = f"{_CAME_UP.get(end.kind, 'The server was up again')} {_say_when(end)}{why}."
+            came = _CAME_UP.get(end.kind, "The server came up again")
+            text = f"{came} {ago(_seen(end))}, {_say_took(end)}, as {plain(end.by)} ordered{why}."
         case "held" if end.kind == "stop":
-            text = f"The server was down {_say_when(end)}{why}. `/start-server` starts it again."
+            since = f"since {ago(_seen(end))} ({_say_took(end)})"
+            text = f"The server is down {since}, as {plain(end.by)} ordered{why}. `/start-server` starts it."
         case "held":
-            text = f"The server did not come up, it was held {_say_when(end)}{why}. {prose(end.note)}".rstrip()
+            since = f"since {ago(_seen(end))} ({_say_took(end)})"
+            held = f"The server did not come up, it is held {since}, as {plain(end.by)} ordered{why}."
+            text = join_sentences(held, prose(end.note))
+        case "again":
+            text = _say_over(end, why)
         case "over":
             text = f"This pause is over. {plain(end.by)} ordered it {ago(end.ended_at)}{why}."
         case "done":
@@ -321,12 +327,25 @@ def order_over(end: OrderEnd) -> Message:
     return Message(content=text)
 
 
-def _say_when(end: OrderEnd) -> str:
-    """When it came of the order: what is said so stays true however late it is read."""
-    seen = end.seen_at or end.ended_at
-    took = duration((seen - end.ended_at).total_seconds())
+def _seen(end: OrderEnd) -> datetime:
+    return end.seen_at or end.ended_at
+
+
+def _say_took(end: OrderEnd) -> str:
+    """How long it took until it came of the order."""
     begun = "the rollback was begun" if end.kind == "rollback" else f"it was told to {plain(end.kind)}"
-    return f"{ago(seen)}, **{took}** after {begun}, as {plain(end.by)} ordered"
+    return f"**{duration((_seen(end) - end.ended_at).total_seconds())}** after {begun}"
+
+
+def _say_over(end: OrderEnd, why: str) -> str:
+    """Of a hold: what lasted is told as past."""
+    up = end.up_at or _seen(end)
+    lasted = f"**{duration((up - _seen(end)).total_seconds())}**"
+    if end.kind == "stop":
+        return f"The server was down for {lasted}, as {plain(end.by)} ordered{why}. It came up again {ago(up)}."
+    begun = _CARRIED_OUT.get(end.kind, "It was carried out")
+    cause = f" ({prose(end.note)})" if end.note else ""
+    return f"{begun}, as {plain(end.by)} ordered{why}, and was held for {lasted}{cause}. It came up {ago(up)}."
 
 
 def approved(done: Done, run: str, by: Actor) -> Message:

@@ -113,11 +113,11 @@ def _server(need: Need) -> str:
         case "down":
             return f"the server does not start: {detail}"
         case Hold.STOPPED if detail:  # which says who stopped it
-            return f"the server is down: {detail} · `/start-server` starts it"
+            return f"the server is down{_since(need)}: {detail} · `/start-server` starts it"
         case _:
             why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
             cure = _OTHER_FIRST if need.subject == Hold.FOREIGN else "`/start-server` starts it"
-            return join(f"the server is held: {why}{f' ({detail})' if detail else ''}", cure)
+            return join(f"the server is held{_since(need)}: {why}{f' ({detail})' if detail else ''}", cure)
 
 
 def _since(need: Need, word: str = "since") -> str:

@@ -225,7 +225,7 @@ def _built(data: Data) -> Message:
 
 
 def _deployed(data: Data) -> Message:
-    down = f"down for {duration(float(data['down_seconds']))}" if data.get("down_seconds") is not None else ""
+    down = f"was down for {duration(float(data['down_seconds']))}" if data.get("down_seconds") is not None else ""
     printed = f"the server says {code(revision(_text(data, 'revision')))}" if data.get("revision") else ""
     text = join(f"Server up with {commit_link(_text(data, 'commit') or '?', data.get('url'))}", down, printed)
     return _plain_news("Live", text, Colour.GREEN)

@@ -81,7 +81,7 @@ def _change(view: RunView) -> str:
     return join(
         commit_link(view.fix.commit, view.fix.url) + branch,
         "" if run.pushed else "not on the remote yet",
-        f"down for {duration(down)}" if down is not None else "",
+        f"the server was down for {duration(down)}" if down is not None else "",
         f"verdict {run.verdict}" if run.verdict else "",
         f"taken back in {commit_link(view.revert.commit, view.revert.url)}" if _is_undone(view) and view.revert else "",
     )

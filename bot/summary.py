@@ -207,7 +207,7 @@ def server_line(summary: NightSummary) -> str:
         _crashes(summary),
         count(counts.starts - counts.deployed, "restart"),
         count(counts.deployed, "deployment") if counts.deployed else "",
-        f"down {duration(counts.down)}" if counts.down else "",
+        f"down for {duration(counts.down)} in all" if counts.down else "",
         f"back after {duration(counts.recovery)} (median)" if counts.recovery is not None else "",
         "**not back from the last crash**" if counts.not_back else "",
     )

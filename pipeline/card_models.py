@@ -93,6 +93,7 @@ class CardView:
     taken_back: TakenBack | None = None  # the fix that was live before the run began
     base: FixLink | None = None  # where the night branch would begin, while that is asked
     awaits: Awaits | None = None  # built: what it waits for
+    down_since: datetime | None = None  # None = the server runs, or that is not known
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 
 

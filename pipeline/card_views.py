@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline import policy
@@ -22,7 +22,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
-from pipeline.needs import list_given_up
+from pipeline.needs import find_down_since, list_given_up
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -40,6 +40,7 @@ def card_view(tools: Tools, card: int) -> CardView:
     return dataclasses.replace(
         view,
         server=observed.state if observed else None,
+        down_since=None if (down := find_down_since(observed)) is None else datetime.fromtimestamp(down, UTC),
         build=observed.build if observed else None,
         players=count_players(tools, observed) if waits else None,
         fix=add_page(tools, view.fix),

@@ -113,11 +113,21 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
     elif observed is None:
         yield from _of_left(seen.left)
     elif observed.state is ServerState.HELD:
-        yield Need(Topic.SERVER, str(observed.hold or "held"), observed.hold_detail)
+        held = str(observed.hold or "held")
+        yield Need(Topic.SERVER, held, observed.hold_detail, since=find_down_since(observed))
     elif seen.late is not None:
         yield Need(Topic.SERVER, "not ready", seen.late, since=observed.started)
     elif seen.cure:
         yield Need(Topic.SERVER, "down", f"{seen.trouble}. {seen.cure}")
+
+
+def find_down_since(seen: Observed | None) -> float | None:
+    """Seconds since the epoch; None = it runs, or nobody knows. Not while it is tried again and again: the last try was
+    no server that was up."""
+    end = seen.last_exit if seen is not None and seen.pid is None else None
+    if seen is None or end is None or (seen.state is not ServerState.HELD and end.ready_after is None):
+        return None
+    return end.at
 
 
 def _of_left(left: Left | None) -> Iterator[Need]:

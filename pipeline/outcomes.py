@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,8 @@ from pipeline.keeper.protocol import EventKind
 from pipeline.read_models import OrderEnd
 from pipeline.tools import Tools
 
-UP, HELD, OVER = "up", "held", "over"  # what an answer says of an order that was carried out, once it is known
+# What an answer says of an order that was carried out, once it is known; AGAIN: held, and up since.
+UP, HELD, AGAIN, OVER = "up", "held", "again", "over"
 PAUSE = "pause"
 BEGINNINGS = ("restarting", "released")  # `what` of the posts that the server is being started
 UP_AFTER = "up_after"  # in the data of such a post: seconds until it was ready
@@ -31,7 +32,7 @@ class Outcome:
 def find_outcome(tools: Tools, since: datetime, taken_out: str | None = None) -> Outcome | None:
     """The first that the keeper told since; None = not known yet. What gets ready with the build that a rollback is to
     take out is no end of it."""
-    return _read(tools.store.list_events(since), taken_out)
+    return next(_list_outcomes(tools.store.list_events(since), taken_out), None)
 
 
 def find_told(tools: Tools, post: Post) -> Post | None:
@@ -46,17 +47,16 @@ def find_told(tools: Tools, post: Post) -> Post | None:
     return replace(post, data={**post.data, UP_AFTER: (outcome.at - post.created_at).total_seconds()})
 
 
-def _read(events: Iterable[tuple[datetime, str, dict[str, Any]]], taken_out: str | None) -> Outcome | None:
+def _list_outcomes(events: Iterable[tuple[datetime, str, dict[str, Any]]], taken_out: str | None) -> Iterator[Outcome]:
     """A server that was started before may get ready in the moment between the order and its stop."""
     begun: set[object] = set()
     for at, kind, data in events:
         if kind in (EventKind.SPAWNED, EventKind.ADOPTED):
             begun.add(data.get("pid"))
         elif kind == EventKind.HELD:
-            return Outcome(HELD, at, str(data.get("detail") or ""))
+            yield Outcome(HELD, at, str(data.get("detail") or ""))
         elif kind == EventKind.READY and data.get("pid") in begun and not _is_build(data.get("build"), taken_out):
-            return Outcome(UP, at)
-    return None
+            yield Outcome(UP, at)
 
 
 def _is_build(build: object, taken_out: str | None) -> bool:
@@ -70,7 +70,10 @@ def tell_end(tools: Tools, end: OrderEnd) -> OrderEnd:
     if end.kind == PAUSE:
         pause = tools.store.get_pause()
         return end if pause is not None and pause.at <= end.ended_at else replace(end, state=OVER)
-    outcome = find_outcome(tools, end.ended_at, end.about)
-    if outcome is None:
+    outcomes = _list_outcomes(tools.store.list_events(end.ended_at), end.about)
+    first = next(outcomes, None)
+    if first is None:
         return end
-    return replace(end, state=outcome.state, note=outcome.detail, seen_at=outcome.at)
+    told = replace(end, state=first.state, note=first.detail, seen_at=first.at)
+    up = next((each for each in outcomes if each.state == UP), None) if first.state == HELD else None
+    return told if up is None else replace(told, state=AGAIN, up_at=up.at)

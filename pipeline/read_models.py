@@ -85,7 +85,7 @@ class OrderEnd:
 
     id: int
     kind: str  # "restart", "stop", "rollback", "start", "pause"
-    state: str  # "done", "cancelled", "lapsed", "failed"; once it is known "up" or "held", of a pause "over"
+    state: str  # "done", "cancelled", "lapsed", "failed"; once it is known "up", "held" or "again", of a pause "over"
     by: str
     reason: str
     due: datetime
@@ -96,6 +96,7 @@ class OrderEnd:
     shown: str = "waiting"  # the state that the answer shows
     about: str | None = None  # the build that a rollback takes out
     seen_at: datetime | None = None  # when the server was up, or held
+    up_at: datetime | None = None  # when the hold was over, of one that is up "again"
 
 
 # --- what was recorded -----------------------------------------------------------------------------------------------

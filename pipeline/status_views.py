@@ -11,8 +11,7 @@ from pathlib import Path
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.fix_links import links_of
-from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.needs import Links, Seen, gather_waiting, list_needs, list_server_needs
+from pipeline.needs import Links, Seen, find_down_since, gather_waiting, list_needs, list_server_needs
 from pipeline.ports import Keeper
 from pipeline.run_views import run_line
 from pipeline.server_views import count_players, look, observe
@@ -109,18 +108,10 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
         needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else "", left))),
         left=left,
         keeper_pid=observed.keeper_pid if observed else None,
-        down_since=_find_down_since(seen),
+        down_since=_time(find_down_since(seen)),
         disk_free=_disk_free(state_dir),
         version=own_version(),
     )
-
-
-def _find_down_since(seen: Observed | None) -> datetime | None:
-    """Not while it is tried again and again: the last try was no server that was up."""
-    end = seen.last_exit if seen is not None and seen.pid is None else None
-    if seen is None or end is None or (seen.state is not ServerState.HELD and end.ready_after is None):
-        return None
-    return _time(end.at)
 
 
 def _find_running(store: Store, view: StatusView, links: Links) -> FixLink | None:

@@ -28,10 +28,11 @@ from pipeline.store.writes import (
 # Asked at each tick: made once, as making it anew takes as long as asking.
 WAITING = select(t.orders).where(t.orders.c.state == "waiting").order_by(t.orders.c.due)
 _late = and_(t.orders.c.state != "waiting", t.orders.c.shown == "waiting")
+_lasts = or_(t.orders.c.kind == "pause", t.orders.c.shown == "held")  # until a person ends it, however long
 _open = and_(
     t.orders.c.state == "done",
-    t.orders.c.shown == "done",
-    or_(t.orders.c.kind == "pause", t.orders.c.ended_at >= bindparam("since", type_=t.Utc)),
+    t.orders.c.shown.in_(("done", "held")),
+    or_(_lasts, t.orders.c.ended_at >= bindparam("since", type_=t.Utc)),
 )
 TOLD = select(t.orders).where(t.orders.c.message.is_not(None), or_(_late, _open)).order_by(t.orders.c.id)
 
@@ -89,7 +90,7 @@ class Orders(Base):
 
     def list_told_orders(self, since: datetime) -> list[OrderEnd]:
         """Orders that are over while their answers say something else, or where more may have come of them since than
-        they say: of those that were carried out since then, and of any pause. The oldest first."""
+        they say: of those that were carried out since then, and of any pause or hold. The oldest first."""
         with self.begin() as c:
             return [read_order_end(row) for row in c.execute(TOLD, {"since": since})]
 

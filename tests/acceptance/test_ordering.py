@@ -92,7 +92,7 @@ def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_i
             lambda: next((each for each in realm.channel.said() if each.id == stopped.id and not each.buttons), None),
             "the Cancel button to go",
         )
-        assert over.content.startswith(("The server was told to stop", "The server was down "))
+        assert over.content.startswith(("The server was told to stop", "The server is down "))
         assert "told to stop" in over.content and "as operator ordered: new disk" in over.content
         assert realm.end_bot() == 0
         realm.start_bot()

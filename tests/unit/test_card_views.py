@@ -262,7 +262,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     live = show(world, run).embed
     assert live is not None and world.running is not None and not world.running.startswith(commits[1])
     first, second, _ = live.description.splitlines()
-    assert first.startswith(f"Server up, runs `{world.running[:7]}` · down for ")
+    assert first.startswith(f"Server up, runs `{world.running[:7]}` · was down for ")
     assert second == f"{link} · part of that build"
 
 

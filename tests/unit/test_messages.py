@@ -92,10 +92,10 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "down": (
-        make_card(back_after=None, server=ServerState.BACKOFF),
+        make_card(back_after=None, server=ServerState.BACKOFF, down_since=NOW),
         f"Crash in {NAME}",
         Colour.RED,
-        f"**Server down**, the next start waits · *counted, no run*\n{CRASH}",
+        f"**Server is down** since <t:{THEN}:R>, the next start waits · *counted, no run*\n{CRASH}",
         [],
     ),
     "keeper silent": (
@@ -106,10 +106,11 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         [],
     ),
     "held": (
-        card(RunState.ANALYZING, back_after=None, server=ServerState.HELD),
+        card(RunState.ANALYZING, back_after=None, server=ServerState.HELD, down_since=NOW),
         f"Server held: {NAME}",
         Colour.RED,
-        f"**Nothing is running: the server is held until somebody decides**\n{CRASH}\nIts run is with the analyst",
+        f"**Nothing is running** since <t:{THEN}:R>: **the server is held until somebody decides**\n{CRASH}\n"
+        "Its run is with the analyst",
         ["start:server"],
     ),
     "environment": (
@@ -127,7 +128,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         "Not a bug: port 8085 is in use",
         Colour.AMBER,
-        "**Server down**, the next start waits\nProcess 4711 `worldserver` (not ours) holds it\n"
+        "**Server is down**, the next start waits\nProcess 4711 `worldserver` (not ours) holds it\n"
         "**To mend:** end it, or change `WorldServerPort`\n*nobody is asked for a patch*",
         [],
     ),
@@ -400,7 +401,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.VERIFYING, of_run={"commit": COMMIT}, fix=FIX, deployment=LIVE),
         f"Fix live, watching: {NAME}",
         Colour.GREEN,
-        f"Server up, runs `a1b2c3d` · down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
+        f"Server up, runs `a1b2c3d` · was down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
         [],
     ),
     "verifying, live in a later build": (
@@ -413,7 +414,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Fix live, watching: {NAME}",
         Colour.GREEN,
-        f"Server up, runs `e4f5a6b` · down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n"
+        f"Server up, runs `e4f5a6b` · was down for 21 s · healthy <t:{THEN + 100}:R> if it stays up\n"
         f"{LINK} · part of that build\n{CAUSE}",
         [],
     ),
@@ -425,11 +426,11 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             deployment=LIVE,
             build="7d14957a32df0000",
             server=ServerState.BACKOFF,
+            down_since=NOW,
         ),
         f"Fix live, watching: {NAME}",
         Colour.GREEN,
-        "**Server down**, the next start waits · down for 21 s · "
-        f"healthy <t:{THEN + 100}:R> if it stays up\n{LINK}\n{CAUSE}",
+        f"**Server is down** since <t:{THEN}:R>, the next start waits\n{LINK}\n{CAUSE}",
         [],
     ),
     "rolling back": (
@@ -936,7 +937,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         PostKind.DEPLOYED,
         {"commit": COMMIT, "down_seconds": 21.0, "revision": "a1b2c3d4e5f6"},
         "Live",
-        "Server up with `a1b2c3d` · down for 21 s · the server says `a1b2c3d4e5f6`",
+        "Server up with `a1b2c3d` · was down for 21 s · the server says `a1b2c3d4e5f6`",
     ),
     (PostKind.VERDICT, {"verdict": "healthy", "detail": ""}, "Verdict: healthy", "It stayed up through the soak."),
     (
@@ -1160,12 +1161,31 @@ def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:
         (replace(OVER, kind="rollback", reason=""), f"The rollback was begun <t:{THEN}:R>, as Ann ordered."),
         (
             replace(OVER, kind="start", reason="", state="up", seen_at=NOW + timedelta(seconds=4)),
-            f"The server was up <t:{THEN + 4}:R>, **4 s** after it was told to start, as Ann ordered.",
+            f"The server came up <t:{THEN + 4}:R>, **4 s** after it was told to start, as Ann ordered.",
         ),
         (
             replace(OVER, kind="rollback", state="up", seen_at=NOW + timedelta(seconds=21)),
-            f"The server was up again with the last healthy build <t:{THEN + 21}:R>, **21 s** after the rollback was"
+            f"The server came up again with the last healthy build <t:{THEN + 21}:R>, **21 s** after the rollback was"
             " begun, as Ann ordered: new map.",
+        ),
+        (
+            replace(OVER, kind="stop", reason="", state="held", seen_at=NOW + timedelta(seconds=4)),
+            f"The server is down since <t:{THEN + 4}:R> (**4 s** after it was told to stop), as Ann ordered."
+            " `/start-server` starts it.",
+        ),
+        (
+            replace(OVER, kind="stop", state="again", seen_at=NOW, up_at=NOW + timedelta(seconds=4)),
+            f"The server was down for **4 s**, as Ann ordered: new map. It came up again <t:{THEN + 4}:R>.",
+        ),
+        (
+            replace(OVER, state="held", note="5 deaths in a row", seen_at=NOW),
+            f"The server did not come up, it is held since <t:{THEN}:R> (**0.1 s** after it was told to restart), as"
+            " Ann ordered: new map. 5 deaths in a row",
+        ),
+        (
+            replace(OVER, state="again", note="5 deaths in a row", seen_at=NOW, up_at=NOW + timedelta(seconds=4)),
+            "The server was told to restart, as Ann ordered: new map, and was held for **4 s** (5 deaths in a row)."
+            f" It came up <t:{THEN + 4}:R>.",
         ),
         (
             replace(OVER, state="cancelled", note="Bob"),

@@ -398,7 +398,7 @@ async def test_the_answer_to_a_restart_says_that_it_was_begun_and_then_that_the_
     world.clock.time += timedelta(seconds=7)
     world.keeper.get_ready()
     await world.settle()
-    up = f"The server was up again {at(world)}, **12 s** after it was told to restart, as Ann ordered: new maps."
+    up = f"The server came up again {at(world)}, **12 s** after it was told to restart, as Ann ordered: new maps."
     assert told(world) == [up]
     assert told(world) == []
 
@@ -421,9 +421,10 @@ async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(w
     stop = number(await world.orders.stop_server(OPERATOR, NOW, "new disk"))
     await world.orders.note_order_shown(stop, "waiting", "7", "70")
     await world.settle()
-    down = f"The server was down {at(world)}, **0.1 s** after it was told to stop, as Ann ordered: new disk."
-    assert told(world) == [f"{down} `/start-server` starts it again."]
-    await world.pass_time(minutes=3)
+    down = f"The server is down since {at(world)} (**0.1 s** after it was told to stop), as Ann ordered: new disk."
+    assert told(world) == [f"{down} `/start-server` starts it."]
+    await world.pass_time(days=3)
+    assert told(world) == []
     world.keeper.slow = True
     start = number(await world.orders.start_server(BOB))
     await world.orders.note_order_shown(start, "done", "7", "71")
@@ -432,7 +433,10 @@ async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(w
     world.clock.time += timedelta(seconds=4)
     world.keeper.get_ready()
     await world.settle()
-    assert told(world) == [f"The server was up {at(world)}, **4 s** after it was told to start, as Bob ordered."]
+    assert told(world) == [
+        f"The server was down for **72 h**, as Ann ordered: new disk. It came up again {at(world)}.",
+        f"The server came up {at(world)}, **4 s** after it was told to start, as Bob ordered.",
+    ]
     assert outlived(world) == ["held: stopped", "released"]
 
 
@@ -445,9 +449,16 @@ async def test_a_restart_whose_server_is_held_says_so(world: World) -> None:
     world.clock.time += timedelta(seconds=30)
     world.keeper.hold(Hold.BREAKER, "5 deaths in a row")
     await world.settle()
-    held = f"it was held {at(world)}, **30 s** after it was told to restart, as Ann ordered. 5 deaths in a row"
+    held = f"it is held since {at(world)} (**30 s** after it was told to restart), as Ann ordered. 5 deaths in a row"
     assert told(world) == [f"The server did not come up, {held}"]
     assert outlived(world) == ["restarting"]
+    await world.orders.start_server(BOB)
+    await world.settle()
+    world.clock.time += timedelta(seconds=10)
+    world.keeper.get_ready()
+    await world.settle()
+    over = "The server was told to restart, as Ann ordered, and was held for **10 s** (5 deaths in a row)."
+    assert told(world) == [f"{over} It came up {at(world)}."]
 
 
 async def test_what_did_not_come_of_an_order_within_a_day_is_looked_for_no_more(world: World) -> None:

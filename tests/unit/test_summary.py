@@ -685,8 +685,8 @@ once the remote takes it
 - `Loot::Roll` rolled back in `a1b2c3d` · worse
 
 **Base:** at [`a1b2c3d`]({URL}) after 2 updates · live since <t:{THEN}:R> · ordered by Bob and Ann
-**Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · 2 deployments · down 36 min 40 s \
-· back after 5 s (median)
+**Server:** up 97.8 % · 6 crashes of 4 kinds (night before: 28 of 11) · 5 restarts · 2 deployments · down for \
+36 min 40 s in all · back after 5 s (median)
 **Crashes:** `{NAME}` ×3 (night before: 7) · `BIH::subdivide` ×2
 
 **To merge**
