@@ -47,8 +47,14 @@ def down_since(view: CardView) -> str:
 def crash_line(view: CardView) -> str:
     report = view.report
     category = prose(report.category) if report and report.category else ""
-    ran = f"running {code(markup.revision(view.running))}" if view.running else ""
-    return join(f"{category} {place(view)}".strip(), seen(view), ran)
+    return join(f"{category} {place(view)}".strip(), seen(view), ran(view))
+
+
+def ran(view: CardView) -> str:
+    """What the server ran when it crashed, which it need not run any more."""
+    if not view.running:
+        return ""
+    return f"it ran {code(markup.revision(view.running))}" + (", taken back since" if view.running_gone else "")
 
 
 def place(view: CardView) -> str:

@@ -169,7 +169,7 @@ def _backtrace(data: Data) -> Message:
     facts = join(
         "" if data.get("assertion") and category == "assertion" else prose(category),
         f"assertion {code(_text(data, 'assertion'))}" if data.get("assertion") else "",
-        f"running {code(revision(_text(data, 'revision')))}" if data.get("revision") else "",
+        f"it ran {code(revision(_text(data, 'revision')))}" if data.get("revision") else "",
         _exit_status(data.get("status")),
         f"core {code(PurePath(_text(data, 'core')).name)}" if data.get("core") else "",
     )

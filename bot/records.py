@@ -210,7 +210,7 @@ def _last(view: CrashView) -> str:
     status = view.status
     return join(
         prose(category) if category else "",
-        f"running {code(revision(view.revision))}" if view.revision else "",
+        f"it ran {code(revision(view.revision))}" if view.revision else "",
         "" if status is None else f"ended by signal {-status}" if status < 0 else f"exit code {status}",
         f"back after {duration(view.back_after)}" if view.back_after else "",
     )

@@ -63,7 +63,7 @@ class CardView:
     first_seen: datetime | None
     last_seen: datetime | None
     back_after: float | None  # seconds from the last crash, or its last sign of life, to ready; None = not back yet
-    running: str | None  # revision that crashed
+    running: str | None  # revision that crashed, else the build
     server: ServerState | None
     fix: FixLink | None
     changes: tuple[Change, ...]  # of the patch, where known
@@ -93,6 +93,7 @@ class CardView:
     taken_back: TakenBack | None = None  # the fix that was live before the run began
     base: FixLink | None = None  # where the night branch would begin, while that is asked
     awaits: Awaits | None = None  # built: what it waits for
+    running_gone: bool = False  # the build that crashed was taken back since
     down_since: datetime | None = None  # None = the server runs, or that is not known
     end_seen: bool = True  # False: nobody was there when it died, so that `back_after` is the most it can have been
 

@@ -88,6 +88,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         back_after=last.back_after if last else None,
         end_seen=last is None or not from_plain(Exit, last.exit).unseen,
         running=(last.exit.get("revision") or last.exit.get("build")) if last else None,
+        running_gone=last is not None and store.is_bad(last.exit.get("build") or ""),
         server=None,
         fix=FixLink(run.commit, None, run.branch) if run and run.commit else None,
         changes=run.changes if run else (),

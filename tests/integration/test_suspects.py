@@ -103,7 +103,7 @@ async def test_the_first_crash_of_a_realm_names_who_was_last_at_its_place(world:
     await crash(world, "Map::Update/World::Update")
     assert told(world) == [
         f"{said('Map::Update')}\n"
-        f"access violation · running `{base.hash[:12]}` · ended by signal 11\n"
+        f"access violation · it ran `{base.hash[:12]}` · ended by signal 11\n"
         f"`Map::Update` line 7 was last changed by `{base.hash[:7]}` *maps: \\*hurry\\* up* by Bob {ago(base)}\n"
         "fixes of ours in this build: none\n"
         f"*`World.cpp` is no file of this commit, or several are called so*\n"
@@ -119,7 +119,7 @@ async def test_what_is_new_since_the_last_good_build_is_suspect_and_a_fix_of_our
     await crash(world, "Spell::Cast/Map::Update")
     assert told(world)[told_before:] == [
         f"{said('Spell::Cast')}\n"
-        f"access violation · running `{ours.hash[:12]}` · ended by signal 11\n"
+        f"access violation · it ran `{ours.hash[:12]}` · ended by signal 11\n"
         f"**suspect**: `{ours.hash[:7]}` *{ours.subject}* by Spirit Healer {ago(ours)} touched `Spell::Cast` line 7\n"
         f"since the last good build `{good.hash[:7]}`: 1 commit; these files: `{ours.hash[:7]}` *{ours.subject}*\n"
         f"fixes of ours in this build: `{ours.hash[:7]}`, `{good.hash[:7]}`\n"
@@ -134,7 +134,7 @@ async def test_what_is_not_new_is_no_suspect(world: GitWorld) -> None:
     await crash(world, "Map::Update")
     assert told(world)[told_before:] == [
         f"{said('Map::Update')}\n"
-        f"access violation · running `{ours.hash[:12]}` · ended by signal 11\n"
+        f"access violation · it ran `{ours.hash[:12]}` · ended by signal 11\n"
         f"`Map::Update` line 7 was last changed by `{base.hash[:7]}` *maps: \\*hurry\\* up* by Bob {ago(base)}, "
         "not since the last good build\n"
         f"since the last good build `{base.hash[:7]}`: 1 commit, none of them in these files\n"

@@ -55,7 +55,7 @@ LINK = f"[`a1b2c3d`]({URL}) on `overnight-20241122`"
 CHANGES = (Change("src/server/game/EventDispatcher.cpp", 12, 1),)
 LIVE = DeploymentView("d1", COMMIT, "verifying", 21.0, NOW, NOW + timedelta(seconds=100), "7d14957a32df0000")
 BACK = "Server back after **4 s**"
-CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · running `7d14957a32df`"
+CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · it ran `7d14957a32df`"
 THEN = int(NOW.timestamp())
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
@@ -88,7 +88,14 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Crash in {NAME} (×4)",
         Colour.GREY,
         f"{BACK} · *counted, no run*\n"
-        "access violation at `EventDispatcher.cpp:132` · 4 times tonight · 2 times before · running `7d14957a32df`",
+        "access violation at `EventDispatcher.cpp:132` · 4 times tonight · 2 times before · it ran `7d14957a32df`",
+        [],
+    ),
+    "counted, of a build that was taken back since": (
+        make_card(running_gone=True),
+        f"Crash in {NAME}",
+        Colour.GREY,
+        f"{BACK} · *counted, no run*\n{CRASH}, taken back since",
         [],
     ),
     "down": (
@@ -169,7 +176,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.GREY,
         f"**It crashed again with [`a1b2c3d`]({URL}) in place:** that build stays, and a new try goes on from it\n"
         f"{BACK} · *asking the analyst*\n"
-        "access violation at `EventDispatcher.cpp:132` · 2 times tonight · running `7d14957a32df`",
+        "access violation at `EventDispatcher.cpp:132` · 2 times tonight · it ran `7d14957a32df`",
         [],
     ),
     "build failed, given back": (

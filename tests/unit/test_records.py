@@ -206,7 +206,7 @@ def test_a_crash_is_shown_with_its_stack_and_what_was_tried() -> None:
         f"building · {CARD}\n"
         f"9 times ever · first <t:{FIRST}:R> · last <t:{THEN}:R>\n"
         "**It dies twice.**\n"
-        "access violation · running `7d14957a32df` · ended by signal 11 · back after 4 s\n"
+        "access violation · it ran `7d14957a32df` · ended by signal 11 · back after 4 s\n"
         f"```\n> {NAME}  EventDispatcher.cpp:132\n  BotAI::~BotAI  worldserver\n```",
         {
             "Nights": "22 Nov ×4",
