@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bot import facts, markup
 from bot.faces import Face, make_face, words_for
-from bot.markup import ago, clock_time, code, count, join
+from bot.markup import ago, clock_time, code, count, join, name_build
 from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
@@ -158,7 +158,7 @@ def verifying(view: CardView, run: Run) -> Face:
     build = view.build or (deployment.commit if deployment else None)
     now = facts.server_now(view)
     if view.server is ServerState.READY:
-        runs = f", runs {code(markup.short(build))}" if build else ""
+        runs = f", runs {name_build(build)}" if build else ""
         healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
         now = join(f"{now}{runs}", facts.outage(deployment), healthy)
     held = "part of that build" if deployment and build == deployment.commit != run.commit else ""
@@ -173,8 +173,7 @@ def verifying(view: CardView, run: Run) -> Face:
 
 
 def rolling_back(view: CardView, run: Run) -> Face:
-    previous = view.deployment.previous if view.deployment else None
-    back = f"going back to {code(markup.short(previous))}" if previous else "going back to the previous build"
+    back = f"going back to {facts.name_previous(view.deployment) or 'the previous build'}"
     why = "Worse than before" if run.verdict is Verdict.UNHEALTHY else "Taken back"
     return make_face(
         view, "Rolling back: {}", Colour.RED, f"**{why}:** {facts.reason(run) or 'no reason recorded'}", back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from bot import facts, markup
+from bot import facts
 from bot.faces import Face, make_face, withdrawal, words_for
 from bot.markup import ago, code, commit_link, count, join
 from bot.payloads import Button, Colour, Style
@@ -79,8 +79,7 @@ _ROLLED_BACK = {
 
 
 def rolled_back(view: CardView, run: Run) -> Face:
-    previous = view.deployment.previous if view.deployment else None
-    build = f"previous build {code(markup.short(previous))}" if previous else "the previous build"
+    build = facts.name_previous(view.deployment) or "the previous build"
     taken = f"{_GONE[run.kind]} in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
     paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
     look = facts.WITHOUT.get(run.kind, facts.LOOK_WORDS[run.state])

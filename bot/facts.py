@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bot import markup
 from bot.limits import cut_middle
-from bot.markup import ago, code, commit_link, count, duration, join, plain, prose
+from bot.markup import ago, code, commit_link, count, duration, is_ours, join, name_build, plain, prose
 from pipeline.card_models import CardView, DeploymentView
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import FixState, Run, RunKind, RunState
@@ -54,7 +54,8 @@ def ran(view: CardView) -> str:
     """What the server ran when it crashed, which it need not run any more."""
     if not view.running:
         return ""
-    return f"it ran {code(markup.revision(view.running))}" + (", taken back since" if view.running_gone else "")
+    what = code(markup.revision(view.running)) if is_ours(view.running) else name_build(view.running)
+    return f"it ran {what}" + (", taken back since" if view.running_gone else "")
 
 
 def place(view: CardView) -> str:
@@ -147,6 +148,13 @@ def outage(deployment: DeploymentView | None) -> str:
     if deployment is None or deployment.down_seconds is None:
         return ""
     return f"was down for {duration(deployment.down_seconds)}"
+
+
+def name_previous(deployment: DeploymentView | None) -> str:
+    if deployment is None or deployment.previous is None:
+        return ""
+    name = name_build(deployment.previous, deployment.previous_commit)
+    return f"the previous build {name}" if is_ours(deployment.previous) else name
 
 
 def taken_back_line(view: CardView) -> str:

@@ -13,6 +13,8 @@ from datetime import date, datetime
 from bot.limits import READABLE_TITLE, cut_middle, sound, width
 from pipeline.moments import show_moments
 
+_FOUND = "found-"  # how builds are called that we did not make; a whole sha256 behind it was put there since
+_WHOLE = 64
 GAP = "\u200b"  # zero width: parts what Discord would read as one
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _MENTION = re.compile(r"@(?=[\w!&])")
@@ -72,9 +74,22 @@ def title(template: str, name: str, suffix: str = "") -> str:
 
 
 def short(commit: str) -> str:
-    """A commit or a build as people name it: seven digits, `+` when dirty."""
-    digits = 13 if commit.startswith("found-") else 7
-    return commit[:digits] + ("+" if commit.endswith("+") and len(commit) > digits else "")
+    """A commit as people name it: seven digits, `+` when dirty."""
+    return commit[:7] + ("+" if commit.endswith("+") and len(commit) > 7 else "")
+
+
+def name_build(build: str, commit: str | None = None) -> str:
+    """A build as people name it: ours by its commit, what lay in SERVER_DIR before us as that, with the commit that it
+    was made from where that is known."""
+    if not build.startswith(_FOUND):
+        return code(short(build))
+    if len(build) >= len(_FOUND) + _WHOLE:
+        return "a build that is not ours"
+    return "the build that was there before" + (f" ({code(short(commit))})" if commit else "")
+
+
+def is_ours(build: str) -> bool:
+    return not build.startswith(_FOUND)
 
 
 def revision(hash: str) -> str:

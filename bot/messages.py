@@ -12,7 +12,7 @@ from enum import Enum
 from typing import assert_never
 
 from bot.limits import cut_middle
-from bot.markup import ago, code, count, duration, plain, prose, short
+from bot.markup import ago, code, count, duration, name_build, plain, prose, short
 from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
 from pipeline.model import Actor, Done, Impossible
@@ -173,7 +173,7 @@ def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
     watched = "What runs is still being verified. " if plan.verifying else ""
     notice = f" in {duration(plan.notice)}" if plan.notice else ""
     lines = [
-        f"Roll back from {code(short(plan.running))} to {code(short(plan.target))}{since}? {watched}"
+        f"Roll back from {name_build(plan.running)} to {name_build(plan.target, plan.target_commit)}{since}? {watched}"
         + (
             f"{prose(plan.down)} Its next start is with the older build."
             if plan.down
@@ -224,7 +224,7 @@ def _passed(builds: tuple[str, ...]) -> list[str]:
     """Why it does not go back to the newest that was healthy."""
     if not builds:
         return []
-    shown = ", ".join(code(short(each)) for each in builds[:5])
+    shown = ", ".join(map(name_build, builds[:5]))
     more = f" and {len(builds) - 5} more" if len(builds) > 5 else ""
     return [f"Passed over, as healthy, but with what was reverted since: {shown}{more}."]
 

@@ -12,7 +12,20 @@ from typing import Any, assert_never
 
 from bot.cards import Home
 from bot.limits import TITLE, cut_middle, cut_text
-from bot.markup import block, code, commit_link, count, duration, join, plain, prose, revision, title
+from bot.markup import (
+    block,
+    code,
+    commit_link,
+    count,
+    duration,
+    is_ours,
+    join,
+    name_build,
+    plain,
+    prose,
+    revision,
+    title,
+)
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
 from bot.suspicions import list_suspicions
@@ -277,7 +290,8 @@ def _news(data: Data) -> Message:
         return _plain_news(heading, f"It was seen to stand still for {duration(float(data['seconds']))}.", colour)
     build = _text(data, "build")
     person = "" if by == OURS else by
-    facts = join(f"build {commit_link(build, None)}" if build else "", f"by {plain(person)}" if person else "")
+    named = f"build {name_build(build)}" if is_ours(build) else name_build(build)
+    facts = join(named if build else "", f"by {plain(person)}" if person else "")
     goes_on = STILL_RUNS if what == "paused" else ""
     text = "\n".join(part for part in (prose(_text(data, "detail")), facts, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)

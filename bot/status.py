@@ -13,7 +13,7 @@ from typing import assert_never
 
 from bot import markup
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT
-from bot.markup import ago, code, commit_link, count, join, plain, prose, size
+from bot.markup import ago, code, commit_link, count, is_ours, join, name_build, plain, prose, size
 from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
@@ -95,13 +95,11 @@ def _needs(view: StatusView, who: str) -> str:
 
 
 def _server(view: StatusView) -> str:
-    runs = (view.revision or view.build) if view.pid else None
-    build = _build(view)
     first = join(
         _since(view.down_since, "down") or _since(view.ready_at or view.started, "up" if view.ready_at else "started"),
         f"next start {ago(view.next_start)}" if view.next_start else "",
-        f"runs {code(markup.revision(runs))}" if runs and not _is_named(view) else "",
-        f"{'runs' if _is_named(view) else 'build'} {build}" if build else "",
+        _runs(view),
+        _build(view),
         f"pid {view.pid}" if view.pid else "",
         count(view.players, "player") if view.players is not None else "",
     )
@@ -124,12 +122,24 @@ def say_tonight(view: StatusView) -> str:
     return f"{crashes}, {restarts} and {count(view.deployments_tonight, 'deployment')}"
 
 
+def _runs(view: StatusView) -> str:
+    """What the server says of itself, else which build it is."""
+    if view.pid is None or _is_named(view):
+        return ""
+    if view.revision is not None:
+        return f"runs {code(markup.revision(view.revision))}"
+    return f"runs {name_build(view.build)}" if view.build is not None else ""
+
+
 def _build(view: StatusView) -> str:
     """The build that lies there, where the revision alone does not name it; a commit of ours with its page."""
     if view.running is not None:
-        return commit_link(view.running.commit, view.running.url)
-    told = view.revision is None or (view.build or "").startswith(view.revision[:7])
-    return "" if view.build is None or told else code(markup.short(view.build))
+        link = commit_link(view.running.commit, view.running.url)
+        return f"{'runs' if _is_named(view) else 'build'} {link}"
+    if view.build is None or view.revision is None or view.build.startswith(view.revision[:7]):
+        return ""
+    name = name_build(view.build)
+    return f"build {name}" if is_ours(view.build) else name
 
 
 def _is_named(view: StatusView) -> bool:

@@ -29,6 +29,7 @@ class DeploymentView:
     ready_at: datetime | None
     healthy_at: datetime | None  # when the soak ends
     previous: str | None  # build that ran before
+    previous_commit: str | None = None  # that it was made from, where that is known
 
 
 @dataclass(frozen=True)

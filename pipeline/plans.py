@@ -96,4 +96,5 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         notice=server_orders.give_notice(tools).total_seconds(),
         down=say_down(tools),
         passed=tuple(rolling_back.list_passed(tools, way)),
+        target_commit=target.commit if target else None,
     )

@@ -61,6 +61,7 @@ class RollbackPlan:
     notice: float  # seconds in which players are told and it can be cancelled
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
     passed: tuple[str, ...] = ()  # newer builds that were healthy too, and hold what people have reverted since
+    target_commit: str | None = None  # that the target was made from, where that is known
 
 
 @dataclass(frozen=True)

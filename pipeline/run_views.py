@@ -71,9 +71,11 @@ def deployment_view(tools: Tools, run: Run | None) -> DeploymentView | None:
     if found is None or found.state == "standby":
         return None
     healthy_at = found.ready_at + tools.realm.soak if found.ready_at else None
+    previous = tools.store.get_build(found.previous) if found.previous else None
     return DeploymentView(
-        found.id, found.build, _stage_of(found), found.down_seconds, found.ready_at, healthy_at, found.previous
-    )
+        found.id, found.build, _stage_of(found), found.down_seconds, found.ready_at, healthy_at, found.previous,
+        previous.commit if previous else None,
+    )  # fmt: skip
 
 
 def _stage_of(deployment: Deployment) -> str:

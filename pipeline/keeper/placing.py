@@ -181,7 +181,9 @@ class Placing:
         if self._book.life:
             self._book.change_life(own=own)
         if own and own != placed.own:
-            detail = f"its executable is no longer that of {placed.manifest.build[:12]}: somebody replaced it"
+            build = placed.manifest.build
+            name = "the build that was there before" if build.startswith("found-") else build[:12]
+            detail = f"its executable is no longer that of {name}: somebody replaced it"
             self._book.tell(EventKind.OWN_BUILD, sha256=own, build=placed.manifest.build, detail=detail)
 
     def _find_expected(self, manifest: Manifest) -> str | None:

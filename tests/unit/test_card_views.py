@@ -284,7 +284,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     embed = show(world, revert).embed
     assert embed is not None
     assert embed.description.splitlines()[-1] == (
-        f"previous build `{commit[:7]}` was put back · the fix is in again: its revert was reverted in "
+        f"the previous build `{commit[:7]}` was put back · the fix is in again: its revert was reverted in "
         f"[`{again[:7]}`]({world.source.url(again)})"
     )
     (line,) = [each for each in records.list_crashes(world.tools, 1).lines if each.title == "Map::Update"]

@@ -448,7 +448,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolling back: {NAME}",
         Colour.RED,
-        "**Worse than before:** New server died in `BotAI::~BotAI`\ngoing back to `7d14957`",
+        "**Worse than before:** New server died in `BotAI::~BotAI`\ngoing back to the previous build `7d14957`",
         [],
     ),
     "done": (
@@ -516,7 +516,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,
-        f"`{NAME}` · It died.\nprevious build `7d14957` was put back",
+        f"`{NAME}` · It died.\nthe previous build `7d14957` was put back",
         [],
     ),
     "proposed, and it goes on crashing": (
@@ -540,7 +540,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.RED,
         "**pipeline paused: someone should look**\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
-        "previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
+        "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
     ),
     "rolled back, and nobody works on its crash": (
@@ -557,7 +557,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**: "
         "`/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
-        "previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
+        "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
     ),
     "rolled back, and it crashed of what was known": (
@@ -572,7 +572,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "the new server died twice: it crashed in `Map::Load`\nprevious build `7d14957` was put back",
+        "the new server died twice: it crashed in `Map::Load`\nthe previous build `7d14957` was put back",
         [],
     ),
     "given up, and only a build that was taken back crashed so": (
@@ -597,11 +597,33 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"[`a1b2c3d`]({URL}) is being reverted in `e4f5a6b` on `overnight-20241122`",
         [],
     ),
+    "rolled back to what was there before the first deployment": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "ordered by Ann: it lags", "verdict": Verdict.HEALTHY},
+            deployment=replace(LIVE, previous="found-0123456789abcdef", previous_commit=REVERT),
+        ),
+        f"Rolled back: {NAME}",
+        Colour.RED,
+        "ordered by Ann: it lags\nthe build that was there before (`e4f5a6b`) was put back",
+        [],
+    ),
+    "rolling back to what was there before the first deployment": (
+        card(
+            RunState.ROLLING_BACK,
+            of_run={"reason": "ordered by Ann: it lags"},
+            deployment=replace(LIVE, previous="found-0123456789abcdef"),
+        ),
+        f"Rolling back: {NAME}",
+        Colour.RED,
+        "**Taken back:** ordered by Ann: it lags\ngoing back to the build that was there before",
+        [],
+    ),
     "rolling back by order": (
         card(RunState.ROLLING_BACK, of_run={"reason": "ordered by Ann: it lags"}, deployment=LIVE),
         f"Rolling back: {NAME}",
         Colour.RED,
-        "**Taken back:** ordered by Ann: it lags\ngoing back to `7d14957`",
+        "**Taken back:** ordered by Ann: it lags\ngoing back to the previous build `7d14957`",
         [],
     ),
     "rolled back by order": (
@@ -613,7 +635,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "ordered by Ann: it lags\nprevious build `7d14957` was put back · fix reverted in `e4f5a6b`",
+        "ordered by Ann: it lags\nthe previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         [],
     ),
     "deploying while the server is stopped": (
@@ -1375,9 +1397,12 @@ def test_a_status_names_the_build_where_the_revision_does_not() -> None:
     shown = render_status(make_status(build="found-0123456789abcdef")).embed
     ours = render_status(make_status(running=FixLink(COMMIT, URL, None), build=COMMIT)).embed
     assert shown is not None and ours is not None
-    runs = f"up since <t:{THEN}:R> · runs `7d14957a32df` · build"
-    assert shown.fields[0].value.startswith(f"{runs} `found-0123456` · pid 4711")
-    assert ours.fields[0].value.startswith(f"{runs} [`a1b2c3d`]({URL}) · pid 4711")
+    runs = f"up since <t:{THEN}:R> · runs `7d14957a32df`"
+    assert shown.fields[0].value.startswith(f"{runs} · the build that was there before · pid 4711")
+    assert ours.fields[0].value.startswith(f"{runs} · build [`a1b2c3d`]({URL}) · pid 4711")
+    silent = render_status(make_status(build=f"found-{'0' * 64}", revision=None)).embed
+    assert silent is not None
+    assert silent.fields[0].value.startswith(f"up since <t:{THEN}:R> · runs a build that is not ours · pid 4711")
 
 
 @pytest.mark.parametrize(

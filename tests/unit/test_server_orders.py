@@ -508,7 +508,13 @@ async def test_a_rollback_says_what_it_takes_back_and_to_which_build(world: Worl
     one, found = await heal(world, "Map::Update"), world.store.get_build("found-1")
     world.players.online = 3
     assert found is not None
-    assert await world.orders.plan_rollback() == RollbackPlan(
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    assert ask_rollback(plan, "").content.startswith(
+        f"Roll back from `{(one.commit or '')[:7]}` to the build that was there before (`bbbbbbb`)? "
+        "The server goes down in 30 s"
+    )
+    assert plan == RollbackPlan(
         one.commit or "",
         "found-1",
         found.healthy_at,
@@ -517,6 +523,7 @@ async def test_a_rollback_says_what_it_takes_back_and_to_which_build(world: Worl
         0.0,
         3,
         30.0,
+        target_commit=BASE,
     )
 
 
