@@ -119,6 +119,23 @@ def first_diagnostic(view: CardView) -> str:
     )
 
 
+_ANSWERED = "`docs/analyst.md` says how to answer"
+
+
+def say_request(request_id: str) -> str:
+    """Where whoever answers by hand finds it; the folder is a setting, and its path stays on the machine."""
+    request = code(f"requests/request_{request_id}.json")
+    return f"**Its request waits for an answer:** {request} in `ANALYST_QUEUE_DIR`; {_ANSWERED}"
+
+
+def say_requests(number: int) -> str:
+    """The same of all that wait, once; "" = none does."""
+    if not number:
+        return ""
+    waits = f"{count(number, 'request')} {'waits' if number == 1 else 'wait'} for an answer"
+    return f"**{waits}**, in `requests` of `ANALYST_QUEUE_DIR`; {_ANSWERED}"
+
+
 def roughly(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if seconds >= 90 else duration(seconds)
 

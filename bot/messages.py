@@ -12,7 +12,7 @@ from enum import Enum
 from typing import assert_never
 
 from bot.limits import cut_middle
-from bot.markup import ago, code, count, duration, name_build, plain, prose, short
+from bot.markup import ago, code, count, duration, is_ours, name_build, plain, prose, short
 from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
 from pipeline.model import Actor, Done, Impossible
@@ -169,7 +169,7 @@ def _ask_to_keep_down(down: str, reason: str) -> Message:
 
 
 def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
-    since = f", healthy {ago(plan.healthy_at)}" if plan.healthy_at is not None else ""
+    since = f", healthy {ago(plan.healthy_at)}" if plan.healthy_at is not None and is_ours(plan.target) else ""
     watched = "What runs is still being verified. " if plan.verifying else ""
     notice = f" in {duration(plan.notice)}" if plan.notice else ""
     lines = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bot import markup
 from bot.cards import Home
 from bot.faces import withdrawal
-from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
+from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS, say_request, say_requests
 from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
@@ -58,13 +58,8 @@ def render_run(view: RunView, home: Home) -> Message:
 
 
 def _say_request(view: RunView) -> str:
-    """Where whoever answers by hand finds it; the folder is a setting, and its path stays on the machine."""
-    if not view.line.in_queue or not view.run.request_id:
-        return ""
-    request = code(f"requests/request_{view.run.request_id}.json")
-    return (
-        f"**Its request waits for an answer:** {request} in `ANALYST_QUEUE_DIR`; `docs/analyst.md` says how to answer"
-    )
+    request = view.run.request_id if view.line.in_queue else None
+    return say_request(request) if request else ""
 
 
 def _say_no(run: Run) -> str:
@@ -121,9 +116,14 @@ def render_crashes(view: CrashesView) -> Message:
     more = len(view.lines) - SHOWN_CRASHES
     lines += [f"and {count(more, 'more kind')}, in the file"] if more > 0 else []
     lines += [f"{view.unread} not read yet"] if view.unread else []
+    lines += list(filter(None, [say_requests(sum(map(_waits_in_queue, view.lines)))]))
     files = (Attachment("crashes.txt", "\n".join(map(_crash_row, view.lines)) + "\n"),) if more > 0 else ()
     colour = Colour.AMBER if any(map(_needs_somebody, view.lines)) else Colour.GREY
     return Message(embed=Embed(heading, "\n".join(lines), colour), files=files)
+
+
+def _waits_in_queue(line: CrashLine) -> bool:
+    return line.work is not None and line.work.in_queue
 
 
 def _needs_somebody(line: CrashLine) -> bool:
@@ -185,6 +185,7 @@ def render_crash(view: CrashView, home: Home) -> Message:
     cause = f"**{prose(cut_middle(view.summary, 600))}**" if view.summary else ""
     lines = (
         join(fate(line), link_card(view.card, home)),
+        _say_its_request(line),
         _seen(line),
         cause,
         _last(view),
@@ -197,6 +198,11 @@ def render_crash(view: CrashView, home: Home) -> Message:
     colour = Colour.AMBER if _needs_somebody(line) else Colour.GREY
     text = "\n".join(part for part in lines if part)
     return Message(embed=Embed(markup.title("Crash in {}", line.title), text, colour, tuple(fields)))
+
+
+def _say_its_request(line: CrashLine) -> str:
+    request = line.run.request_id if line.run and _waits_in_queue(line) else None
+    return say_request(request) if request else ""
 
 
 def _seen(line: CrashLine) -> str:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.facts import say_requests
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count, prose
 from bot.needs import HOLD_WORDS, count_needs, name_change, say_need, say_pauser
@@ -180,6 +181,7 @@ def as_text(view: StatusView | None) -> str:
         f"Tonight: {say_tonight(view)}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(_describe_run(each) for each in _list_other_runs(view)),
+        bare(say_requests(sum(each.in_queue for each in view.runs))),
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)

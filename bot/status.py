@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import assert_never
 
 from bot import markup
-from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT, say_requests
 from bot.markup import ago, code, commit_link, count, is_ours, join, name_build, plain, prose, size
 from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
 from bot.payloads import Colour, Embed, Field, Message
@@ -165,6 +165,7 @@ def _pipeline(view: StatusView, who: str) -> str:
     lines = [_pause(view), _branch(view), _queue(view, who), *(f"- {_run(line)}" for line in going[:SHOWN_RUNS])]
     if len(going) > SHOWN_RUNS:
         lines.append(f"- and {len(going) - SHOWN_RUNS} more")
+    lines.append(say_requests(sum(line.in_queue for line in view.runs)))
     return "\n".join(line for line in lines if line) or "Nothing in work."
 
 

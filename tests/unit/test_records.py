@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from edge_fakes import COMMIT, NAME, NIGHT, NOW, URL, make_crash_line, make_crash_view, make_run, make_run_view
@@ -178,6 +179,32 @@ FIX = FixLink(COMMIT, URL, None)
 )
 def test_the_verdict_of_a_crash_is_a_few_words(line: CrashLine, words: str) -> None:
     assert records.fate(line) == words
+
+
+def make_asked_line(**changes: Any) -> CrashLine:
+    line = make_crash_line(run=make_run(RunState.ANALYZING, request_id="9f3c21aa"), **changes)
+    assert line.work is not None
+    return replace(line, work=replace(line.work, in_queue=True))
+
+
+def test_crashes_say_once_where_what_waits_for_an_answer_lies() -> None:
+    one, two = make_asked_line(), make_asked_line(title="Map::Update")
+    answered = make_crash_line(title="Spell::Cast")
+    text = look(records.render_crashes(CrashesView(NIGHT, NIGHT, 12, 1, (one, answered, two))))[1]
+    assert text.splitlines()[-2:] == [
+        "1 not read yet",
+        "**2 requests wait for an answer**, in `requests` of `ANALYST_QUEUE_DIR`; `docs/analyst.md` says how to answer",
+    ]
+    alone = look(records.render_crashes(CrashesView(NIGHT, NIGHT, 4, 0, (one,))))[1]
+    assert alone.splitlines()[-1].startswith("**1 request waits for an answer**, in `requests` of ")
+
+
+def test_a_crash_names_the_file_of_its_request() -> None:
+    text = look(records.render_crash(make_crash_view(line=make_asked_line()), HOME))[1]
+    assert text.splitlines()[1] == (
+        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR`; "
+        "`docs/analyst.md` says how to answer"
+    )
 
 
 @pytest.mark.parametrize(
