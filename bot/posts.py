@@ -26,6 +26,7 @@ from bot.markup import (
     revision,
     title,
 )
+from bot.needs import name_change
 from bot.payloads import Attachment, Button, Colour, Embed, Message, Style
 from bot.summary import render_summary
 from bot.suspicions import list_suspicions
@@ -286,6 +287,8 @@ def _news(data: Data) -> Message:
         return _start_up_error(data, heading, colour)
     if what == "back":
         return _plain_news(heading, _back(data), colour)
+    if what == "rolling back" and data.get("changes"):
+        return _taken_back(data)
     if what.startswith("goes on"):
         return _plain_news(heading, f"It was seen to stand still for {duration(float(data['seconds']))}.", colour)
     build = _text(data, "build")
@@ -333,6 +336,28 @@ def _back(data: Data) -> str:
     tried = f"It did not start for {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
     cause = f"what stood in its way: {prose(_text(data, 'cause'))}" if data.get("cause") else ""
     return join(tried, cause)
+
+
+def _taken_back(data: Data) -> Message:
+    """Each change with its commit, and where the server goes back to."""
+    why = prose(_text(data, "detail"))
+    build, commit = _text(data, "build"), _text(data, "build_commit") or None
+    name = f"build {name_build(build)}" if is_ours(build) else name_build(build, commit)
+    changes = [each for each in data.get("changes") or () if isinstance(each, dict)]
+    lines = (
+        f"**Why:** {why}" if why else "",
+        *(f"- {_name_taken(each)}" for each in changes),
+        f"The server goes back to {name}; what was not reverted yet is reverted on the branch next",
+    )
+    text = "\n".join(line for line in lines if line)
+    return Message(embed=Embed(title("Taken back by {}", _text(data, "by")), text, Colour.RED))
+
+
+def _name_taken(change: Data) -> str:
+    link = commit_link(_text(change, "commit"), change.get("url"))
+    revert = _text(change, "revert")
+    undone = f"reverted in {commit_link(revert, change.get('revert_url'))}" if revert else ""
+    return join(f"{name_change(_text(change, 'subject'), _text(change, 'kind'))} {link}", undone)
 
 
 def _say_whose(what: str, by: str) -> str:

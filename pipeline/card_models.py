@@ -130,7 +130,7 @@ class PostKind(StrEnum):
     )
     PIPELINE = "pipeline"  # channel: what ("paused", "resumed", "degraded", "mended"), detail, by
     REJECTED_RESPONSE = "rejected_response"  # channel: file, reason
-    ORDER = "order"  # channel: what, by, detail
+    ORDER = "order"  # channel, or thread of what it takes back: what, by, detail; changes (each with its commit), build
     SUMMARY = "summary"  # channel
 
 

@@ -234,9 +234,10 @@ def roll_back_now(tools: Tools, each: Order) -> None:
     if isinstance(way, Impossible) or way.running != each.about:
         return fail(tools, each, way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now.")
     deploying.console_call(tools, "saveall")
+    news = rolling_back.describe_order(tools, way, each.by, each.reason)
     with tools.store.together():
         if tools.store.end_order(each.id, "done", tools.now()):
-            rolling_back.begin_ordered(tools, way, each.by, each.reason)
+            rolling_back.begin_ordered(tools, way, each.by, each.reason, news)
     return None
 
 

@@ -77,8 +77,29 @@ def newest_first(tools: Tools, runs: Iterable[Run]) -> list[Run]:
     return [run for _, run in sorted(committed, key=lambda pair: pair[0], reverse=True)]
 
 
-def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str) -> None:
-    """As `begin`, without a verdict: that it is worse is a person's word."""
+def describe_order(tools: Tools, way: WayBack, by: str, reason: str) -> dict[str, object]:
+    """What the threads are told of it: by whom, what is taken back, with the revert of each that has one already, and
+    where the server goes back to."""
+    reverts = tools.store.list_reverts()
+    target = tools.store.get_build(way.target)
+    return {
+        "what": "rolling back", "detail": reason, "by": by, "build": way.target,
+        "build_commit": target.commit if target else None,
+        "changes": [_describe_change(tools, run, reverts) for run in way.runs if run.commit],
+    }  # fmt: skip
+
+
+def _describe_change(tools: Tools, run: Run, reverts: Sequence[Run]) -> dict[str, object]:
+    revert = policy.find_revert(run.commit or "", reverts)
+    undone = revert.commit if revert is not None else None
+    return {
+        "kind": run.kind, "subject": run.subject, "commit": run.commit, "url": tools.source.url(run.commit or ""),
+        "revert": undone, "revert_url": tools.source.url(undone) if undone else None,
+    }  # fmt: skip
+
+
+def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str, news: Mapping[str, object]) -> None:
+    """As `begin`, without a verdict: that it is worse is a person's word. `news` as `describe_order` has them."""
     now = tools.now()
     words = f"ordered by {by}" + (f": {reason}" if reason else "")
     announced = tools.store.get_active_deployment()
@@ -94,10 +115,9 @@ def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str) -> None:
             None, None, None, None, words,
         )  # fmt: skip
         tools.store.add_deployment(deployment, way.runs, now)
-    data = {"what": "rolling back", "detail": reason, "by": by}
     tools.store.move_deployment(
         deployment, "rolling back", now, runs=RunState.ROLLING_BACK, note=words,
-        posts=[NewPost(PostKind.ORDER, data)], run_changes={"reason": words}, reason=words,
+        posts=[NewPost(PostKind.ORDER, news)], run_changes={"reason": words}, reason=words,
     )  # fmt: skip
 
 

@@ -727,6 +727,9 @@ def test_nothing_relayed_is_markup_anywhere_in_a_post(kind: PostKind, text: str)
     data: dict[str, Any] = dict.fromkeys(keys, text) | {"branch": text, "revision": text, "category": text}
     data |= {"commit": text, "diagnostics": [text], "analysis": {"summary": text, "details": text}}
     assert_harmless(render_post(Post(34, kind, None, data, NOW), text))
+    taken = {"what": "rolling back", "by": text, "detail": text, "build": text, "build_commit": text}
+    change = {"kind": text, "subject": text, "commit": text, "url": text, "revert": text, "revert_url": text}
+    assert_harmless(render_post(Post(34, PostKind.ORDER, 12, {**taken, "changes": [change]}, NOW), text))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -544,6 +544,35 @@ async def test_a_rollback_reverts_every_fix_of_the_deployment_pushes_and_pauses(
     assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]
 
 
+async def test_the_thread_of_what_a_person_took_back_names_each_commit_and_the_person(tmp_path: Path) -> None:
+    """Also the revert that one of them has already, while it waits to go live."""
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    one, two = await world.crash_until_all_go_live({"Map::Update": GOOD, "Spell::Cast": OTHER})
+    await world.pass_time(minutes=3)
+    world.keeper.swap_fault = "the disk is full"
+    await world.orders.revert(world.get(two).commit or "", BOB)
+    await world.settle()
+    revert = world.expect(find_revert(world), RunState.AWAITING_DEPLOYMENT).commit or ""
+    world.keeper.swap_fault = None
+    await roll_back(world)
+    (news,) = {
+        (embed.title, embed.description)
+        for post in world.posts()
+        if post.kind is PostKind.ORDER and post.card is not None and (embed := render_post(post, "Test realm").embed)
+    }
+    commits = [world.get(one).commit or "", world.get(two).commit or "", revert]
+    links = [f"[`{each[:7]}`]({world.source.url(each)})" for each in commits]
+    assert news == (
+        "Taken back by Ann",
+        "**Why:** the server lags\n"
+        f"- `Map::Update` {links[0]}\n"
+        f"- `Spell::Cast` {links[1]} · reverted in {links[2]}\n"
+        "The server goes back to the build that was there before (`bbbbbbb`); what was not reverted yet is reverted on"
+        " the branch next",
+    )
+    world.engine.dispose()
+
+
 async def test_a_rollback_in_the_midst_of_a_verification_goes_back_to_what_ran_before(world: World) -> None:
     first = await heal(world, "Map::Update")
     run = await world.crash("Spell::Cast")
