@@ -728,7 +728,7 @@ def test_nothing_relayed_is_markup_anywhere_in_a_post(kind: PostKind, text: str)
     data |= {"commit": text, "diagnostics": [text], "analysis": {"summary": text, "details": text}}
     assert_harmless(render_post(Post(34, kind, None, data, NOW), text))
     taken = {"what": "rolling back", "by": text, "detail": text, "build": text, "build_commit": text}
-    change = {"kind": text, "subject": text, "commit": text, "url": text, "revert": text, "revert_url": text}
+    change = {"kind": text, "subject": text, "commit": text, "url": URL, "revert": text, "revert_url": URL}
     assert_harmless(render_post(Post(34, PostKind.ORDER, 12, {**taken, "changes": [change]}, NOW), text))
 
 
