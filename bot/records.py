@@ -12,6 +12,7 @@ from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
+from bot.suspicions import list_suspicions
 from pipeline.model import OF_WHAT_WENT, STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
 from pipeline.read_models import CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 from pipeline.status_models import RunLine
@@ -174,7 +175,7 @@ def fate(line: CrashLine) -> str:
 _JUDGED = {
     "environment": "not a bug: its environment",
     OF_WHAT_WENT: ONLY_TAKEN_BACK,
-    "history": "from before the first start",
+    "history": "known from its file alone",
     "with the machine": "ended with the machine",
     "": "not read yet",
 }
@@ -189,6 +190,7 @@ def render_crash(view: CrashView, home: Home) -> Message:
         _seen(line),
         cause,
         _last(view),
+        *list_suspicions(view.suspects),
         block("\n".join(_frames(view.report))) if view.report is not None and view.report.frames else "",
     )
     fields = [Field("Nights", ", ".join(f"{night.day} {night:%b} ×{times}" for night, times in view.nights[:14]))]

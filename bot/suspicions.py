@@ -5,7 +5,7 @@ A line each, for a phone; names, subjects and words of others are data. What is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ NOTES = 3
 Data = dict[str, Any]
 
 
-def list_suspicions(data: Data | None) -> list[str]:
+def list_suspicions(data: Mapping[str, Any] | None) -> list[str]:
     """`data` as `pipeline.suspects.describe` has it."""
     if not data:
         return []
@@ -71,16 +71,23 @@ def _link(commit: Data) -> str:
     return commit_link(str(commit.get("hash") or "?"), commit.get("url"))
 
 
-def _changes(data: Data) -> Iterator[str]:
+def _changes(data: Mapping[str, Any]) -> Iterator[str]:
     since, changed = data.get("since"), data.get("changed")
     if not since or changed is None:
         return
     if not changed:
         yield f"nothing is new since the last good build {_link(since)}"
         return
-    near = data.get("near") or ()
-    which = "; these files: " + ", ".join(map(_name, near)) if near else ", none of them in these files"
-    yield f"since the last good build {_link(since)}: {count(int(changed), 'commit')}{which}"
+    yield f"since the last good build {_link(since)}: {count(int(changed), 'commit')}{_which(data, int(changed))}"
+
+
+def _which(data: Mapping[str, Any], changed: int) -> str:
+    """What touches the files of the stack; else what is new at all, where it is little: it is suspect all the same."""
+    near, new = data.get("near") or (), data.get("new") or ()
+    if near:
+        return "; these files: " + ", ".join(map(_name, near))
+    none = ", not in these files" if changed == 1 else ", none of them in these files"
+    return f"{none}: {', '.join(map(_name, new))}" if new else none
 
 
 def _fixes(fixes: Sequence[Data] | None) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from pipeline.card_models import DeploymentView, FixLink
 from pipeline.model import CrashReport, Run, RunKind, RunState, Signature
@@ -167,6 +169,7 @@ class CrashView:
     runs: tuple[RunLine, ...]  # newest first
     summary: str | None  # the root cause, where anybody found one
     card: str | None  # message id
+    suspects: Mapping[str, Any] | None = None  # as its thread was told first; `pipeline.suspects.describe` has it
 
 
 BEGUN = "begun"  # the outcome of an order that is not over

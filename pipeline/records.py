@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from pipeline import policy
+from pipeline.card_models import PostKind
 from pipeline.fix_links import link, links_of, revert_link
 from pipeline.model import Impossible, Run, RunKind, Signature
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, FixLine, RunStep, RunView
@@ -108,7 +110,13 @@ def show_crash(tools: Tools, given: str) -> CrashView | Impossible:
         runs=tuple(run_line(tools.store, run) for run in reversed(runs)),
         summary=next((run.analysis.summary for run in reversed(runs) if run.analysis and run.analysis.summary), None),
         card=tools.store.get_card_state(last.card).message if last.card is not None else None,
+        suspects=_find_suspects(tools, rows),
     )
+
+
+def _find_suspects(tools: Tools, rows: list[CrashRow]) -> Mapping[str, Any] | None:
+    told = tools.store.find_last_post((row.card for row in rows if row.card is not None), PostKind.BACKTRACE)
+    return (told or {}).get("suspects")
 
 
 def find_signature(known: Iterable[Signature], given: str) -> Signature | Impossible:

@@ -81,8 +81,8 @@ def _read_revision(crash: Crash, report: CrashReport) -> str | None:
 
 
 def list_places(report: CrashReport, rules: Rules) -> list[Place]:
-    """Of the program's own frames, innermost first; of a function that calls itself the innermost. A header of a
-    library that was inlined into one is in none of our files."""
+    """Of the program's own frames, innermost first; of a function that calls itself the innermost. Of one that is said
+    to stand in a header of a library, which was inlined into it, the function alone."""
     interest = find_interest(report.frames, rules, report.start, report.assertion)
     frames = [report.frames[index] for index in interest.telling or interest.own]
     if not frames and report.frame is not None:
@@ -90,8 +90,12 @@ def list_places(report: CrashReport, rules: Rules) -> list[Place]:
     places: dict[str, Place] = {}
     for frame in frames:
         name = normalise(frame.function)
-        if name and frame.file and frame.line and not rules.is_library_file(frame.file):
-            places.setdefault(name, Place(name, frame.file, frame.line))
+        if not (name and frame.file and frame.line):
+            continue
+        if rules.is_library_file(frame.file):
+            places.setdefault(name, Place(name, None, None))
+        elif name not in places or places[name].file is None:
+            places[name] = Place(name, frame.file, frame.line)
     return list(places.values())
 
 
@@ -127,6 +131,7 @@ def describe(tools: Tools, found: Suspicion) -> dict[str, Any]:
         "touches": [_describe_touch(tools, each) for each in trace.touches],
         "since": trace.since and {"hash": trace.since, "url": tools.source.url(trace.since)},
         "changed": trace.changed,
+        "new": [_describe_commit(tools, each) for each in trace.new],
         "near": [_describe_commit(tools, each) for each in trace.near],
         "fixes": None if trace.fixes is None else [_describe_commit(tools, each) for each in trace.fixes],
         "similar": [_describe_similar(tools, each) for each in found.similar],

@@ -9,11 +9,12 @@ from pipeline.model import Commit
 
 @dataclass(frozen=True)
 class Place:
-    """Where a frame of a crash stands, as it was compiled."""
+    """Where a frame of a crash stands, as it was compiled. A frame that names the header of a library that was inlined
+    into it has its function alone: where that is defined is looked for."""
 
     function: str
-    file: str  # a path of any system, absolute or not, or a name alone
-    line: int
+    file: str | None  # a path of any system, absolute or not, or a name alone
+    line: int | None
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Trace:
     touches: tuple[Touch, ...] = ()  # in the order of the places
     since: str | None = None  # the commit of the last good build, where there is one
     changed: int | None = None  # commits that it lacks; None = not known
+    new: tuple[Commit, ...] = ()  # those, newest first, where they are few: the first suspects whatever they touch
     near: tuple[
         Commit, ...
     ] = ()  # those of them that touch a file of the places, newest first; without one: the newest

@@ -88,16 +88,41 @@ class Core:
         if frame.type() == self.gdb.SIGTRAMP_FRAME:
             return {"function": "<signal handler called>"}
         address = frame.pc()
-        place = frame.find_sal()
+        file, line = self._place(frame, address)
         module, offset = self._locate(address)
         return {
             "function": frame.name(),
-            "file": place.symtab.filename if place.symtab else None,
-            "line": place.line or None,
+            "file": file,
+            "line": line,
             "module": module,
             "offset": offset,
             "inlined": frame.type() == self.gdb.INLINE_FRAME,
         }
+
+    def _place(self, frame: Any, address: int) -> tuple[str | None, int | None]:
+        """Where it stands in its function's own file. An optimiser leaves nothing of what it inlined but lines of
+        another file, so that a method of the program's is said to stand in a library's header. Of a function that was
+        inlined itself gdb's symbol has the file of its caller."""
+        place, function = frame.find_sal(), frame.function()
+        file = place.symtab.filename if place.symtab else None
+        own = None if function is None or frame.type() == self.gdb.INLINE_FRAME else function.symtab
+        if own is None or file is None or own.filename == file:
+            return file, place.line or None
+        return own.filename, self._find_own_line(frame, own, address) or function.line or None
+
+    def _find_own_line(self, frame: Any, own: Any, address: int) -> int | None:
+        """The line of that file that stands last in front of the address, within the function."""
+        if time.monotonic() > self.deadline:
+            return None
+        try:
+            block = frame.block()
+            while block is not None and block.function is None:
+                block = block.superblock
+            table = own.linetable() if block is not None else None
+        except (self.gdb.error, RuntimeError):  # no block is known for it
+            return None
+        before = [each for each in table or () if block.start <= each.pc < address and each.line]
+        return int(max(before, key=lambda each: each.pc).line) if before else None
 
     def _locate(self, address: int) -> tuple[str | None, str | None]:
         for start, end, offset, name in self.mappings:

@@ -44,6 +44,13 @@ class Outbox(Base):
             query = select(t.posts.c.data).where(same_card, t.posts.c.kind == PostKind.PATCH).order_by(t.posts.c.id)
             return [data["diff"] for data in c.execute(query).scalars() if data.get("run") == run]
 
+    def find_last_post(self, cards: Iterable[int], kind: PostKind) -> Mapping[str, Any] | None:
+        """What the newest post of a kind says in the threads of these cards."""
+        with self.begin() as c:
+            query = select(t.posts.c.data).where(t.posts.c.card.in_(set(cards)), t.posts.c.kind == kind)
+            found: Mapping[str, Any] | None = c.execute(query.order_by(t.posts.c.id.desc()).limit(1)).scalar()
+        return found
+
     def list_dirty_cards(self) -> list[CardState]:
         """Cards that show less than they should, oldest change first."""
         with self.begin() as c:

@@ -58,6 +58,15 @@ struct Unit {
     NOINLINE int Touch() { return hp; }
     NOINLINE void Check(bool ok) { if (!ok) Trinity::Assert(__FILE__, __LINE__, __FUNCTION__, "ok == true"); }
 };
+struct Grid {
+    Unit* unit = nullptr;
+    NOINLINE void Visit() {
+        printf("visit");  // the line that is left of it
+#line 191 "/usr/include/c++/12/bits/unique_ptr.h"
+        printf("%d", static_cast<Unit* volatile&>(unit)->Touch());
+#line 1000 "server.cpp"
+    }
+};
 struct Loot {
     char* items = (char*)malloc(16);
     NOINLINE void Clear() { free(items); }
@@ -72,6 +81,7 @@ struct Map {
     NOINLINE void Update(std::string const& how) {
         if (how == "null") { Unit* volatile u = nullptr; printf("%d", u->Touch()); }
         if (how == "lambda") [] { Unit* volatile u = nullptr; printf("%d", u->Touch()); }();
+        if (how == "inlined") Grid().Visit();
         if (how == "assert") Unit().Check(false);
         if (how == "double") { Loot loot; loot.Clear(); }
         if (how == "throw") Throw(1);
@@ -190,6 +200,15 @@ def test_a_real_crash_has_its_class_and_its_functions(
     assert with_core.revision is not None
     assert with_core.revision.hash == "0123456789ab"
     assert not with_core.environment
+
+
+def test_a_function_stands_in_its_own_file_where_nothing_but_lines_of_a_header_is_left(
+    program: Path, tmp_path: Path
+) -> None:
+    report = die(program, tmp_path, "inlined").read()
+    line = PROGRAM.splitlines().index('        printf("visit");  // the line that is left of it') + 1
+    told = [(frame.function, frame.file, frame.line) for frame in report.frames[1:2]]
+    assert told == ([("Grid::Visit", "server.cpp", line)] if HAS_GDB else [])
 
 
 def test_fault_b16_a_hang_that_was_aborted_for_its_stacks_is_a_freeze(program: Path, tmp_path: Path) -> None:

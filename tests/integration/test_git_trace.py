@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkouts import Bed, git, make_bed
 
-from pipeline.adapters.git_trace import find_file
+from pipeline.adapters.git_places import find_file, list_bodies
 from pipeline.errors import SourceUnusable
 from pipeline.model import Commit, Patch, WholeFile
 from pipeline.traces import Place, Touch, Trace
@@ -94,6 +94,24 @@ def test_what_the_last_good_build_lacks_is_new_and_counted_and_what_touches_thes
     assert (found.since, found.changed, found.near, found.fixes) == (good, 2, (named(bed, new),), ())
 
 
+def test_commits_since_the_last_good_build_are_named_whatever_they_touch_where_they_are_few(bed: Bed) -> None:
+    good = bed.checkout.head()
+    new = [commit(bed, WORLD, f"world {number}", "Ann", 9 - number, l2=f"    turn({number});") for number in range(3)]
+    place = Place("Map::Update", MAP, 7)
+    found = trace(bed, place, good=good)
+    assert (found.near, found.new) == ((), tuple(named(bed, each) for each in reversed(new)))
+    commit(bed, WORLD, "a fourth", "Ann", 1, l2="    turn(4);")
+    assert (trace(bed, place, good=good).new, trace(bed, place).new) == ((), ())
+
+
+def test_what_is_new_in_files_further_up_the_stack_is_listed(bed: Bed) -> None:
+    good = commit(bed, WORLD, "world: before", "Ann", 9, l2="    turn();")
+    new = commit(bed, WORLD, "world: after", "Bob", 2, l30="    run();")
+    up = [Place(f"f{number}", MAP, number) for number in (3, 9, 15)]
+    assert trace(bed, *up, Place("World::Update", WORLD, 7), good=good).near == (named(bed, new),)
+    assert trace(bed, *up, Place("World::Update", WORLD, 7)).near == (), "of all that ever was, the innermost alone"
+
+
 def test_the_newest_three_of_many_commits_are_listed(bed: Bed) -> None:
     good = bed.checkout.head()
     for number in range(6):
@@ -128,6 +146,69 @@ def test_a_fix_of_ours_in_the_crashed_build_is_known_until_it_is_undone(bed: Bed
     gone = bed.apply(Patch(reverts=(second.hash,)), "three")
     assert bed.source.trace(gone.hash, None, [place], LONG).fixes == (first,)
     assert bed.source.trace(bed.base, None, [place], LONG).fixes == ()
+
+
+# --- a function of which no line is known ----------------------------------------------------------------------------
+
+BODIES = """\
+void Tavern::Close() { _open = false; }
+
+void Tavern::Update(uint32 diff)
+{
+    Cellar::Update(diff);
+    if (_open)
+        _guests.erase(_guests.begin());
+}
+
+void Tavern::Open() {}
+"""
+
+
+def test_a_function_without_a_line_is_looked_for_and_all_of_it_is_asked_about(bed: Bed) -> None:
+    """As where a debugger names the header of a library that was inlined into it."""
+    bed.checkout.commit({SPELL: BODIES.replace("begin", "end")}, "tavern", author="Ann", at=days_ago(9))
+    good = bed.checkout.commit({MAP: file(l7="    Tavern::Update(diff);")}, "called", author="Ann", at=days_ago(8))
+    new = bed.checkout.commit({SPELL: BODIES}, "tavern: the first goes", author="Bob", at=days_ago(2))
+    place = Place("Realm::Tavern::Update", None, None)
+    found = trace(bed, place, good=good)
+    assert found.touches == (Touch(place, SPELL, 7, named(bed, new), True),)
+    assert found.near == (named(bed, new),)
+
+
+def test_a_function_that_is_defined_nowhere_or_twice_is_said(bed: Bed) -> None:
+    bed.checkout.commit({SPELL: BODIES, WORLD: BODIES}, "tavern", author="Ann", at=days_ago(9))
+    for name in ("Tavern::Update", "Tavern::Burn", "std::sort"):
+        found = trace(bed, Place(name, None, None))
+        assert (found.touches, found.notes) == (
+            (), (f"`{name}` is defined in no file of this commit, or in several",)
+        )  # fmt: skip
+
+
+def test_of_a_function_with_several_bodies_the_file_alone_is_told(bed: Bed) -> None:
+    twice = BODIES.replace("::Open()", "::Update()")
+    new = bed.checkout.commit({SPELL: twice}, "tavern", author="Ann", at=days_ago(1))
+    found = trace(bed, Place("Tavern::Update", None, None))
+    assert (found.touches, found.near, found.notes) == ((), (named(bed, new),), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "bodies"),
+    [
+        ("void A::F(int x)\n{\n    if (x)\n    {\n    }\n}\n", [(1, 6)]),
+        ("    void A::F() const\n    {\n    }\n}\n", [(1, 3)]),
+        ("A::F(int x) :\n    _x{x}\n{\n}\n", [(1, 4)]),
+        ("TC_NOINLINE void A::F() {}\n", [(1, 1)]),
+        ("    A::F();\n", []),
+        ("    return A::F([] {\n    });\n", []),
+        ("    x = A::F({1});\n", []),
+        ("    G(A::F({1}));\n", []),
+        ("// like A::F() {\n", []),
+        ("void A::F();\nvoid G() {}\n", []),
+        ("void A::F(\n", []),
+    ],
+)
+def test_a_body_is_told_from_a_call_and_a_declaration(text: str, bodies: list[tuple[int, int]]) -> None:
+    assert list_bodies(text.splitlines(), "A::F(") == bodies
 
 
 # --- what cannot be told ---------------------------------------------------------------------------------------------

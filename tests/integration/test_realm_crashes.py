@@ -2,24 +2,39 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import realm
 import realm_stacks
-from realm import RunningServer, shared_realm, start_server
+from realm import RunningServer, build_variant, shared_realm, start_server
 
 from bot.demo.analyst.answer import answer
 from bot.demo.analyst.case import Case
 from bot.demo.analyst.request import read_request
 from bot.demo.analyst.tree import SourceTree
-from bot.demo.bugs import BUGS, REALM, PlantedBug
+from bot.demo.bugs import (
+    BUGS,
+    CRASH_AFTER_READY_FUNCTION,
+    REALM,
+    SYSTEMS,
+    Edit,
+    FixKind,
+    PlantedBug,
+    get_bug,
+    list_edits,
+)
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.gdb import find_gdb
+from pipeline.adapters.git_places import AROUND
 from pipeline.crash.request import build_request
+from pipeline.crash.rules import get_rules
 from pipeline.model import CrashReport
 from pipeline.ports import ExitEvidence
+from pipeline.suspects import list_places
+from pipeline.traces import Place
 
 if sys.platform != "linux":
     pytest.skip("cores are Linux's", allow_module_level=True)
@@ -81,6 +96,30 @@ def test_a_planted_bug_is_read_with_its_class_and_function(bug: PlantedBug, tmp_
     assert answer_of(report) == answer_of_recorded(bug), (
         "the example analyst makes the same of it as of the recorded stack"
     )
+
+
+def test_what_a_bad_fix_broke_is_a_place_of_its_crash_though_a_header_was_inlined_there(tmp_path: Path) -> None:
+    """The compiler leaves no line of `GameSystemsManager::Update` at the call but one of `unique_ptr.h`."""
+    edits = list_edits(get_bug("aura"), FixKind.CRASH_AFTER_READY)
+    bad = build_variant(edits, tmp_path / "bad")
+    with start_server(bad.server, tmp_path) as running:
+        running.wait_ready()
+        report = read(running, tmp_path, bad.server, running.wait_exit(60))
+    if find_gdb() is None:
+        assert report.frames == ()
+        return
+    assert report.frame is not None and report.frame.function == CRASH_AFTER_READY_FUNCTION
+    place = next(each for each in list_places(report, get_rules()) if each.function == "GameSystemsManager::Update")
+    assert place.file is not None and place.file.endswith(SYSTEMS)
+    assert "_eventDispatcher.reset();" in read_around(place, edits)
+
+
+def read_around(place: Place, edits: Sequence[Edit]) -> str:
+    """The lines that git is asked about."""
+    text = (REALM / SYSTEMS).read_text(encoding="utf-8")
+    for edit in edits:
+        text = text.replace(edit.search, edit.replace)
+    return "\n".join(text.splitlines()[(place.line or 0) - 1 - AROUND : (place.line or 0) + AROUND])
 
 
 def answer_of(report: CrashReport) -> str:

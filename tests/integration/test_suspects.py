@@ -10,11 +10,13 @@ from git_world import GitWorld, new_file, start_git_world
 from world import FakeReader
 
 from bot.posts import render_post
+from bot.suspicions import list_suspicions
 from pipeline.card_models import PostKind
 from pipeline.crash.rules import get_rules
 from pipeline.crash.signatures import VERSION
 from pipeline.model import Commit, CrashReport, Frame, Patch, ReportKind, Run, Signature, WholeFile
 from pipeline.ports import ExitEvidence
+from pipeline.read_models import CrashView
 from pipeline.suspects import list_places
 from pipeline.traces import Place
 
@@ -27,15 +29,21 @@ RUSHED = CALM.replace("step7", "leap")
 class StackReader(FakeReader):
     """`Map::Update/Spell::Cast` is a stack in which each function stands at line 7 of its class's file."""
 
+    in_headers: frozenset[str] = frozenset()  # functions of which nothing but lines of a header is left
+
     def read_name(self, name: str) -> Signature:
         functions = name.split("/")
         return Signature(f"access violation | {functions[0]}", " | ".join(("access violation", *functions)), VERSION)
 
     def read(self, evidence: ExitEvidence) -> CrashReport:
         name = str(evidence.output)
-        frames = tuple(Frame(each, f"C:\\TC\\src\\game\\{each.split(':')[0]}.cpp", 7) for each in name.split("/"))
+        frames = tuple(Frame(each, self.place(each), 7) for each in name.split("/"))
         signature = self.read_name(name)
         return CrashReport(ReportKind.WHEATY, "access violation", frames=frames, crashing_frame=0, signature=signature)
+
+    def place(self, function: str) -> str:
+        header = function in self.in_headers
+        return "C:\\VC\\Tools\\MSVC\\memory" if header else f"C:\\TC\\src\\game\\{function.split(':')[0]}.cpp"
 
 
 @pytest.fixture
@@ -127,6 +135,25 @@ async def test_what_is_new_since_the_last_good_build_is_suspect_and_a_fix_of_our
     ]
 
 
+async def test_what_is_new_in_a_function_is_suspect_where_the_stack_names_a_header_alone(world: GitWorld) -> None:
+    assert isinstance(world.reader, StackReader)
+    world.reader.in_headers = frozenset({"Grid::Visit"})
+    grid = WholeFile("src/game/Grid.cpp", "#include <memory>\n\nvoid Grid::Visit()\n{\n    _guests->front();\n}\n")
+    first = await world.heal("World::Update")
+    ours = world.tools.source.commit((await world.heal("Guild::Join", Patch(files=(grid,)))).commit or "")
+    told_before = len(told(world))
+    await crash(world, "Map::Update/Grid::Visit")
+    (text,) = told(world)[told_before:]
+    lines = [
+        f"**suspect**: `{ours.hash[:7]}` *{ours.subject}* by Spirit Healer {ago(ours)} touched `Grid::Visit` line 3",
+        f"since the last good build `{(first.commit or '')[:7]}`: 1 commit; these files: "
+        f"`{ours.hash[:7]}` *{ours.subject}*",
+    ]
+    assert text.splitlines()[2:4] == lines
+    view = await world.orders.show_crash("access violation | Map::Update | Grid::Visit")
+    assert isinstance(view, CrashView) and list_suspicions(view.suspects)[:2] == lines
+
+
 async def test_what_is_not_new_is_no_suspect(world: GitWorld) -> None:
     base = world.tools.source.commit(world.bed.base)
     ours = world.tools.source.commit((await world.heal("World::Update")).commit or "")
@@ -137,7 +164,8 @@ async def test_what_is_not_new_is_no_suspect(world: GitWorld) -> None:
         f"access violation · it ran `{ours.hash[:12]}` · ended by signal 11\n"
         f"`Map::Update` line 7 was last changed by `{base.hash[:7]}` *maps: \\*hurry\\* up* by Bob {ago(base)}, "
         "not since the last good build\n"
-        f"since the last good build `{base.hash[:7]}`: 1 commit, none of them in these files\n"
+        f"since the last good build `{base.hash[:7]}`: 1 commit, not in these files: "
+        f"`{ours.hash[:7]}` *{ours.subject}*\n"
         f"fixes of ours in this build: `{ours.hash[:7]}`\n"
         f"{block('Map::Update')}"
     ]
@@ -196,6 +224,7 @@ async def test_the_request_has_the_same_as_data_and_no_secret_in_it(tmp_path: Pa
         "touches": [{"function": "Spell::Cast", "file": SPELL, "line": 7, "commit": commit, "is_new": None}],
         "since": None,
         "changed": None,
+        "new": [],
         "near": [commit, before],
         "fixes": [],
         "notes": ["`Guild.cpp` is no file of this commit, or several are called so"],
@@ -203,7 +232,7 @@ async def test_the_request_has_the_same_as_data_and_no_secret_in_it(tmp_path: Pa
     assert "hunter2" not in f"{request}{[post.data for post in world.posts()]}"
 
 
-def test_places_are_those_of_own_functions_in_own_files_each_once() -> None:
+def test_places_are_those_of_own_functions_each_once_and_without_the_header_that_was_inlined() -> None:
     frames = (
         Frame("Trinity::Assert", "src/common/Errors.cpp", 64),
         Frame("BIH::subdivide", "/usr/include/c++/12/bits/stl_iterator.h", 9),  # inlined into it
@@ -211,11 +240,13 @@ def test_places_are_those_of_own_functions_in_own_files_each_once() -> None:
         Frame("BIH::subdivide", "src/common/BIH.cpp", 30),
         Frame("std::vector<int>::at", "/usr/include/c++/12/bits/stl_vector.h", 3),
         Frame("Map::Insert", "src/game/Map.cpp"),
+        Frame("Grid::Visit", "/usr/include/c++/12/bits/unique_ptr.h", 191),
         Frame("Map::Update", "src/game/Map.cpp", 7),
     )
     report = CrashReport(ReportKind.CORE, "access violation", frames=frames, crashing_frame=1)
     assert list_places(report, get_rules()) == [
-        Place("BIH::subdivide", "src/common/BIH.cpp", 26), Place("Map::Update", "src/game/Map.cpp", 7),
+        Place("BIH::subdivide", "src/common/BIH.cpp", 26), Place("Grid::Visit", None, None),
+        Place("Map::Update", "src/game/Map.cpp", 7),
     ]  # fmt: skip
 
 

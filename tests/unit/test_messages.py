@@ -857,6 +857,19 @@ SUSPICIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
          "nothing is new since the last good build `ddddddd`"),
     ),
     (
+        {"since": GOOD, "changed": 1, "near": [], "new": [ANN]},
+        ("since the last good build `ddddddd`: 1 commit, not in these files: `eeeeeee` *maps: hurry*",),
+    ),
+    (
+        {"since": GOOD, "changed": 2, "new": [{**BOB, "url": None}, ANN]},
+        ("since the last good build `ddddddd`: 2 commits, none of them in these files: "
+         f"`{COMMIT[:7]}` *x @\u200beveryone*, `eeeeeee` *maps: hurry*",),
+    ),
+    (
+        {"since": GOOD, "changed": 40, "near": [], "new": []},
+        ("since the last good build `ddddddd`: 40 commits, none of them in these files",),
+    ),
+    (
         {"touches": [{**PLACE, "commit": None, "is_new": False}]},
         ("`Map::Update` line 412 has not changed since the last good build",),
     ),

@@ -153,7 +153,7 @@ FIX = FixLink(COMMIT, URL, None)
     ("line", "words"),
     [
         (make_crash_line(run=None, judged="tries used up"), "tries used up"),
-        (make_crash_line(run=None, judged="history"), "from before the first start"),
+        (make_crash_line(run=None, judged="history"), "known from its file alone"),
         (make_crash_line(run=None, judged=None), "not read yet"),
         (make_crash_line(run=make_run(RunState.SUCCEEDED), fix=FIX), f"fixed in [`a1b2c3d`]({URL})"),
         (make_crash_line(run=make_run(RunState.SUCCEEDED, fix_state=FixState.REVERTED)), "its fix was taken back"),
@@ -240,6 +240,15 @@ def test_a_crash_is_shown_with_its_stack_and_what_was_tried() -> None:
             "Runs": "run `9f3c21aa` · building",
             "Signature": f"`access violation | {NAME} | BotAI::~BotAI`",
         },
+    )
+
+
+def test_a_crash_is_shown_with_what_is_suspected() -> None:
+    new = {"hash": COMMIT, "author": "Ann", "at": NOW.isoformat(), "subject": "maps: hurry", "url": URL}
+    suspects = {"since": {"hash": "d" * 40, "url": None}, "changed": 1, "new": [new]}
+    text = look(records.render_crash(make_crash_view(suspects=suspects), HOME))[1]
+    assert text.splitlines()[4] == (
+        f"since the last good build `ddddddd`: 1 commit, not in these files: [`{COMMIT[:7]}`]({URL}) *maps: hurry*"
     )
 
 
