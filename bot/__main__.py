@@ -154,7 +154,8 @@ def keeper() -> None:
         click.echo(f"desired.json cannot be written, so the last wish stays in force: {fault}", err=True)
     for name in described.withhold:
         os.environ.pop(name, None)
-    sys.exit(keep(["--state-dir", str(described.state_dir), "--server-dir", str(described.server_dir)]))
+    folders = ["--state-dir", str(described.state_dir), "--server-dir", str(described.server_dir)]
+    sys.exit(keep([*folders, "--foreground"]))
 
 
 @main.command()

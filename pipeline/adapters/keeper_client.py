@@ -37,6 +37,7 @@ from pipeline.keeper.protocol import (
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.status_models import Left
 
+_OTHERS_LOOKS = 5  # of the bot's, each some seconds apart, until it starts a keeper in a service manager's stead
 _STARTS = 3  # tries of one `ensure`: two bots' keepers may meet at the lock
 _PATIENCE = 15.0  # seconds until a started keeper must hold its lock
 _LOOK = 0.005  # seconds between two looks meanwhile
@@ -66,6 +67,7 @@ class FileKeeper(Keeper):
         self._environ = os.environ if environ is None else environ
         self._events = EventLog(state_dir / EVENTS)
         self._child: subprocess.Popen[bytes] | None = None  # the keeper that we started, to be reaped
+        self._left_to_others = 0  # looks for which a keeper that died is somebody else's to start again
 
     @property
     def log(self) -> Path:
@@ -73,8 +75,13 @@ class FileKeeper(Keeper):
         return self._state_dir / "logs" / "keeper.log"
 
     def ensure(self) -> bool:
-        """Raises TransientError where none can be started."""
+        """Raises TransientError where none can be started. One that a service manager had started, and that died while
+        we looked on, is left to it for some looks: what it starts then is the server's parent, and ends it in order."""
         if self.alive():
+            self._left_to_others = _OTHERS_LOOKS
+            return False
+        if self._left_to_others and self._was_in_foreground():
+            self._left_to_others -= 1
             return False
         if (words := self.find_elsewhere()) is not None:
             raise TransientError(words)
@@ -86,6 +93,10 @@ class FileKeeper(Keeper):
             if self.alive():
                 return False  # somebody else's was faster
         raise TransientError(f"the keeper ended at once with {status}: {self._last_words()}")
+
+    def _was_in_foreground(self) -> bool:
+        note = self._read(KeeperNote, self._server_dir / LOCK_FOLDER / KEEPER_NOTE)
+        return note is not None and note.foreground
 
     def desired(self) -> Desired | None:
         """Where the file is lost or spoilt, what the keeper remembers of it: generations must not begin again."""

@@ -27,13 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeptByAnother as other:
         return _fail(str(other), EXIT_OTHER_KEEPER)
     raise_core_limit()
-    return Keeper(folders, locks).run()
+    return Keeper(folders, locks, foreground=arguments.foreground).run()
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="spirit-healer keeper", description="Keeps the server of one folder running.")
     parser.add_argument("--state-dir", type=Path, required=True, help="the state folder, shared with the bot")
     parser.add_argument("--server-dir", type=Path, required=True, help="the folder the server runs in")
+    parser.add_argument("--foreground", action="store_true", help="whoever starts it starts it again when it dies")
     return parser.parse_args(argv)
 
 

@@ -38,7 +38,8 @@ EXIT_OTHER_KEEPER = 3
 class Keeper:
     """One life of the keeper."""
 
-    def __init__(self, folders: Folders, locks: Locks) -> None:
+    def __init__(self, folders: Folders, locks: Locks, *, foreground: bool = False) -> None:
+        """`foreground`: whoever started it starts it again, and not the bot."""
         self._book = Book(folders)
         self._wake = Wake()
         self._wishes = WishFile(folders)
@@ -47,7 +48,7 @@ class Keeper:
         self._worker = worker
         self._placing = Placing(self._book, launcher, worker)
         self._actions = Actions(self._book, self._tending, launcher, self._placing, worker, locks.server)
-        self._tenure = Tenure(folders, locks.keeper, locks.state)
+        self._tenure = Tenure(folders, locks.keeper, locks.state, foreground=foreground)
         self._signals: dict[str, bool] = {}
         self._due = 0.0  # when to decide even if nothing changes, monotonic seconds: a clock can be set
         self._left = False

@@ -234,6 +234,7 @@ class KeeperNote:
     pid: int
     create_time: float  # seconds since the epoch, as psutil gives it
     state_dir: str  # the state folder that it works for
+    foreground: bool = False  # a service manager, or a person, started it, and starts it again
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,9 @@ _RETRY = 5.0  # seconds between two tries to write what could not be written
 class Tenure:
     """From the start of the keeper until it leaves, or another one has come."""
 
-    def __init__(self, folders: Folders, lock: Lock, state_lock: Lock | None) -> None:
+    def __init__(self, folders: Folders, lock: Lock, state_lock: Lock | None, *, foreground: bool = False) -> None:
         self._folders = folders
+        self._foreground = foreground
         self.lock = lock
         self.state_lock = state_lock  # None while it cannot be had
         self._next_note = 0.0  # monotonic; infinity = it is written
@@ -65,6 +66,7 @@ class Tenure:
 
     def _write_note(self) -> bool:
         who = identify(os.getpid())
-        return who is not None and write_json(
-            self._folders.keeper_note, KeeperNote(who.pid, who.create_time, str(self._folders.state))
-        )
+        if who is None:
+            return False
+        note = KeeperNote(who.pid, who.create_time, str(self._folders.state), self._foreground)
+        return write_json(self._folders.keeper_note, note)

@@ -21,11 +21,13 @@ from pipeline.keeper.locks import acquire
 from pipeline.keeper.protocol import (
     DESIRED,
     EVENTS,
+    KEEPER_NOTE,
     LOCK_FOLDER,
     OBSERVED,
     Desired,
     Event,
     EventKind,
+    KeeperNote,
     Observed,
     ServerState,
     Want,
@@ -276,6 +278,24 @@ def test_a_keeper_that_died_is_started_again(keepers: Realm) -> None:
     first = keeper_of(keepers)
     first.kill()
     eventually(lambda: not keepers.client.alive(), "the keeper is gone")
+    assert keepers.client.ensure() is True
+
+
+def test_a_keeper_that_a_service_manager_had_started_is_left_to_it_for_a_while(keepers: Realm) -> None:
+    """Else the manager's own would find the lock held, again and again, and its stop would not reach the server."""
+    argv = [sys.executable, "-m", "pipeline.keeper", "--state-dir", str(keepers.state), "--foreground"]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([*argv, "--server-dir", str(keepers.server)], cwd=root) as managed:
+        eventually(lambda: (keepers.server / LOCK_FOLDER / KEEPER_NOTE).exists(), "the keeper says who it is")
+        assert keepers.client.ensure() is False
+        managed.kill()
+    assert [keepers.client.ensure() for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_a_bot_that_finds_no_keeper_at_its_start_waits_for_nobody(keepers: Realm) -> None:
+    note = KeeperNote(1, 0.0, str(keepers.state), foreground=True)
+    keepers.lock.parent.mkdir()
+    (keepers.lock.parent / KEEPER_NOTE).write_text(to_json(note))
     assert keepers.client.ensure() is True
 
 
