@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from PIL import Image, ImageDraw, ImageFont
 
+from bot.columns import HEAD, STACK, Column, list_counts, stack
 from pipeline.model import Verdict
 from pipeline.summary import Chart
 from pipeline.timeline import Phase
@@ -29,10 +30,7 @@ BAND = 56
 THIN = 34
 AXIS = 526
 TICK = 14  # how long the mark of an outage is that is shorter than a pixel is wide
-HEAD = 9  # radius of a crash
 MARK = 3  # and how wide
-NUMBER = 60  # the room of a number of three digits
-STACK = 4  # marks drawn above each other before a number says how many
 
 BACKGROUND = (30, 31, 34)
 LINE = (66, 68, 74)
@@ -142,47 +140,22 @@ def _draw_short_outages(sheet: Sheet, columns: Sequence[Phase | None]) -> None:
 def _draw_crashes(sheet: Sheet) -> None:
     _title(sheet, CRASHES, f"Crashes: {len(sheet.chart.crashes)}")
     floor = CRASHES + BAND + THIN / 2
-    columns = _bunch((sheet.x(at), RED) for at in sheet.chart.crashes)
-    for x, colours in columns:
-        for level, colour in enumerate(colours[:STACK]):
+    columns = stack((sheet.x(at), RED) for at in sheet.chart.crashes)
+    for column in columns:
+        for level, colour in enumerate(column.marks[:STACK]):
             y = floor - 2 * HEAD * level - HEAD
-            sheet.box(x - HEAD + 1, y - HEAD + 1, x + HEAD - 1, y + HEAD - 1, colour, HEAD)
-    _count_columns(sheet, columns, floor)
+            sheet.box(column.x - HEAD + 1, y - HEAD + 1, column.x + HEAD - 1, y + HEAD - 1, colour, HEAD)
+    _count(sheet, columns, floor)
     sheet.box(LEFT, floor + 2, RIGHT, floor + 4, LINE)
 
 
-def _bunch(marks: Iterable[tuple[float, Colour]]) -> list[tuple[float, list[Colour]]]:
-    """Marks so near each other that they would hide each other stand above each other, at one place."""
-    columns: defaultdict[int, list[tuple[float, Colour]]] = defaultdict(list)
-    for x, colour in marks:
-        columns[round((x - LEFT) / (2 * HEAD))].append((x, colour))
-    found: list[tuple[float, list[Colour]]] = []
-    for _, near in sorted(columns.items()):
-        middle = sum(x for x, _ in near) / len(near)
-        beside = found[-1][0] + 2 * HEAD if found else middle
-        found.append((max(middle, beside), [colour for _, colour in near]))
-    return found
-
-
-def _count_columns(sheet: Sheet, columns: Sequence[tuple[float, Sequence[Colour]]], floor: float) -> None:
-    """How many stand in each that is too high; one number over neighbours, as theirs would run together."""
-    high = [(x, len(colours)) for x, colours in columns if len(colours) > STACK]
+def _count(sheet: Sheet, columns: Sequence[Column[Colour]], floor: float) -> None:
+    """How many stand in each that is too high."""
     top = floor - 2 * HEAD * STACK - 4
-    for group in _gather(high):
-        first, last = group[0][0], group[-1][0]
-        if first != last:
-            sheet.box(first - HEAD, top, last + HEAD, top + 2, FAINT)
-        sheet.words((first + last) / 2, top - 2, str(sum(number for _, number in group)), WORDS, "ms")
-
-
-def _gather(high: Iterable[tuple[float, int]]) -> list[list[tuple[float, int]]]:
-    groups: list[list[tuple[float, int]]] = []
-    for each in high:
-        if groups and each[0] - groups[-1][-1][0] < NUMBER:
-            groups[-1].append(each)
-        else:
-            groups.append([each])
-    return groups
+    for each in list_counts(columns):
+        if each.first != each.last:
+            sheet.box(each.first - HEAD, top, each.last + HEAD, top + 2, FAINT)
+        sheet.words((each.first + each.last) / 2, top - 2, str(each.number), WORDS, "ms")
 
 
 def _draw_builds(sheet: Sheet) -> None:
@@ -199,12 +172,12 @@ def _draw_deployments(sheet: Sheet) -> None:
     total = f"Deployments: {len(sheet.chart.deployments)}"
     _title(sheet, LIVE, total + (f", {worse} rolled back" if worse else ""))
     floor = AXIS - 4
-    columns = _bunch((sheet.x(each.at), VERDICTS[Verdict(each.what)] if each.what else BLUE)
-                     for each in sheet.chart.deployments)  # fmt: skip
-    for x, colours in columns:
-        for level, colour in enumerate(colours[:STACK]):
-            _draw_diamond(sheet, x, floor - 2 * HEAD * level - HEAD, colour)
-    _count_columns(sheet, columns, floor)
+    columns = stack((sheet.x(each.at), VERDICTS[Verdict(each.what)] if each.what else BLUE)
+                    for each in sheet.chart.deployments)  # fmt: skip
+    for column in columns:
+        for level, colour in enumerate(column.marks[:STACK]):
+            _draw_diamond(sheet, column.x, floor - 2 * HEAD * level - HEAD, colour)
+    _count(sheet, columns, floor)
 
 
 def _draw_diamond(sheet: Sheet, x: float, y: float, colour: Colour) -> None:

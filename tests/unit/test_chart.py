@@ -14,12 +14,13 @@ from world import START
 
 from bot import chart
 from bot.chart import AMBER, BAND, BLUE, BUILDS, GREEN, GREY, HEIGHT, LEFT, RED, RIGHT, SERVER, THIN, WIDTH
+from bot.columns import HEAD, Column, Count, list_counts, stack
 from pipeline.summary import Chart, Mark, frame
 from pipeline.timeline import Phase, Span
 
 HOUR = 3600.0
 BELOW = SERVER + BAND + 3 + chart.TICK // 2  # where the short outages are
-LOWEST = chart.AXIS - 4 - chart.HEAD  # the middle of a deployment that has none below it
+LOWEST = chart.AXIS - 4 - HEAD  # the middle of a deployment that has none below it
 EMPTY = frame(date(2026, 11, 22), START, None)
 BEGIN = EMPTY.begin
 
@@ -89,15 +90,21 @@ def test_deployments_of_one_moment_stand_above_each_other_and_beside_others() ->
     verdicts = ("healthy", "unhealthy", "not cured", "")
     near = tuple(Mark(BEGIN + 7 * HOUR + 60 * number, each) for number, each in enumerate(verdicts))
     picture = show(deployments=(*near, Mark(BEGIN + 7.5 * HOUR, "healthy")))
-    seen = [picture.getpixel((x(7.03), LOWEST - 2 * chart.HEAD * level)) for level in range(4)]
+    seen = [picture.getpixel((x(7.03), LOWEST - 2 * HEAD * level)) for level in range(4)]
     assert seen == [GREEN, RED, AMBER, BLUE]
-    assert picture.getpixel((x(7.03) + 2 * chart.HEAD, LOWEST)) == GREEN
+    assert picture.getpixel((x(7.03) + 2 * HEAD, LOWEST)) == GREEN
+
+
+def test_marks_that_would_hide_each_other_stand_above_each_other_and_columns_beside_each_other() -> None:
+    assert stack([(100.0, "a"), (101.0, "b"), (100.5, "c"), (118.0, "d"), (500.0, "e")]) == [
+        Column(100.5, ("a", "b", "c")), Column(118.5, ("d",)), Column(500.0, ("e",)),
+    ]  # fmt: skip
 
 
 def test_numbers_of_neighbours_do_not_run_together_and_count_them_all() -> None:
-    crashes = [(100.0, 9), (118.0, 6), (136.0, 2), (500.0, 12)]
-    high = [each for each in crashes if each[1] > chart.STACK]
-    assert [sum(number for _, number in group) for group in chart._gather(high)] == [15, 12]
+    crashes = ((100.0, 9), (118.0, 6), (136.0, 2), (160.0, 4), (500.0, 12))
+    columns = [Column(x, ("crash",) * number) for x, number in crashes]
+    assert list_counts(columns) == [Count(100.0, 118.0, 15), Count(500.0, 500.0, 12)]
 
 
 def test_an_empty_night_is_a_picture_too() -> None:
@@ -123,5 +130,5 @@ def test_times_that_make_no_sense_still_make_a_picture(
 def test_many_crashes_at_once_stay_within_their_row(number: int) -> None:
     picture = show(crashes=tuple(BEGIN + 6 * HOUR + second for second in range(number)))
     floor = chart.CRASHES + BAND + THIN // 2
-    assert picture.getpixel((x(6), floor - chart.HEAD)) == RED
+    assert picture.getpixel((x(6), floor - HEAD)) == RED
     assert picture.getpixel((x(6) + 2, SERVER + BAND + 8)) == chart.BACKGROUND
