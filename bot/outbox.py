@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from bot.cards import Home, render_card, thread_name
 from bot.channel import Channel, ChannelFault, Closed, Later, Malformed, MessageGone, PlaceGone, TooOld, Uncertain
 from bot.messages import bare, order_over
+from bot.pace import EDITS, Pace
 from bot.payloads import Colour, Message
 from bot.posts import render_over, render_post
 from bot.redaction import Redact, cleaned
@@ -27,10 +28,10 @@ from pipeline.ports import Clock
 from pipeline.read_models import OrderEnd
 from pipeline.store.outbox import LONGEST_DEFERRAL
 
-EDIT_PAUSE = 1.5  # seconds between edits of one card that tell of no new state
 TICK = 2.0  # seconds between passes while something waits that nothing will wake
 IDLE = 10.0  # and while nothing is known to
 LONGEST_REST = 60.0  # seconds
+CHANNEL = "channel"
 SKEW = timedelta(days=1)  # how far Discord's clock may be from ours: also from one in a wrong time zone
 
 Report = Callable[[str, str | None], None]  # topic, what does not work in words; None = it works again
@@ -100,7 +101,8 @@ class Outbox:
         self._inherited: set[int] | None = None  # cards that an earlier life may have sent without noting it
         self._doubtful: set[str] = set()  # ids whose send has an unknown outcome
         self._rests: dict[str, Rest] = {}
-        self._edited: dict[int, float] = {}  # card -> monotonic seconds of its last edit
+        self._pace = Pace(clock)
+        self._room_at: float | None = None  # monotonic seconds at which the first that was held back may go out
         self._shown: dict[int, Message] = {}  # card -> what its message shows
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
         self._sightings: dict[str | None, Sighting] = {}  # place -> what an earlier life had sent there
@@ -138,7 +140,9 @@ class Outbox:
 
     @property
     def _pause(self) -> float:
-        """Seconds until the next pass, if nothing wakes us: what an earlier life deferred wakes nobody."""
+        """Seconds until the next pass, if nothing wakes us: what is held back or deferred wakes nobody."""
+        if self._room_at is not None:
+            return max(0.0, min(TICK, self._room_at - self._clock.monotonic()))
         if self._waits:
             return TICK
         left = IDLE if self._due is None else (self._due - self._clock.now()).total_seconds()
@@ -151,7 +155,7 @@ class Outbox:
 
     async def deliver(self) -> None:
         """One pass over what waits. Returns early while Discord does not answer."""
-        self._due = None
+        self._due = self._room_at = None
         if not self._channel.open or self._rests_now("discord"):
             return
         self._busy = True
@@ -173,6 +177,8 @@ class Outbox:
         return bool(dirty)
 
     async def _deliver_card(self, state: CardState) -> None:
+        if state.message is None and not self._is_free(self._pace.get_free_at(CHANNEL)):
+            return
         view = await asyncio.to_thread(self._ledger.get_card_view, state.card)
         message = await asyncio.to_thread(self._render_card, view)
         if state.message is None:
@@ -199,22 +205,24 @@ class Outbox:
             known = (await self._sight(None, since, fresh=mark in self._doubtful)).get(f"#{mark}")
         losses = self._losses.get(state.card, 0)
         nonce = f"{mark}-{losses}" if losses else mark
+        self._pace.count(CHANNEL)
         message_id = known or await self._send(None, message, mark, nonce)
         point("card.sent")
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.delivered, message_id, None)
         self._settle(mark, state.card)
         if known is not None:
-            await self._edit(message_id, message)
+            await self._edit(state.card, message_id, message)
         return message_id
 
     async def _edit_card(self, state: CardState, message: Message) -> bool:
-        """Whether the message shows it now; not while the last edit is fresh and the state the same."""
+        """Whether the message shows it now; not while it would be edited too often."""
         if state.message is None or self._shown.get(state.card) == message:
             return state.message is not None
-        if self._is_fresh(state.card) and _headline(self._shown.get(state.card)) == _headline(message):
+        urgent = _is_urgent(self._shown.get(state.card), message)
+        if not self._is_free(self._pace.get_edit_at(state.card, urgent=urgent)):
             return False
         try:
-            await self._edit(state.message, message)
+            await self._edit(state.card, state.message, message)
         except MessageGone:
             _log.warning("the message of card %s was deleted; a new one is sent", state.card)
             await self._lose(state.card)
@@ -225,7 +233,6 @@ class Outbox:
             _log.warning("the message of card %s takes no edits for now; a new one refers to it", state.card)
             await self._lose(state.card, replaced=True)
             return False
-        self._edited[state.card] = self._clock.monotonic()
         return True
 
     async def _lose(self, card: int, *, replaced: bool = False) -> None:
@@ -234,9 +241,6 @@ class Outbox:
         self._losses[card] = self._losses.get(card, 0) + 1
         self._shown.pop(card, None)
         self.wake()
-
-    def _is_fresh(self, card: int) -> bool:
-        return self._clock.monotonic() - self._edited.get(card, float("-inf")) < EDIT_PAUSE
 
     def _name_thread(self, state: CardState) -> str:
         return thread_name(self._redact(state.thread_title))
@@ -248,10 +252,11 @@ class Outbox:
         pending = await asyncio.to_thread(self._ledger.list_pending_posts, self._clock.now())
         held: set[int | None] = set()
         for post in pending:
-            place = "channel" if post.card is None else f"t{post.card}"
-            if post.card in held or self._rests_now(place):
+            place = _place_of(post)
+            if post.card in held:
                 continue
-            if not await self._guarded(place, self._deliver_post, post):
+            ready = not self._rests_now(place) and self._is_free(self._pace.get_free_at(place))
+            if not ready or not await self._guarded(place, self._deliver_post, post):
                 held.add(post.card)
         return bool(pending)
 
@@ -307,6 +312,7 @@ class Outbox:
 
     async def _send_in_form(self, post: Post, thread: str | None, message: Message) -> str:
         mark = f"p{post.id}"
+        self._pace.count(_place_of(post))
         try:
             return await self._send(thread, message, mark, mark)
         except PlaceGone:
@@ -339,16 +345,17 @@ class Outbox:
         """An order is over: the answer with its Cancel button says so, and the button goes. Whether there were any."""
         ends = await asyncio.to_thread(self._ledger.list_outdated_orders)
         for each in ends:
-            if not self._rests_now(f"o{each.id}"):
+            if not self._rests_now(f"o{each.id}") and self._is_free(self._pace.get_free_at(EDITS)):
                 await self._guarded(f"o{each.id}", self._deliver_end, each)
         outlived = await asyncio.to_thread(self._ledger.list_outlived_posts)
         for post in outlived:
-            if not self._rests_now(f"p{post.id}"):
+            if not self._rests_now(f"p{post.id}") and self._is_free(self._pace.get_free_at(EDITS)):
                 await self._guarded(f"p{post.id}", self._close_post, post)
         return bool(ends or outlived)
 
     async def _deliver_end(self, end: OrderEnd) -> None:
         """Where the answer is gone, or stands where we may not write, there is nothing to tell."""
+        self._pace.count(EDITS)
         try:
             await self._channel.edit(end.message, order_over(cleaned(end, self._redact)), end.place)
         except (MessageGone, PlaceGone, Closed) as fault:
@@ -358,6 +365,7 @@ class Outbox:
     async def _close_post(self, post: Post) -> None:
         """What it tells is over: it says so, and its buttons go."""
         message = await asyncio.to_thread(self._render_over, post)
+        self._pace.count(EDITS)
         try:
             await self._channel.edit(post.message or "0", message)
         except (MessageGone, PlaceGone, Closed) as fault:
@@ -382,7 +390,8 @@ class Outbox:
             _log.error("Discord refused a message, its bare form is sent instead: %s", fault)
             return await self._channel.send(place, bare(message), nonce)
 
-    async def _edit(self, message_id: str, message: Message) -> None:
+    async def _edit(self, card: int, message_id: str, message: Message) -> None:
+        self._pace.count_edit(card)
         try:
             await self._channel.edit(message_id, message)
         except Malformed as fault:
@@ -393,6 +402,13 @@ class Outbox:
         self._doubtful.discard(mark)
         if card is not None and self._inherited:
             self._inherited.discard(card)
+
+    def _is_free(self, moment: float) -> bool:
+        """Whether it is that late already; else the next pass is then. What has changed again by then is folded."""
+        if moment <= self._clock.monotonic():
+            return True
+        self._room_at = moment if self._room_at is None else min(self._room_at, moment)
+        return False
 
     async def _guarded(self, place: str, work: Callable[[T], Awaitable[object]], item: T) -> bool:
         """Whether it went through; faults make the place rest, an unknown outcome all of Discord (raised on)."""
@@ -430,8 +446,18 @@ class Outbox:
         return rest is not None and rest.until > self._clock.monotonic()
 
 
+def _place_of(post: Post) -> str:
+    return CHANNEL if post.card is None else f"t{post.card}"
+
+
+def _is_urgent(shown: Message | None, message: Message) -> bool:
+    """A new state that is live, ends something or calls somebody; the others are on their way to one."""
+    live = message.embed is not None and message.embed.colour is Colour.GREEN
+    return _headline(shown) != _headline(message) and (live or _calls_somebody(message))
+
+
 def _headline(message: Message | None) -> tuple[str, object, object] | None:
-    """What tells one state from another: an edit that changes it is never held back."""
+    """What tells one state from another."""
     embed = message.embed if message else None
     return None if message is None or embed is None else (embed.title, embed.colour, message.buttons)
 

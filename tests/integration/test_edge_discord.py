@@ -84,31 +84,111 @@ async def test_edits_that_wait_are_folded_to_the_newest(world: EdgeWorld) -> Non
     assert card["embeds"][0]["title"] == f"Applying fix: {NAME}"
 
 
-async def test_progress_is_edited_no_faster_than_it_can_be_read_and_a_new_state_at_once(world: EdgeWorld) -> None:
-    for done in (1, 20):
-        world.ledger.show(building(done))
-        await world.deliver()
-        world.clock.move(2)
-    world.ledger.show(building(30))
+async def test_states_that_follow_each_other_at_once_are_folded_to_the_newest(world: EdgeWorld) -> None:
+    world.ledger.show(make_card())
     await world.deliver()
-    for done in (40, 50):
-        world.ledger.show(building(done))
+    for state in (RunState.READY, RunState.PATCHING, RunState.BUILDING):
+        world.ledger.show(make_card(run=make_run(state)))
         await world.deliver()
-    assert "30 %" in world.messages[0]["embeds"][0]["description"]
-    world.ledger.show(make_card(run=make_run(RunState.PUBLISHING), fix=FIX))
+        world.clock.move(0.4)
+    assert world.titles == [f"Fix proposed: {NAME}"]
+    world.clock.move(0.1)
     await world.deliver()
-    assert world.messages[0]["embeds"][0]["title"] == f"Pushing fix: {NAME}"
+    (card,) = world.messages
+    assert card["embeds"][0]["title"] == f"Building fix for {NAME}" and card["edits"] == 2
     assert world.ledger.list_dirty_cards() == []
 
 
-async def test_progress_that_was_held_back_is_shown_a_little_later(world: EdgeWorld) -> None:
-    for done in (1, 20, 30):
+async def test_progress_is_edited_no_faster_than_it_can_be_read(world: EdgeWorld) -> None:
+    for done in (1, 20, 30, 40):
         world.ledger.show(building(done))
         await world.deliver()
+        world.clock.move(0.5)
     assert "20 %" in world.messages[0]["embeds"][0]["description"]
-    world.clock.move(2)
+    world.clock.move(0.5)
     await world.deliver()
-    assert "30 %" in world.messages[0]["embeds"][0]["description"]
+    assert "40 %" in world.messages[0]["embeds"][0]["description"]
+    assert world.messages[0]["edits"] == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [
+        (RunState.VERIFYING, "Fix live, watching"),
+        (RunState.SUCCEEDED, "Fixed"),
+        (RunState.PROPOSED, "Needs a look"),
+        (RunState.AWAITING_APPROVAL, "Waits for approval"),
+        (RunState.ROLLING_BACK, "Rolling back"),
+        (RunState.FAILED, "Not fixed"),
+    ],
+)
+async def test_what_is_live_over_or_calls_somebody_is_not_held_back(
+    world: EdgeWorld, state: RunState, title: str
+) -> None:
+    world.ledger.show(make_card())
+    await world.deliver()
+    for each in (RunState.READY, state):
+        world.ledger.show(make_card(run=make_run(each), fix=FIX))
+        await world.deliver()
+    assert world.titles == [f"{title}: {NAME}"]
+    assert world.ledger.list_dirty_cards() == []
+
+
+async def test_many_cards_at_once_leave_room_for_the_one_that_calls_somebody(world: EdgeWorld) -> None:
+    """Five edits in five seconds are what Discord takes of a channel; after that discord.py would sleep."""
+    cards = range(12, 18)
+    for state in (None, RunState.READY):
+        for each in cards:
+            world.ledger.show(make_card(each, run=state and make_run(state)))
+        await world.deliver(2 if state is None else 1)
+    assert count_edits(world) == 4
+    for edits, calls in ((5, 17), (5, 16)):
+        world.ledger.show(make_card(calls, run=make_run(RunState.PROPOSED)))
+        await world.deliver()
+        assert count_edits(world) == edits
+    assert world.titles[-2:] == [f"Crash in {NAME}", f"Needs a look: {NAME}"]
+    world.clock.move(5)
+    await world.deliver()
+    assert world.titles == [*[f"Fix proposed: {NAME}"] * 4, *[f"Needs a look: {NAME}"] * 2]
+    assert world.ledger.list_dirty_cards() == []
+
+
+async def test_who_has_much_to_tell_holds_up_nobody_else_and_is_told_in_order(world: EdgeWorld) -> None:
+    world.ledger.show(make_card())
+    for number in range(10):
+        world.ledger.post(PostKind.SERVER, 12, what="released", detail=str(number))
+    world.ledger.post(PostKind.SERVER, None, what="released")
+    await world.deliver()
+    assert world.get_footers() == ["#c12", "#p1", "#p2", "#p3", "#p4", "#p11"]
+    world.clock.move(4.9)
+    await world.deliver()
+    assert len(world.messages) == 6
+    for _ in range(2):
+        world.clock.move(5)
+        await world.deliver()
+    assert world.get_footers() == ["#c12", *(f"#p{each}" for each in (1, 2, 3, 4, 11, 5, 6, 7, 8, 9, 10))]
+
+
+def count_edits(world: EdgeWorld) -> int:
+    return sum(each["edits"] for each in world.messages)
+
+
+async def test_what_was_held_back_goes_out_by_itself(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TICK", "IDLE"):
+        monkeypatch.setattr(outbox, name, 3600.0)
+    for state in (None, RunState.READY, RunState.PATCHING):
+        world.ledger.show(make_card(run=state and make_run(state)))
+        await world.deliver()
+    world.clock.move(1.2)
+    passes = world.ledger.looked
+    loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: world.ledger.looked > passes)
+    assert world.titles == [f"Fix proposed: {NAME}"]
+    world.clock.move(0.05)
+    await until(lambda: not world.ledger.list_dirty_cards())
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert world.titles == [f"Applying fix: {NAME}"]
 
 
 async def test_a_change_that_shows_nothing_new_costs_no_edit(world: EdgeWorld) -> None:
@@ -197,6 +277,9 @@ async def test_once_discord_is_back_nothing_waits_for_the_end_of_a_pause(world: 
     assert world.messages == []
     world.sandbox.faults.disconnect(4000)
     loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: len(world.titles) == 3)
+    world.clock.move(5)  # the one that failed counted as well, so the fourth is for later
+    world.edge.wake()
     await until(lambda: len(world.ledger.sent) == len(world.ledger.posts))
     loop.cancel()
     await asyncio.wait([loop])
@@ -447,7 +530,7 @@ async def test_fault_b9_nothing_that_is_relayed_ever_mentions_anybody(world: Edg
         )
         world.ledger.post(kind, 12, **data)
         world.ledger.post(kind, None, **data)
-    await world.deliver(3)
+    await world.deliver(len(PostKind))
     await world.slash("pause", reason=text[:60])
     assert len(world.ledger.sent) == 2 * len(PostKind)
     sent = [each for each in world.sandbox.exchanges if each.method in ("POST", "PATCH") and "message" in each.path]
