@@ -12,6 +12,7 @@ from pipeline.ports import ExitEvidence
 from pipeline.store import Crash, Fact
 from pipeline.tools import Tools
 
+LATE = 60.0  # seconds after an end in which a report of it may still be written
 NOTES = "analysis.txt"  # ends the name of what people's debuggers write beside a report
 
 
@@ -27,6 +28,7 @@ def read_crash(tools: Tools, crash: Crash) -> CrashReport:
             started=end.started,
             at=end.at,
             reports=new_reports(tools, end.started, end.at),
+            pid=end.pid or None,
         )
     )
     return report if report.signature is not None else nameless_report(crash, report.notes)
@@ -46,7 +48,7 @@ def executable_of(tools: Tools, build: str | None) -> Path | None:
 
 def new_reports(tools: Tools, started: float, at: float) -> tuple[Path, ...]:
     """Reports that this life of the server wrote, oldest first."""
-    return tuple(path for path, written in list_reports(tools) if started <= written <= at + 60)
+    return tuple(path for path, written in list_reports(tools) if started <= written <= at + LATE)
 
 
 def list_reports(tools: Tools) -> list[tuple[Path, float]]:

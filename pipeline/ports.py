@@ -324,6 +324,7 @@ class ExitEvidence:
     started: float
     at: float
     reports: tuple[Path, ...] = ()  # new files of SERVER_CRASH_DIRS
+    pid: int | None = None  # of the process, where it was the server itself
 
 
 class CrashReader(Protocol):

@@ -13,6 +13,7 @@ import psutil
 from bot import realm
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
+from pipeline.adapters.coredumpctl import find_coredumpctl, is_systemds, read_pattern
 from pipeline.adapters.lldb import find_lldb
 from pipeline.adapters.toolchain import find_tool
 from pipeline.keeper import foreign
@@ -20,7 +21,6 @@ from pipeline.keeper.protocol import SERVER_MARK
 
 UNIT_FOLDERS = (Path("/etc/systemd/system"), Path("~/.config/systemd/user"))
 PM2_DUMP = Path("~/.pm2/dump.pm2")
-CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 _OURS = re.compile(r"^ExecStart=[-@:+!]*(?:\S*/)?spirit-healer\s", re.MULTILINE)
 _CURE = "take the server out of it (stop and disable it there): two of them would start two servers"
 
@@ -98,19 +98,20 @@ def check_cores(settings: Settings) -> Iterator[Finding]:
         return
     import resource
 
-    yield from judge_cores(
-        _read(CORE_PATTERN).strip(), resource.getrlimit(resource.RLIMIT_CORE)[1], settings.server_dir
-    )
+    hard_limit = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    yield from judge_cores(read_pattern(), hard_limit, settings.server_dir, find_coredumpctl())
 
 
-def judge_cores(pattern: str, hard_limit: int, server_dir: Path) -> Iterator[Finding]:
-    """`hard_limit` in bytes, -1 = none: the keeper raises the soft one to it."""
+def judge_cores(pattern: str, hard_limit: int, server_dir: Path, coredumpctl: str | None) -> Iterator[Finding]:
+    """`hard_limit` in bytes, -1 = none: the keeper raises the soft one to it. `coredumpctl` = where it is."""
     if hard_limit == 0:
         yield warn(
             "cores",
             "are forbidden here (hard limit 0), so that a crash leaves no stack",
             "raise it: LimitCORE=infinity in the unit, or `* hard core unlimited` in /etc/security/limits.conf",
         )
+    elif is_systemds(pattern) and coredumpctl is not None:
+        yield ok("cores", f"are kept by systemd-coredump and asked for with {coredumpctl}")
     elif pattern.startswith("|"):
         program = pattern[1:].split()[0] if pattern[1:].split() else "|"
         yield warn("cores", f"go to another program ({program}), not to a file that we could read", cure_pipe(program))
@@ -123,7 +124,11 @@ def judge_cores(pattern: str, hard_limit: int, server_dir: Path) -> Iterator[Fin
 def cure_pipe(program: str) -> str:
     """Each distribution sets the pattern again at the next boot, in its own place."""
     name = program.rpartition("/")[2]
-    first = "sudo systemctl disable --now apport, then " if name == "apport" else ""
+    firsts = {
+        "apport": "sudo systemctl disable --now apport, then ",
+        "systemd-coredump": "install coredumpctl (Debian: in the package systemd-coredump), or ",
+    }
+    first = firsts.get(name, "")
     return (
         f"{first}sudo sysctl -w kernel.core_pattern=core.%p, and for the next boot the line "
         "kernel.core_pattern=core.%p in /etc/sysctl.d/99-cores.conf"

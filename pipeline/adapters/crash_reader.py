@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from pipeline.adapters.coredumpctl import KeptCores
 from pipeline.adapters.debugger import MARK, TIMEOUT, run_debugger, tell_nobody
 from pipeline.adapters.gdb import find_gdb, read_core
 from pipeline.adapters.lldb import find_lldb, read_stacks
@@ -45,6 +46,7 @@ OUTPUT = 1 << 20  # bytes of the output's end that are read
 HEAD = 64 << 10  # bytes of the begin of both that are read
 LOG = 256 << 10  # bytes of the log's end that are read
 REPORTS = 8  # files of the crash folders that are read, newest first
+_LEAVES_A_CORE = frozenset((3, 4, 5, 6, 7, 8, 11, 24, 25, 31))  # numbers of Linux's signals, as signal(7) has them
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def _know_none(name: str) -> Iterable[Path]:
 class CrashFileReader:
     """`ports.CrashReader`. gdb and lldb are used where they are installed; `on_started` records them, `what` marks
     them, `scratch` is where they work (None = the folder for temporary files), `rules` gives those that are in force,
-    `list_programs` where archived executables of a name lie."""
+    `list_programs` where archived executables of a name lie, `kept_cores` those of systemd (None = this machine's)."""
 
     def __init__(
         self,
@@ -70,8 +72,10 @@ class CrashFileReader:
         scratch: Path | None = None,
         rules: Callable[[], Rules] = get_rules,
         list_programs: Programs = _know_none,
+        kept_cores: KeptCores | None = None,
     ) -> None:
         self._run = partial(run_debugger, timeout=timeout, on_started=on_started, what=what, scratch=scratch)
+        self._kept_cores = kept_cores or KeptCores(on_started=on_started, what=what, scratch=scratch)
         self._rules = rules
         self._list_programs = list_programs
 
@@ -108,6 +112,16 @@ class CrashFileReader:
         if evidence.core is not None:
             with contextlib.suppress(OSError):
                 yield self._read_core(evidence.core, evidence.executable)
+        elif evidence.pid is not None and (evidence.status is None or -evidence.status in _LEAVES_A_CORE):
+            with contextlib.suppress(OSError):
+                yield self._read_kept_core(evidence.pid, evidence)
+
+    def _read_kept_core(self, pid: int, evidence: ExitEvidence) -> Reading | None:
+        """Raises OSError where there is no room for it."""
+        with self._kept_cores.borrow(pid, evidence.started, evidence.at) as found:
+            if isinstance(found, Path):
+                return self._read_core(found, evidence.executable)
+            return None if found is None else Reading(notes=(f"there is no core to read: {found}",))
 
     def _read_reports(self, evidence: ExitEvidence) -> list[Reading]:
         """Newest first; the text of a crash before its minidump, because the text has the names of all threads. Where

@@ -47,14 +47,20 @@ def run_debugger(
 def _run_in(folder: Path, argv: Sequence[str], timeout: float, on_started: OnStarted, what: str) -> str:
     output = folder / "output"
     child = Child.start(
-        argv, cwd=folder, env=_environment(folder), output=output, what=what, on_started=on_started, low_priority=True
+        argv,
+        cwd=folder,
+        env=child_environment(folder),
+        output=output,
+        what=what,
+        on_started=on_started,
+        low_priority=True,
     )
     child.wait(timeout, watch=Limits(output, MOST_OUTPUT))
     with output.open("rb") as file:
         return file.read(MOST_OUTPUT).decode("utf-8", errors="replace")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def child_environment(folder: Path) -> dict[str, str]:
     """Nothing of the user's, and no symbols from the network."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, "DEBUGINFOD_URLS": "", "HOME": str(folder), "LC_ALL": "C.UTF-8"}

@@ -171,20 +171,30 @@ def test_the_file_is_the_one_of_the_command_or_the_usual_one(tmp_path: Path, com
     ],
 )
 def test_a_core_has_to_become_a_file(tmp_path: Path, pattern: str, hard_limit: int, level: Level) -> None:
-    (found,) = machine.judge_cores(pattern, hard_limit, tmp_path)
+    (found,) = machine.judge_cores(pattern, hard_limit, tmp_path, None)
     assert found.level is level
+
+
+def test_cores_that_systemd_keeps_are_asked_for_where_its_program_is(tmp_path: Path) -> None:
+    pattern = "|/usr/lib/systemd/systemd-coredump %P"
+    assert list(machine.judge_cores(pattern, -1, tmp_path, "/usr/bin/coredumpctl")) == [
+        ok("cores", "are kept by systemd-coredump and asked for with /usr/bin/coredumpctl")
+    ]
 
 
 @pytest.mark.parametrize(
     ("pattern", "begins"),
     [
         ("|/usr/share/apport/apport -p%p", "sudo systemctl disable --now apport, then sudo sysctl"),
-        ("|/usr/lib/systemd/systemd-coredump %P", "sudo sysctl -w kernel.core_pattern=core.%p, and for the next boot"),
+        (
+            "|/usr/lib/systemd/systemd-coredump %P",
+            "install coredumpctl (Debian: in the package systemd-coredump), or sudo sysctl",
+        ),
         ("|", "sudo sysctl"),
     ],
 )
 def test_cores_that_go_to_a_program_have_the_cure_of_that_program(tmp_path: Path, pattern: str, begins: str) -> None:
-    (found,) = machine.judge_cores(pattern, -1, tmp_path)
+    (found,) = machine.judge_cores(pattern, -1, tmp_path, None)
     assert found.level is Level.WARN and found.cure.startswith(begins)
 
 
