@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
 LOOK_AROUND = 5.0  # seconds between two ticks where watching for changes does not work
 AGAIN = 30.0  # seconds between two tries of what does not work
+STRAYS_EVERY = 5.0  # seconds between two looks into the crash folders for what is of no crash
+OLD_REPORTS = "old crash reports"
 
 
 @dataclass
@@ -198,9 +200,7 @@ async def serve(
             prepare = asyncio.ensure_future(until_it_works(tools, "source", lambda: prepare_source(tools), stop))
             prepare.add_done_callback(lambda _: app.runner.wake())  # what waited for the clone goes on at once
             others: list[Coroutine[Any, Any, Any]] = [
-                until_it_works(
-                    tools, "old crash reports", lambda: history.import_old_reports(tools, stop.is_set), stop
-                ),
+                take_in_reports(tools, stop),
                 Watcher(watched_paths(settings, tools), app.runner.wake, fallback=LOOK_AROUND).run(),
             ]
             tasks += [prepare, *(asyncio.ensure_future(each) for each in others)]
@@ -208,6 +208,15 @@ async def serve(
             await app.runner.run(stop)
         finally:
             await end(tasks)
+
+
+async def take_in_reports(tools: Tools, stop: asyncio.Event) -> None:
+    """Those that lay there before us, then whatever is put beside them."""
+    strays = history.Strays(tools)
+    await until_it_works(tools, OLD_REPORTS, lambda: history.import_old_reports(tools, stop.is_set), stop)
+    while not stop.is_set():
+        await until_it_works(tools, OLD_REPORTS, lambda: strays.take_in(stop.is_set), stop)
+        await wait_or_stop(stop, STRAYS_EVERY)
 
 
 def keep_what_is_loaded() -> None:

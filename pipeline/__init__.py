@@ -11,7 +11,7 @@
     adapters/                       git, builder, keeper client, consoles, watcher, analyst
     tools.py                        what a stage may use, and what it may answer
     stages/                         one state, one module: observe, then act
-    intake.py history.py            events and responses come in; what was there before the first start
+    intake.py history.py            events and responses come in; what is of no crash that we saw
     judging.py                      crashes are read and grouped: counted, or a run begins
     crash_reports.py backtraces.py  what a crash left, and what its thread says first
     runner.py housekeeping.py       runs and deployments advance; what has to be done now and then

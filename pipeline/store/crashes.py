@@ -161,6 +161,21 @@ class Crashes(Base):
             if there is None:
                 c.execute(insert(t.crashes).values(**values, number=number))
 
+    def list_imported(self, names: Sequence[str]) -> set[str]:
+        """Those of these reports that are in."""
+        with self.begin() as c:
+            name = t.crashes.c.exit["name"].as_string()
+            query = select(name).where(t.crashes.c.keeper == IMPORTED)
+            known = set(c.execute(query).scalars()) if names else set()
+        return known.intersection(names)
+
+    def list_lives(self) -> list[tuple[float, float]]:
+        """(from, to) in seconds since the epoch of each life of the server that crashed, as a keeper told it."""
+        span = (t.crashes.c.exit["started"].as_float(), t.crashes.c.exit["at"].as_float())
+        query = select(*span).where(t.crashes.c.keeper != IMPORTED).order_by(t.crashes.c.id)
+        with self.begin() as c:
+            return [(started, at) for started, at in c.execute(query)]
+
     def find_last_title(self) -> str | None:
         """What the server crashed of last, as its card has it; None where nobody has read that crash yet."""
         with self.begin() as c:

@@ -1,8 +1,9 @@
 """A night of many crashes of few bugs, as recorded of different builds: one card and one request for each bug."""
 
+import os
 import random
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from world import World
 from pipeline import card_views, crash_reports, history
 from pipeline import tables as t
 from pipeline.adapters.crash_reader import CrashFileReader
+from pipeline.keeper.protocol import ExitVerdict
 from pipeline.model import CrashReport
 from pipeline.ports import ExitEvidence
 
@@ -66,9 +68,11 @@ Address   Frame     Function      SourceFile
 """
 
 
-def drop(folder: Path, name: str, number: int = 0) -> None:
+def drop(folder: Path, name: str, number: int = 0, at: datetime | None = None) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(REPORT.format(number=number), encoding="utf-8")
+    if at is not None:
+        os.utime(folder / name, (at.timestamp(),) * 2)
 
 
 def import_from(folder: Path, tmp_path: Path) -> World:
@@ -133,4 +137,79 @@ def test_the_import_ends_with_the_bot_and_the_next_start_goes_on_with_it(tmp_pat
     history.import_old_reports(world.tools, lambda: next(looks, True))
     assert len(read_rows(world)) == 70
     history.import_old_reports(world.tools)
+    assert len(read_rows(world)) == len(set(read_rows(world))) == 120
+
+
+# --- reports that somebody puts beside them while we run --------------------------------------------------------------
+
+
+async def make_open_world(folder: Path) -> World:
+    """Its server has lived for ten seconds, and nothing lay in the crash folder before."""
+    world = World(folder, {"crash_dirs": (folder / "Crashes",)}, real_reader=CrashFileReader())
+    (folder / "Crashes").mkdir()
+    history.import_history(world.tools)
+    history.import_old_reports(world.tools)
+    return await world.start()
+
+
+async def test_reports_that_are_put_there_while_we_run_are_in_once_each_and_nobody_is_asked(tmp_path: Path) -> None:
+    world = await make_open_world(tmp_path)
+    long_ago = world.clock.now() - timedelta(days=9)
+    strays = history.Strays(world.tools)
+    assert strays.take_in() == 0
+    for number in range(120):
+        drop(tmp_path / "Crashes", f"{number}.txt", number, long_ago)
+    assert [strays.take_in(), strays.take_in(), history.Strays(world.tools).take_in()] == [120, 0, 0]
+    drop(tmp_path / "Crashes", "one more.txt", 120, long_ago)
+    assert strays.take_in() == 1
+    await world.settle()
+    assert len(read_rows(world)) == len(set(read_rows(world))) == 121
+    assert (world.runs(), world.posts(), world.analyst.requests) == ([], [], {})
+
+
+async def test_what_may_be_the_report_of_a_crash_is_left_to_it(tmp_path: Path) -> None:
+    world = await make_open_world(tmp_path)
+    strays = history.Strays(world.tools)
+    drop(tmp_path / "Crashes", "of this life.txt", 1, world.clock.now())
+    assert strays.take_in() == 0, "its server may be about to end"
+    await world.die("whatever it said")
+    assert read_rows(world) == ["access violation | Bot1::Update"]
+    world.clock.time += timedelta(hours=1)
+    drop(tmp_path / "Crashes", "of an hour.txt", 2, world.clock.now() - timedelta(minutes=30))
+    await world.die("whatever it said")
+    assert [strays.take_in(), strays.take_in()] == [0, 0], "each was read with the crash that it is of"
+
+
+async def test_of_many_that_fit_one_crash_those_that_were_not_read_with_it_are_taken_in(tmp_path: Path) -> None:
+    world = await make_open_world(tmp_path)
+    await world.pass_time(hours=1)
+    for number in range(20):
+        drop(tmp_path / "Crashes", f"{number:02}.txt", number, world.clock.now() - timedelta(minutes=20 - number))
+    await world.die("whatever it said")
+    strays = history.Strays(world.tools)
+    assert [strays.take_in(), strays.take_in()] == [12, 0]
+    assert read_rows(world)[-1] == "access violation | Bot9::Update" and len(set(read_rows(world))) == 13
+
+
+async def test_what_is_of_no_crash_of_a_life_is_taken_in_once_that_life_is_over(tmp_path: Path) -> None:
+    world = await make_open_world(tmp_path)
+    strays = history.Strays(world.tools)
+    await world.pass_time(hours=1)
+    drop(tmp_path / "Crashes", "copied.txt", 1, world.clock.now())
+    assert strays.take_in() == 0
+    await world.pass_time(hours=1)
+    world.keeper.end(ExitVerdict.ASKED)
+    assert strays.take_in() == 0, "nobody knows what comes next"
+    world.keeper.start(None, None)
+    assert strays.take_in() == 1
+
+
+async def test_taking_in_ends_with_the_bot_and_goes_on_with_the_next(tmp_path: Path) -> None:
+    world = await make_open_world(tmp_path)
+    for number in range(120):
+        drop(tmp_path / "Crashes", f"{number}.txt", number, world.clock.now() - timedelta(days=9))
+    looks = iter([False] * 70)
+    history.Strays(world.tools).take_in(lambda: next(looks, True))
+    assert len(read_rows(world)) == 70
+    history.Strays(world.tools).take_in()
     assert len(read_rows(world)) == len(set(read_rows(world))) == 120

@@ -41,6 +41,7 @@ from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import MOST_ATTEMPTS, Runner, apply_step, deploy_once, next_change, take_step
 from pipeline.stages import rolling_back, wish
 from pipeline.status_models import Topic
+from pipeline.store import Fact
 from pipeline.store.runs import CHUNK
 from pipeline.tools import Passage, Tools
 
@@ -963,6 +964,35 @@ async def test_what_crashed_in_builds_alone_that_were_taken_back_is_told_from_wh
     assert not world.store.was_only_taken_back(first.signature)
     assert not world.store.was_only_taken_back(Signature("never seen", "never seen", 1))
     assert not world.store.was_only_taken_back(None)
+
+
+async def test_kinds_of_crashes_and_the_last_good_build_are_told_by_either_database(world: World) -> None:
+    first = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=5)
+    second = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(minutes=5)
+    good, newer = (world.expect(run, RunState.SUCCEEDED).commit for run in (first, second))
+    for _ in range(2):
+        await world.die("World::Update")
+    assert [(kind.title, times) for kind, times, _ in world.store.list_groups()] == [
+        ("World::Update", 2), ("Spell::Cast", 1), ("Map::Update", 1),
+    ]  # fmt: skip
+    assert world.store.list_groups()[0][2] == world.clock.now()
+    of_map, of_world = (world.reader.read_name(name) for name in ("Map::Update", "World::Update"))
+
+    def last_good(signature: Signature | None, build: str | None) -> str | None:
+        found = (world.store.get_fact(Fact.FOUND) or {})["build"]
+        good = world.store.find_last_good(signature, build, found)
+        return None if good is None else good.commit
+
+    assert world.source.traced[-1][:2] == (newer, good), "as the crash's first analysis was told"
+    assert (last_good(of_world, newer), last_good(of_world, "another")) == (good, good), "the newer one crashed so"
+    assert (last_good(of_map, "another"), last_good(None, newer)) == (newer, good)
+    assert last_good(of_map, newer) == good, "what lay there before us crashed so, and names no build"
+    ends = [row.at.timestamp() for row in world.store.list_crash_rows(None)]
+    assert [at for _, at in world.store.list_lives()] == ends and all(
+        began <= at for began, at in world.store.list_lives()
+    )
 
 
 async def test_a_report_that_is_imported_beside_the_runner_is_never_the_last_crash(tmp_path: Path) -> None:
