@@ -19,6 +19,7 @@ from typing import TextIO
 FORM = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 MOST_BYTES = 10 << 20
 FILES = 5
+BACK = "the log file can be written again"
 AGAIN = 5.0  # seconds between two tries of a file that cannot be written
 
 
@@ -65,6 +66,15 @@ class LogFile(logging.handlers.RotatingFileHandler):
         super().emit(record)
         if self.fault is None:
             self._lost, self._told = 0, False
+
+    def try_again(self) -> None:
+        """A bot that has nothing to log would never find out that its file can be written again."""
+        if self.fault is None or self._clock() < self._again:
+            return
+        lost = self._lost
+        self.handle(logging.LogRecord(__name__, logging.INFO, __file__, 0, BACK, None, None))
+        if self.fault is not None:
+            self._lost = lost  # it was no line of anybody's
 
     def handleError(self, record: logging.LogRecord) -> None:
         fault = sys.exc_info()[1]
@@ -113,6 +123,8 @@ def _say(text: str) -> None:
 def find_fault() -> str | None:
     """Why the log file of this process cannot be written now."""
     files = [each for each in logging.getLogger().handlers if isinstance(each, LogFile)]
+    for file in files:
+        file.try_again()
     return next((each.fault for each in files if each.fault is not None), None)
 
 

@@ -11,7 +11,7 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         (
             "no space left", "errno 28", "disk quota", "winerror 112", "not enough space", "disk is full",
-            "file too large",
+            "file too large", "out of diskspace",
         ),
         "make room in {place}",
     ),

@@ -33,6 +33,7 @@ MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
 OBSTACLE = "obstacle"  # in `degraded`: what a change waits for
 WARM = "warm"  # the passage of the warm build
+CHANGE = "change"  # the name of the lane's work
 CLOSING = 20.0  # seconds for what is under way to end
 
 T = TypeVar("T")
@@ -93,7 +94,7 @@ class Runner:
     async def tick(self) -> None:
         """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
         await self._guard("intake", self._take_in)
-        for name, work in (("crashes", self._judge_crashes), ("change", self._change), ("deployment", self._deploy)):
+        for name, work in (("crashes", self._judge_crashes), (CHANGE, self._change), ("deployment", self._deploy)):
             self._start(name, work)
         await self._guard("analyses", self._start_analyses)
         await self._guard("warm build", self._make_room)
@@ -218,10 +219,12 @@ class Runner:
     async def _warm(self, commit: str) -> None:
         passage = self._passages.setdefault(WARM, Passage())
         try:
+            await self._thread(warming.stand, self._tools, commit)
+            self._tools.degraded.pop(bug_topic(CHANGE), None)  # what hindered the last try; this one may take hours
             await self._thread(warming.warm, self._tools, passage, commit)
         finally:
             self._passages.pop(WARM, None)
-            self.wake()
+        self.wake()  # not behind a fault: the next tick comes by itself, and at once would be without a pause
 
     async def _make_room(self) -> None:
         """Ends the warm build for a change."""

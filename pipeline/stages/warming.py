@@ -11,6 +11,7 @@ from pipeline.store import Fact
 from pipeline.tools import Passage, Tools
 
 log = logging.getLogger(__name__)
+TOPIC = "warm build"  # in `degraded`
 
 
 def wanted(tools: Tools) -> str | None:
@@ -27,9 +28,14 @@ def is_unwelcome(tools: Tools) -> bool:
     return bool(tools.store.list_runs_in(RunState.READY, *CHANGE_LANE))
 
 
+def stand(tools: Tools, commit: str) -> None:
+    """Brings our clone to it. What an earlier try said is over: this one tells anew."""
+    tools.source.stand_on(commit)
+    tools.degraded.pop(TOPIC, None)
+
+
 def warm(tools: Tools, passage: Passage, commit: str) -> None:
     """Builds it at low priority. That it failed is said and not repeated: a fix's build will tell more."""
-    tools.source.stand_on(commit)
     try:
         result = tools.builder.build(
             tools.source.work_tree(),
@@ -45,6 +51,6 @@ def warm(tools: Tools, passage: Passage, commit: str) -> None:
     except PipelineError as error:
         fault = str(error)
     if fault is not None:
-        tools.degraded["warm build"] = f"what runs could not be built: {tools.redact(fault)}"
+        tools.degraded[TOPIC] = f"what runs could not be built: {tools.redact(fault)}"
         log.warning("the warm build of %s failed: %s", commit[:12], fault)
     tools.store.set_fact(Fact.WARM, commit)

@@ -186,6 +186,24 @@ if sys.platform != "win32":
         assert path.read_text().endswith("\nfive\n"), "nothing is said to be lost twice"
         file.close()
 
+    def test_a_bot_that_has_nothing_to_log_finds_out_that_there_is_room_again(tmp_path: Path) -> None:
+        path = tmp_path / "bot.log"
+        path.symlink_to("/dev/full")
+        file = FileOfADisk(path)
+        speak(file, "one")
+        file.try_again()
+        file.now += log.AGAIN
+        file.try_again()
+        assert file.fault is not None, "there is no room yet"
+        path.unlink()
+        file.now += log.AGAIN
+        file.try_again()
+        assert file.fault is None
+        assert path.read_text() == f"(1 lines before this one could not be written) {log.BACK}\n"
+        file.try_again()
+        assert path.read_text().count("\n") == 1
+        file.close()
+
 
 class FullConsole(io.StringIO):
     """Keeps what it could not write, as a file on a full disk does until there is room."""

@@ -16,6 +16,7 @@ from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 from pipeline import change_orders, crash_reports, history, intake, policy, status_views
 from pipeline import tables as t
 from pipeline.card_models import FixLink, PostKind
+from pipeline.errors import Obstructed
 from pipeline.keeper.protocol import EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
@@ -786,6 +787,36 @@ async def test_what_runs_is_built_once_before_the_first_crash(world: World) -> N
     assert world.builder.warmed == [BASE]
     await world.pass_time(hours=1)
     assert world.builder.warmed == [BASE]
+
+
+class WakefulRunner(Runner):
+    """Counts what would make it tick again at once."""
+
+    wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
+        super().wake()
+
+
+async def test_a_warm_build_that_the_machine_hinders_is_tried_again_with_a_pause_and_says_no_more_than_its_last_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hindered(commit: str) -> None:
+        raise Obstructed("git reset failed: the disk is full")
+
+    world = World(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(world.source, "stand_on", hindered)
+        await world.start()
+        assert world.tools.degraded == {"bug in change": "git reset failed: the disk is full"}
+        world.runner = runner = WakefulRunner(world.tools, lambda: None, fatal=True)
+        await world.settle()
+        assert (runner.wakes, world.builder.warmed) == (0, [])
+    world.builder.fault = "the compiler is gone"
+    await world.settle()
+    assert world.builder.warmed == [BASE]
+    assert world.tools.degraded == {"warm build": "what runs could not be built: the compiler is gone"}
 
 
 async def test_fault_a16_a_command_that_answers_heals_without_a_hand(world: World) -> None:
