@@ -81,9 +81,9 @@ _ROLLED_BACK = {
 def rolled_back(view: CardView, run: Run) -> Face:
     build = facts.name_previous(view.deployment) or "the previous build"
     taken = f"{_GONE[run.kind]} in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
-    paused = "**pipeline paused: someone should look**" if view.paused_by_it else ""
+    paused = "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`"
     look = facts.WITHOUT.get(run.kind, facts.LOOK_WORDS[run.state])
-    needed = join(paused, f"{look}: `/retry {run.id}` tries it again" if view.given_up else "")
+    again = f"{look}: `/retry {run.id}` tries it again" if view.given_up else ""
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
     worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse and not view.went_with
     title = "Rolled back: the fix made it worse" if worse else _ROLLED_BACK[run.kind]
@@ -91,7 +91,8 @@ def rolled_back(view: CardView, run: Run) -> Face:
         view,
         title,
         Colour.RED,
-        needed,
+        paused if view.paused_by_it else "",
+        again,
         join(code(view.title) if worse else "", facts.reason(run)),
         join(f"{build} was put back", taken),
         _company(view),
@@ -121,7 +122,7 @@ def _company(view: CardView) -> str:
 
 
 def failed(view: CardView, run: Run) -> Face:
-    needed = "**No further try by itself; a person is needed**"
+    needed = f"**No further try by itself; a person is needed:** `/retry {run.id}` tries it again"
     if run.verdict is Verdict.NOT_CURED:
         kept = join("it crashed again with the fix in place; the build stays", facts.fix_link(view))
         return make_face(
@@ -129,6 +130,7 @@ def failed(view: CardView, run: Run) -> Face:
             "Not cured: {}",
             Colour.AMBER,
             f"**{kept}**",
+            needed if view.given_up else "",
             facts.reason(run),
             facts.crash_line(view),
             buttons=revert_button(run),
@@ -158,6 +160,7 @@ def cancelled(view: CardView, run: Run) -> Face:
         join(
             facts.reason(run) or facts.WITHDRAWN_WORDS[run.state],
             facts.unmended(view) if run.kind is RunKind.FIX else "",
+            f"`/retry {run.id}` asks anew" if run.kind is RunKind.FIX and not view.mended else "",
         ),
         facts.crash_line(view),
         facts.server_line(view),

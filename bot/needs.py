@@ -45,10 +45,11 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.SERVER:
             return _server(need)
         case Topic.PAUSE:
-            return join(f"the pipeline {say_pauser(need.subject)}", detail, "`/resume` lets it go on")
+            when = _moment(need) if need.subject == OURS else _lasting(need)
+            return join(f"the pipeline {say_pauser(need.subject)}{when}", detail, _say_resume(need, home))
         case Topic.APPROVAL:
             asks = f" of {QUESTIONS[Question(need.question)]}" if need.question in list(Question) else ""
-            return _of_run(need, f"**waits for an approval**{asks}", home)
+            return join(_of_run(need, f"**waits for an approval**{asks}", home), _order(need))
         case Topic.LOOK:
             return join(_of_run(need, _look(need), home), _order(need))
         case Topic.ANSWER:
@@ -74,6 +75,7 @@ def _look(need: Need) -> str:
 
 
 _CURES = {
+    RunState.AWAITING_APPROVAL: "`/approve {}` or `/reject {}`",
     RunState.PROPOSED: "`/retry {}` asks anew, `/reject {}` closes it",
     RunState.FAILED: "`/retry {}` tries it again",
     RunState.ROLLED_BACK: "`/retry {}` tries it again",
@@ -90,6 +92,14 @@ def _uncured(need: Need) -> str:
     if not need.uncured:
         return ""
     return f"with {count(need.uncured, 'commit')} that did not cure {'its' if need.uncured == 1 else 'their'} crash"
+
+
+def _say_resume(need: Need, home: Home | None) -> str:
+    """What to look at before, where the pipeline has paused itself over it."""
+    if need.subject != OURS:
+        return "`/resume` lets it go on"
+    card = f"[its card]({home.link(need.message)})" if need.message and home else "its card"
+    return f"the thread of {card} has what to look at, then `/resume` lets it go on"
 
 
 def say_pauser(by: str) -> str:
@@ -113,15 +123,23 @@ def _server(need: Need) -> str:
         case "down":
             return f"the server does not start: {detail}"
         case Hold.STOPPED if detail:  # which says who stopped it
-            return f"the server is down{_since(need)}: {detail} · `/start-server` starts it"
+            return f"the server is down{_lasting(need)}: {detail} · `/start-server` starts it"
         case _:
             why = HOLD_WORDS[Hold(need.subject)] if need.subject in list(Hold) else plain(need.subject)
             cure = _OTHER_FIRST if need.subject == Hold.FOREIGN else "`/start-server` starts it"
-            return join(f"the server is held{_since(need)}: {why}{f' ({detail})' if detail else ''}", cure)
+            return join(f"the server is held{_lasting(need)}: {why}{f' ({detail})' if detail else ''}", cure)
 
 
 def _since(need: Need, word: str = "since") -> str:
-    return f", {word} {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
+    return f", {word}{_moment(need)}" if need.since is not None else ""
+
+
+def _lasting(need: Need) -> str:
+    return f" since{_moment(need)}" if need.since is not None else ""
+
+
+def _moment(need: Need) -> str:
+    return f" {ago(datetime.fromtimestamp(need.since, UTC))}" if need.since is not None else ""
 
 
 def _of_run(need: Need, words: str, home: Home | None) -> str:

@@ -13,7 +13,6 @@ from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, from_plain
 from pipeline.model import (
     OF_WHAT_WENT,
-    OURS,
     CrashReport,
     Diagnostic,
     Question,
@@ -22,7 +21,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
-from pipeline.needs import find_down_since, list_given_up
+from pipeline.needs import find_down_since, is_paused_over, list_given_up
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -183,7 +182,7 @@ def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
 
 
 def _is_given_up(tools: Tools, run: Run) -> bool:
-    if run.state is not RunState.ROLLED_BACK:
+    if run.state not in (RunState.ROLLED_BACK, RunState.FAILED):
         return False
     given_up = list_given_up(tools.store, tools.night() - timedelta(days=1), tools.store.list_reverts())
     return any(each.id == run.id for each in given_up)
@@ -206,9 +205,7 @@ def _made_worse(store: Store, run: Run | None) -> bool:
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:
     """Not by an operator, and not over what came later: a rollback pauses before its deployment is over."""
     deployment = tools.store.get_deployment(run.deployment) if run and run.deployment else None
-    if pause is None or deployment is None or pause.by != OURS or deployment.verdict is not Verdict.UNHEALTHY:
-        return False
-    return deployment.created_at <= pause.at and (deployment.over_at is None or pause.at <= deployment.over_at)
+    return deployment is not None and deployment.verdict is Verdict.UNHEALTHY and is_paused_over(deployment, pause)
 
 
 def _report(store: Store, row: Any) -> CrashReport | None:

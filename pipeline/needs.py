@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 
 from pipeline import policy
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, FixState, Run, RunKind, RunState, Verdict
+from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
-from pipeline.store import Branch, Fact, Store
+from pipeline.store import Branch, Deployment, Fact, Store
 
 DAY = timedelta(days=1)
 REVIEWED = 14  # nights: how long a branch waits for its review, and is looked for in the base branch
@@ -86,7 +86,7 @@ def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links:
     """Most urgent first."""
     yield from list_server_needs(seen)
     if waiting.pause is not None:
-        yield Need(Topic.PAUSE, waiting.pause.by, waiting.pause.reason)
+        yield _of_pause(store, waiting.pause)
     for run in (*waiting.asking, *waiting.stuck, *waiting.given_up):
         yield _of_run(store, run)
     for run in waiting.unanswered:
@@ -166,6 +166,22 @@ def _is_undone_order(store: Store, run: Run, reverts: Sequence[Run]) -> bool:
         return False
     undone = filter(None, map(store.get_run_by_commit, run.undoes))
     return any(is_live(each) and policy.find_revert(each.commit or "", reverts) is None for each in undone)
+
+
+def _of_pause(store: Store, pause: PauseView) -> Need:
+    """With the card of what was rolled back, where that is why: its thread has what there is to look at."""
+    last = store.get_active_deployment() or store.get_last_deployment()
+    runs = store.list_runs_of(last.id) if last is not None and is_paused_over(last, pause) else []
+    message = store.get_message_of_run(runs[0].id) if runs else None
+    return Need(Topic.PAUSE, pause.by, pause.reason, message=message, since=pause.at.timestamp())
+
+
+def is_paused_over(deployment: Deployment, pause: PauseView | None) -> bool:
+    """Whether its rollback made this pause: not an operator's, and not over what came later, as a rollback pauses
+    before its deployment is over."""
+    if pause is None or pause.by != OURS or deployment.created_at > pause.at:
+        return False
+    return deployment.over_at is None or pause.at <= deployment.over_at
 
 
 def _of_run(store: Store, run: Run) -> Need:

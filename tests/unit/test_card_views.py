@@ -315,9 +315,10 @@ async def test_an_ordered_revert_that_went_out_with_what_was_worse_is_a_need_and
     )
     shown = show(world, revert).embed
     assert shown is not None and shown.title == "Revert rolled back: Map::Update"
-    assert shown.description.splitlines()[0] == (
-        "**pipeline paused: someone should look** · **rolled back: what it had taken back is live again**: " + retry
-    )
+    assert shown.description.splitlines()[:2] == [
+        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`",
+        f"**rolled back: what it had taken back is live again**: {retry}",
+    ]
     await world.orders.retry(revert.id, BOB)
     assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.PAUSE, Topic.REVIEW]
 

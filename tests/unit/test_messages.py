@@ -538,7 +538,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,
-        "**pipeline paused: someone should look**\n"
+        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
@@ -554,8 +554,8 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "**pipeline paused: someone should look** · **rolled back, so it still crashes: needs a person**: "
-        "`/retry 9f3c21aa` tries it again\n"
+        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`\n"
+        "**rolled back, so it still crashes: needs a person**: `/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
         ["resume:pipeline"],
@@ -649,7 +649,8 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.FAILED, of_run={"reason": "the clone cannot be worked with"}),
         f"Not fixed: {NAME}",
         Colour.AMBER,
-        f"**No further try by itself; a person is needed**\nthe clone cannot be worked with\n{CRASH}\n{BACK}",
+        "**No further try by itself; a person is needed:** `/retry 9f3c21aa` tries it again\n"
+        f"the clone cannot be worked with\n{CRASH}\n{BACK}",
         [],
     ),
     "not cured": (
@@ -663,7 +664,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.FAILED, of_run={"returns": 2}, diagnostics=(UNDECLARED,)),
         f"Fix does not compile: {NAME}",
         Colour.AMBER,
-        "**No further try by itself; a person is needed**\n"
+        "**No further try by itself; a person is needed:** `/retry 9f3c21aa` tries it again\n"
         f"`BotAI.cpp:337: error: '_priorityManager' was not declared` · log in the thread\n{BACK}",
         [],
     ),
@@ -671,7 +672,8 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, mended=False, previous_card="77"),
         f"Rejected: {NAME}",
         Colour.GREY,
-        f"rejected by Ann · the crash is not mended\n{CRASH}\n{BACK}\n[The card before this one](https://discord.com/channels/1/2/77)",
+        f"rejected by Ann · the crash is not mended · `/retry 9f3c21aa` asks anew\n{CRASH}\n{BACK}\n"
+        "[The card before this one](https://discord.com/channels/1/2/77)",
         [],
     ),
 }
@@ -1367,7 +1369,8 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     embed = render_status(view).embed
     assert embed is not None
     assert (embed.title, embed.colour) == ("Testrealm: server held", Colour.RED)
-    approval = f"`{NAME}` **waits for an approval** of its patch · run `9f3c21aa`"
+    asks = f"`{NAME}` **waits for an approval** of its patch · run `9f3c21aa`"
+    approval = f"{asks} · `/approve 9f3c21aa` or `/reject 9f3c21aa`"
     assert embed.description == (
         "**3 things need you**\n"
         "- the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it\n"
@@ -1383,8 +1386,15 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
 
 
 def test_a_pipeline_that_paused_itself_says_so() -> None:
-    need = Need(Topic.PAUSE, OURS, "`Map::Update` was rolled back")
-    assert say_need(need) == "the pipeline paused itself · `Map::Update` was rolled back · `/resume` lets it go on"
+    need = Need(Topic.PAUSE, OURS, "`Map::Update` was rolled back", message="77", since=NOW.timestamp())
+    words = f"the pipeline paused itself <t:{THEN}:R> · `Map::Update` was rolled back"
+    assert say_need(need) == f"{words} · the thread of its card has what to look at, then `/resume` lets it go on"
+    linked = "[its card](https://discord.com/channels/1/2/77)"
+    assert say_need(need, Home(1, 2)).endswith(
+        f"the thread of {linked} has what to look at, then `/resume` lets it go on"
+    )
+    by_ann = Need(Topic.PAUSE, "Ann", "raid", since=NOW.timestamp())
+    assert say_need(by_ann) == f"the pipeline is paused by Ann since <t:{THEN}:R> · raid · `/resume` lets it go on"
 
 
 def test_a_server_that_an_operator_stopped_is_called_stopped_and_by_whom_once() -> None:
@@ -1496,7 +1506,8 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
 5 things need you:
   the server is held: it died too often (5 deaths in 3 min) · /start-server starts it
   the pipeline is paused by Ann · raid · /resume lets it go on
-  EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits
+  EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits · \
+/approve 9f3c21aa or /reject 9f3c21aa
   Loot::Roll given up: needs a person · run 66bb66bb · no try left · /retry 66bb66bb tries it again
   overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
 Tonight: 2 crashes and 1 restart
