@@ -1,20 +1,24 @@
-"""How fast crash reports are read: one of 5 MB, and ten thousand that lie in the folder at the first start.
+"""How fast crash reports are read: one of 5 MB, ten thousand that lie there at the first start, and as many that are
+put there at once while the bot runs.
 
     python tests/bench/reports.py [--reports 10000]
 
 Goals: the 5 MB report in under 20 ms and constant memory; of the ten thousand each is in once, in constant memory.
 Beside the import the bare reading of the same files, in the same run: quote the ratio. The database is a file, with the
-settings that the bot has.
+settings that the bot has. The bot that runs is a process of its own with its keeper, its watcher and its channel, where
+`/status` is asked meanwhile.
 """
 
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import sys
 import tempfile
 import time
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,6 +26,7 @@ from typing import Any, cast
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 import psutil
+from bare_realm import Realm
 from sqlalchemy import func, select
 
 from pipeline import history, migrate
@@ -77,12 +82,7 @@ def time_large(folder: Path) -> dict[str, float]:
 
 
 def import_all(folder: Path, reports: int) -> dict[str, float]:
-    crashes = folder / "Crashes"
-    crashes.mkdir()
-    for number in range(reports):
-        write_report(
-            crashes / f"0123456789ab_worldserver.exe_[2025_10_31_11_{number // 60}_{number % 60}].txt", number, 2, 0
-        )
+    crashes = write_many(folder / "Crashes", reports)
     engine = open_engine(f"sqlite:///{folder / 'bench.sqlite'}")
     migrate.bring_to_head(engine, folder / "copies")
     store = Store(engine, Codec(report_to_plain, report_from_plain), lambda at: at.date())
@@ -105,6 +105,65 @@ def import_all(folder: Path, reports: int) -> dict[str, float]:
     }  # fmt: skip
 
 
+def write_many(folder: Path, reports: int) -> Path:
+    """Of yesterday."""
+    folder.mkdir()
+    yesterday = time.time() - 86400
+    for number in range(reports):
+        path = folder / f"0123456789ab_worldserver.exe_[2025_10_31_11_{number // 60}_{number % 60}].txt"
+        write_report(path, number, 2, 0)
+        os.utime(path, (yesterday, yesterday))
+    return folder
+
+
+def drop_while_running(folder: Path, reports: int) -> dict[str, float]:
+    prepared = write_many(folder / "prepared", reports)
+    bare = time_reading(prepared)
+    (folder / "realm").mkdir()
+    realm = Realm(folder / "realm")
+    bot = psutil.Process(realm.start_bot().pid)
+    try:
+        realm.wait(realm.list_servers, "a server")
+        realm.wait_status("Server: up")
+        crashes = realm.server / "Crashes"
+        crashes.mkdir()
+        time.sleep(10)  # what the start makes is made
+        before, began, answers = bot.memory_info().rss, time.perf_counter(), []
+        for path in prepared.iterdir():
+            path.rename(crashes / path.name)
+        dropped, most, known = time.perf_counter() - began, before, 0
+        while known < reports:
+            assert time.perf_counter() - began < 1800, f"{known} of {reports} are in"
+            answers.append(time_status(realm))
+            most = max(most, bot.memory_info().rss)
+            known = count_rows(realm.root / "state" / "spirit-healer.sqlite")
+            time.sleep(0.5)
+        seconds = time.perf_counter() - began
+        time.sleep(15)  # another look
+        assert count_rows(realm.root / "state" / "spirit-healer.sqlite") == reports
+    finally:
+        realm.close()
+    return {
+        "reports": reports, "dropped_seconds": round(dropped, 2), "seconds": round(seconds, 2),
+        "per_second": round(reports / seconds), "ratio": round(seconds / bare, 1),
+        "grown_mb": round((most - before) / 1e6, 1), "before_mb": round(before / 1e6, 1),
+        "status_ms": round(1000 * statistics.median(answers), 1), "slowest_status_ms": round(1000 * max(answers), 1),
+    }  # fmt: skip
+
+
+def time_status(realm: Realm) -> float:
+    began = time.perf_counter()
+    realm.channel.slash("status")
+    return time.perf_counter() - began
+
+
+def count_rows(database: Path) -> int:
+    """Of reports; a report that is in twice counts twice."""
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        (found,) = connection.execute("SELECT count(*) FROM crashes WHERE keeper = 'file'").fetchone()
+    return int(found)
+
+
 def time_reading(folder: Path) -> float:
     began = time.perf_counter()
     for path in os.scandir(folder):
@@ -124,7 +183,14 @@ def main() -> None:
         f"{many['reports']} reports: all in, once each, in {many['seconds']} s ({many['per_second']} a second), "
         f"{many['ratio']} times the bare reading of the files; the process grew by {many['grown_mb']} MB"
     )
-    print(json.dumps({"large": large, "many": many}))
+    with tempfile.TemporaryDirectory() as folder:
+        beside = drop_while_running(Path(folder), wanted.reports)
+    print(
+        f"{beside['reports']} reports dropped while the bot runs: all in, once each, in {beside['seconds']} s "
+        f"({beside['per_second']} a second), {beside['ratio']} times the bare reading; the bot grew by "
+        f"{beside['grown_mb']} MB; `/status` took {beside['status_ms']} ms, {beside['slowest_status_ms']} at most"
+    )
+    print(json.dumps({"large": large, "many": many, "beside": beside}))
 
 
 if __name__ == "__main__":
