@@ -106,11 +106,7 @@ def _find_similar(tools: Tools, signature: Signature | None, rules: Rules) -> tu
     """The most alike first, of those that are equally so the last seen."""
     if signature is None:
         return ()
-
-    def is_plumbing(name: str) -> bool:
-        return any(pattern.fullmatch(name) for pattern in (rules.prefix, *rules.world))
-
-    groups = [(rate_likeness(signature, other, is_plumbing), times, last, other)
+    groups = [(rate_likeness(signature, other, rules.is_plumbing), times, last, other)
               for other, times, last in tools.store.list_groups()]  # fmt: skip
     alike = sorted((each for each in groups if each[0]), key=lambda each: (each[0], each[2]), reverse=True)
     return tuple(SimilarCrash(other, times, last, _find_fix(tools, other)) for _, times, last, other in alike[:SIMILAR])

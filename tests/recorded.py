@@ -17,6 +17,8 @@ from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.gdb_text import read_gdb
 from pipeline.crash.names import bare_name, normalise
 from pipeline.crash.read import combine
+from pipeline.crash.rules import get_rules
+from pipeline.crash.similar import rate_likeness
 from pipeline.crash.stderr_text import read_text
 from pipeline.model import CrashReport
 
@@ -115,6 +117,40 @@ def list_wrong(samples: list[Sample], key: Callable[[Sample], str]) -> list[str]
 
 def _name_ways(samples: list[Sample]) -> str:
     return ", ".join(f"{each.way}{' moved' if each.moved else ''}" for each in samples)
+
+
+# --- a caller that was renamed ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A crash whose exact key holds a renamed caller, and the bug of the known crash that is named to people first."""
+
+    bug: str
+    key: str
+    named: str | None
+
+
+def list_renamed(samples: list[Sample]) -> list[Alike]:
+    """Beside what crashed before the renaming, of all bugs."""
+    before = [each for each in samples if not each.moved]
+    known = {each.exact for each in before}
+    renamed = [each for each in samples if each.moved and each.exact not in known and _names_renamed(each.exact)]
+    return [Alike(each.bug, each.exact, _find_alike(each, before)) for each in renamed]
+
+
+def _names_renamed(key: str) -> bool:
+    return any(_RENAMED.search(name) for name in _functions(key))
+
+
+def _find_alike(sample: Sample, before: list[Sample]) -> str | None:
+    """As `pipeline.suspects` finds it."""
+    mine, rules = sample.report.signature, get_rules()
+    others = [(each.bug, each.report.signature) for each in before if each.report.signature is not None]
+    rated = [(rate_likeness(mine, other, rules.is_plumbing), bug) for bug, other in others] if mine else []
+    most = max((likeness for likeness, _ in rated), default=0)
+    first = {bug for likeness, bug in rated if likeness == most > 0}
+    return first.pop() if len(first) == 1 else None
 
 
 # --- why -------------------------------------------------------------------------------------------------------------

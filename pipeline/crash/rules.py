@@ -62,6 +62,10 @@ class Rules:
         path = _end_of(file)
         return self.paths.fullmatch(path) is not None or self.headers.fullmatch(path) is not None
 
+    def is_plumbing(self, name: str) -> bool:
+        """Of a normalised name: whether most crashes may have it in common."""
+        return any(pattern.fullmatch(name) for pattern in (self.prefix, *self.world))
+
     def is_prefix(self, frame: Frame) -> bool:
         name = normalise(frame.function)
         return name is not None and self.prefix.fullmatch(name) is not None

@@ -14,6 +14,14 @@ reason that the recorded stacks show (`recorded.explain`):
 - a log of gdb alone does not say what an optimised assertion was called with;
 - an optimiser leaves a function out of the stack;
 - a caller was renamed.
+
+That a renamed caller makes another exact key is what that key means: it is the way into the crash, and whether a
+name is another function or the same one under another name is in no report. Fewer callers are no cure: with one
+instead of two the double free is still told apart, and with none it is the family, which does hold (recall 1.0,
+precision 1.0 on these bugs; none of them dies in a function that another one dies in, as those of a real server
+do). So the exact recall over renamed callers stays below the goal (64 pairs of two bugs), and what is done instead
+is measured: people and analysts are told of such a crash as similar to the known one, with its fix, and for how
+many the right bug is named first is printed.
 """
 
 import argparse
@@ -23,7 +31,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from recorded import KEYS, REALM, list_wrong, measure, read_samples
+from recorded import KEYS, REALM, list_renamed, list_wrong, measure, read_samples
 
 
 def main() -> None:
@@ -42,6 +50,11 @@ def main() -> None:
     print(f"{len(samples)} readings of {len({each.bug for each in samples})} bugs")
     for name, each in figures.items():
         print(f"{name:48} precision {each.precision:.4f}  recall {each.recall:.4f}  {each.groups:4} groups")
+    renamed = list_renamed(exits)
+    found = sum(each.named == each.bug for each in renamed)
+    print(
+        f"a caller in the exact key was renamed: {len(renamed)} crashes, the right bug named first as similar: {found}"
+    )
     for name in ("family", "exact") if wanted.pairs else ():
         wrong = list_wrong(samples, KEYS[name])
         print(f"\nwrong by {name}: {len(wrong)}", *wrong, sep="\n   ")

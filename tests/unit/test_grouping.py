@@ -6,7 +6,7 @@
 from collections.abc import Callable
 
 import pytest
-from recorded import REALM, UNEXPLAINED, Sample, list_wrong, measure, read_samples
+from recorded import REALM, UNEXPLAINED, Sample, list_renamed, list_wrong, measure, read_samples
 
 GOAL = 0.99
 
@@ -57,3 +57,9 @@ def test_keys_of_the_realms_bugs_differ_by_renamed_callers_alone(exits: list[Sam
         f"{bug}: 32 pairs told apart: a caller was renamed, which is another path by the meaning of this key"
         for bug in ("bih", "doublefree")
     ]
+
+
+def test_a_crash_whose_caller_was_renamed_is_told_as_similar_to_the_bug_that_it_is(exits: list[Sample]) -> None:
+    renamed = list_renamed(exits)
+    assert {each.bug for each in renamed} == {"bih", "doublefree"}
+    assert [each for each in renamed if each.named != each.bug] == []
