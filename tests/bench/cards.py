@@ -24,7 +24,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 from living_ground import borrow_ground
 from living_realm import LivingRealm, living, warm_up
 
-from bot.demo.bugs import BUGS, PlantedBug
+from bot.demo.bugs import BUGS
 from bot.faces import WORDS
 from pipeline.model import RunKind, RunState
 
@@ -84,17 +84,21 @@ def measure(bugs: int) -> tuple[dict[RunState, list[float]], list[int], Watch]:
         with living(ground) as realm:
             realm.start()
             with watching(realm) as watch:
-                for bug in BUGS[:bugs]:
-                    heal(realm, bug)
+                for number, bug in enumerate(BUGS[:bugs], 1):
+                    realm.answer(bug, realm.crash(bug))
+                    wait_fixed(realm, number)
                 time.sleep(1.0)
             late = find_lateness(realm, watch)
             return late, [each.edits for each in realm.channel.cards()], watch
 
 
-def heal(realm: LivingRealm, bug: PlantedBug) -> None:
-    realm.answer(bug, realm.crash(bug))
-    title = FIX.done.format(bug.function)
-    realm.wait(lambda: any(each.title == title for each in realm.channel.cards()), title, BUILDING)
+def wait_fixed(realm: LivingRealm, number: int) -> None:
+    done = FIX.done.split("{}")[0]
+
+    def look() -> bool:
+        return sum(each.title.startswith(done) for each in realm.channel.cards()) == number
+
+    realm.wait(look, f"{number} cards {done!r}", BUILDING)
 
 
 def find_lateness(realm: LivingRealm, watch: Watch) -> dict[RunState, list[float]]:
