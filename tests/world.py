@@ -37,6 +37,7 @@ from pipeline.keeper.protocol import (
     from_json,
     to_json,
 )
+from pipeline.keeper.satisfaction import say_who
 from pipeline.ledger import Ledger
 from pipeline.model import (
     Actor,
@@ -347,7 +348,7 @@ class FakeKeeper:
         elif desired.want is Want.STOPPED:
             if self.now.pid is not None:
                 self.end(ExitVerdict.ASKED)
-                self.hold(Hold.STOPPED, f"stopped by {desired.by}: {desired.reason}")
+                self.hold(Hold.STOPPED, say_who(desired, "stopped"))
         elif self._is_unplaceable(desired, before):
             return
         elif self._differs(desired, before):
@@ -355,7 +356,7 @@ class FakeKeeper:
             if self.now.pid is not None:
                 self.end(ExitVerdict.ASKED)
             elif self.now.hold is not None:
-                self.note(EventKind.RELEASED, why=f"started by {desired.by}")
+                self.note(EventKind.RELEASED, why=say_who(desired, "started"))
             if ahead is not None:
                 self.start(ahead.build, desired.next_deployment)
             else:

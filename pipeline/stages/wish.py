@@ -51,14 +51,11 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
             standby = None
     watched = active if active is not None and active.state in ("stopping", "verifying") else None
     start = first_wish(tools.realm, previous)
-    who, why = server.get("by", OURS), server.get("reason", "")
-    if watched is not None:
-        who, why = watched.by or OURS, f"deploying {watched.build[:12]}"
-    return dataclasses.replace(
+    wished = dataclasses.replace(
         start,
         want=Want(server.get("want", Want.UP)),
-        by=who,
-        reason=why,
+        by=server.get("by", OURS),
+        reason=server.get("reason", ""),
         restart=max(server.get("restart", 0), start.restart),  # never fewer than the keeper has seen
         operator_stop=server.get("want") == Want.STOPPED,
         build=_manifest(tools, build),
@@ -67,6 +64,20 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
         next_build=_manifest(tools, standby.build if standby else None),
         next_deployment=standby.id if standby else None,
     )
+    return _with_its_author(wished, previous, active)
+
+
+def _with_its_author(wished: Desired, previous: Desired | None, active: Deployment | None) -> Desired:
+    """Who wishes what is new in it, as the keeper tells it: a stop, a start and a restart are a person's, also while a
+    deployment is watched, and another build is the deployment's. Where neither is new it is as it was."""
+    if previous is None or (wished.want, wished.restart) != (previous.want, previous.restart):
+        return wished
+    if wished.build == previous.build:
+        return dataclasses.replace(wished, by=previous.by, reason=previous.reason)
+    if active is None:
+        return wished
+    what = "rolling back" if active.state == "rolling back" else "deploying"
+    return dataclasses.replace(wished, by=active.by or OURS, reason=f"{what} {active.build[:12]}")
 
 
 def is_stopped(tools: Tools) -> bool:

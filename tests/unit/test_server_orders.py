@@ -73,6 +73,32 @@ async def test_a_stop_can_be_cancelled_until_it_is_due(world: World) -> None:
     assert world.keeper.now and world.keeper.now.state is ServerState.READY
 
 
+async def test_who_stops_and_starts_what_is_still_watched_is_named_and_no_deployment(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    world.expect(run, RunState.VERIFYING)
+    assert world.keeper.wished and world.keeper.wished.reason == f"deploying {(world.get(run).commit or '')[:12]}"
+    await world.orders.stop_server(OPERATOR, NOW, "new disk")
+    await world.settle()
+    await world.pass_time(minutes=1)
+    assert await world.orders.start_server(BOB) == Done(order=2)
+    await world.settle()
+    await world.pass_time(minutes=1)
+    told = [post.data["detail"] for post in world.posts() if post.kind is PostKind.SERVER]
+    assert told == ["stopped by Ann: new disk", "started by Bob"]
+
+
+async def test_a_rollback_that_ends_a_hold_is_named_and_no_person_who_ordered_something_before(world: World) -> None:
+    await world.orders.restart_server(BOB, NOW, "new maps")
+    await world.settle()
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    world.keeper.end(ExitVerdict.CRASH, "Spell::Cast", -11)
+    world.keeper.hold(Hold.BREAKER, "5 deaths in a row")
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+    told = [post.data["detail"] for post in world.posts() if post.data.get("what") == "released"]
+    assert told == [f"started by spirit-healer: rolling back {(run.commit or '')[:12]}"]
+
+
 async def test_what_is_stopped_is_not_stopped_again(world: World) -> None:
     await world.orders.stop_server(OPERATOR, NOW, "new disk")
     await world.settle()
