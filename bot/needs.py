@@ -12,7 +12,7 @@ from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
 from pipeline.model import OURS, Question, RunKind, RunState
-from pipeline.status_models import Need, Rider, Setback, Topic
+from pipeline.status_models import Need, Rider, RunLine, Setback, Topic
 
 SHOWN_RIDERS = 3
 YOU, SOMEBODY = "you", "an operator"  # who is needed, as an operator and as a guest reads it
@@ -151,6 +151,10 @@ def _of_run(need: Need, words: str, home: Home | None) -> str:
 def name_change(subject: str, kind: str) -> str:
     """A fix goes by the name of its crash."""
     return code(subject) if kind == RunKind.FIX else f"the {plain(kind)} of {code(subject)}"
+
+
+def name_run(line: RunLine) -> str:
+    return f"the putting back of {code(line.subject)}" if line.puts_back else name_change(line.subject, line.kind)
 
 
 # --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------

@@ -13,7 +13,7 @@ from bot.markup import ago, block, clock_time, code, commit_link, count, duratio
 from bot.payloads import Attachment, Colour, Embed, Field, Message
 from bot.status import doing
 from bot.suspicions import list_suspicions
-from pipeline.model import OF_WHAT_WENT, STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
+from pipeline.model import OF_WHAT_WENT, OVER, STATE_WORDS, CrashReport, FixState, Frame, Run, RunKind, RunState
 from pipeline.read_models import CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
 from pipeline.status_models import RunLine
 
@@ -30,6 +30,7 @@ _COLOURS = {
     RunState.ROLLING_BACK: Colour.RED, RunState.CANCELLED: Colour.GREY, RunState.ANALYZING: Colour.GREY,
     RunState.READY: Colour.GREY, RunState.AWAITING_DEPLOYMENT: Colour.GREY,
 }  # fmt: skip
+_COLOURS_SINCE: dict[FixState | None, Colour] = {FixState.REVERTED: Colour.GREY, FixState.RECURRED: Colour.AMBER}
 
 
 # --- one run ---------------------------------------------------------------------------------------------------------
@@ -38,8 +39,8 @@ _COLOURS = {
 def render_run(view: RunView, home: Home) -> Message:
     """First what it does now, then what it is about, then each of its steps."""
     run = view.run
-    state = (_say_no(run) or doing(view.line)).replace("**", "")
     lines = (
+        f"**A person is needed:** `/retry {run.id}` tries it again" if view.given_up else "",
         prose(cut_middle(run.reason, 500)) if run.reason else "",
         _say_request(view),
         join(f"run {code(run.id)}", f"kind {run.kind}", f"asked for by {plain(run.asked_by)}" if run.asked_by else "",
@@ -50,12 +51,30 @@ def render_run(view: RunView, home: Home) -> Message:
     )  # fmt: skip
     return Message(
         embed=Embed(
-            markup.title("{}: ", run.subject, state if len(state) <= SHORT else STATE_WORDS[run.state]),
+            markup.title(f"{_name_kind(view.line)}{{}}: ", run.subject, _say_no(run) or _say_state(view.line)),
             "\n".join(line for line in lines if line),
-            _COLOURS.get(run.state, Colour.BLUE),
+            _COLOURS_SINCE.get(run.fix_state) or _COLOURS.get(run.state, Colour.BLUE),
             (Field("Steps", _steps(view.steps)),),
         )
     )
+
+
+def _name_kind(line: RunLine) -> str:
+    if line.puts_back:
+        return "Putting back of "
+    return "" if line.kind is RunKind.FIX else f"{line.kind.capitalize()} of "
+
+
+def _say_state(line: RunLine) -> str:
+    """What it does, for a title: what is too long has shorter words. Whether a person is needed is said below it."""
+    words = doing(line).replace("**", "").replace("`", "")
+    if len(words) <= SHORT and line.state not in OVER:
+        return words
+    if line.paused:
+        return "waits for /resume"
+    if line.in_queue:
+        return "waits for an answer"
+    return words if line.state is RunState.SUCCEEDED else STATE_WORDS[line.state]
 
 
 def _say_request(view: RunView) -> str:
@@ -195,7 +214,9 @@ def render_crash(view: CrashView, home: Home) -> Message:
     )
     fields = [Field("Nights", ", ".join(f"{night.day} {night:%b} ×{times}" for night, times in view.nights[:14]))]
     if view.runs:
-        fields.append(Field("Runs", "\n".join(_run_line(run) for run in view.runs[:SHOWN_RUNS])))
+        newest = line.run.id if line.run and not _is_gone(line, line.run) else ""
+        shown = [_run_line(run, newest=run.id == newest) for run in view.runs[:SHOWN_RUNS]]
+        fields.append(Field("Runs", "\n".join(shown)))
     fields.append(Field("Signature", code(line.signature.exact, 900)))
     colour = Colour.AMBER if _needs_somebody(line) else Colour.GREY
     text = "\n".join(part for part in lines if part)
@@ -235,8 +256,14 @@ def _frame(frame: Frame) -> str:
     return f"{cut_middle(frame.function or '??', 100)}  {place or frame.module or ''}".rstrip()
 
 
-def _run_line(run: RunLine) -> str:
-    return join(f"run {code(run.id)}", doing(run), prose(cut_middle(run.reason or "", 120)))
+def _run_line(run: RunLine, *, newest: bool) -> str:
+    """What is over asks for nobody once another run goes on with it."""
+    kind = "put back" if run.puts_back else "" if run.kind is RunKind.FIX else str(run.kind)
+    words = STATE_WORDS[run.state] if run.state in _ASKING and not newest else doing(run)
+    return join(f"run {code(run.id)}", kind, words, prose(cut_middle(run.reason or "", 120)))
+
+
+_ASKING = (RunState.FAILED, RunState.ROLLED_BACK)
 
 
 # --- logs ------------------------------------------------------------------------------------------------------------

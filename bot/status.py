@@ -14,10 +14,10 @@ from typing import assert_never
 from bot import markup
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT, say_requests
 from bot.markup import ago, code, commit_link, count, is_ours, join, name_build, plain, prose, size
-from bot.needs import QUESTIONS, YOU, count_needs, name_change, say_need
+from bot.needs import QUESTIONS, YOU, count_needs, name_run, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Awaits, Question, RunState
+from pipeline.model import Awaits, FixState, Question, RunState
 from pipeline.status_models import OrderLine, RunLine, StatusView
 
 SHOWN_RUNS = 8
@@ -196,9 +196,7 @@ def _branch(view: StatusView) -> str:
 
 
 def _run(line: RunLine) -> str:
-    return join(
-        f"{name_change(line.subject, line.kind)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or "")
-    )
+    return join(f"{name_run(line)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
 
 
 def doing(line: RunLine) -> str:
@@ -230,7 +228,7 @@ def doing(line: RunLine) -> str:
         case RunState.ROLLING_BACK:
             return "being rolled back"
         case RunState.SUCCEEDED:
-            return "succeeded"
+            return _SINCE.get(line.fix_state, "succeeded")
         case RunState.CANCELLED:
             return WITHDRAWN_WORDS[line.state]
         case _:
@@ -252,6 +250,10 @@ _AWAITS: dict[Awaits | None, str] = {
 }
 
 
+_SINCE: dict[FixState | None, str] = {
+    FixState.REVERTED: "taken back",
+    FixState.RECURRED: "came back after its fix",
+}
 _PAUSED = {
     RunState.ANALYZING: "not asked yet, waits for `/resume`",
     RunState.AWAITING_DEPLOYMENT: "built, waits for `/resume`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import policy
@@ -21,7 +21,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
-from pipeline.needs import find_down_since, is_paused_over, list_given_up
+from pipeline.needs import find_down_since, is_given_up, is_paused_over
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -109,7 +109,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         next_try=next_try,
         mended=_is_mended(store, run, withdrawn),
         made_worse=_made_worse(store, run),
-        given_up=run is not None and _is_given_up(tools, run),
+        given_up=run is not None and is_given_up(tools, run),
         went_with=_count_others(store, run),
         only_taken_back=_was_only_taken_back(store, run, last),
         not_cured=_find_not_cured(store, run),
@@ -179,13 +179,6 @@ def _withdrawn(store: Store, run: Run) -> Withdrawn | None:
         return None
     never_live = undone.state is RunState.CANCELLED
     return Withdrawn(undone.reason or "", FixLink(undone.commit, None, undone.branch)) if never_live else None
-
-
-def _is_given_up(tools: Tools, run: Run) -> bool:
-    if run.state not in (RunState.ROLLED_BACK, RunState.FAILED):
-        return False
-    given_up = list_given_up(tools.store, tools.night() - timedelta(days=1), tools.store.list_reverts())
-    return any(each.id == run.id for each in given_up)
 
 
 def _count_others(store: Store, run: Run | None) -> int:

@@ -12,6 +12,7 @@ from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Deployment, Fact, Store
+from pipeline.tools import Tools
 
 DAY = timedelta(days=1)
 REVIEWED = 14  # nights: how long a branch waits for its review, and is looked for in the base branch
@@ -158,6 +159,14 @@ def list_given_up(store: Store, since: date, reverts: Sequence[Run]) -> list[Run
         *(run for run in failed if run.kind is not RunKind.FIX or not store.was_only_taken_back(run.signature)),
         *(run for run in reverts if run.updated_at.date() >= since and _is_undone_order(store, run, reverts)),
     ]
+
+
+def is_given_up(tools: Tools, run: Run) -> bool:
+    """Of this night and the one before."""
+    if run.state not in (RunState.ROLLED_BACK, RunState.FAILED):
+        return False
+    given_up = list_given_up(tools.store, tools.night() - DAY, tools.store.list_reverts())
+    return any(each.id == run.id for each in given_up)
 
 
 def _is_undone_order(store: Store, run: Run, reverts: Sequence[Run]) -> bool:

@@ -125,6 +125,7 @@ class RunView:
     deployment: DeploymentView | None
     card: str | None  # message id
     crashes: int  # of its signature, ever
+    given_up: bool = False  # nobody works on its crash any more: a person's turn
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.fix_links import link, links_of, revert_link
-from pipeline.model import Impossible, Run, RunKind, Signature
+from pipeline.model import Impossible, Run, RunKind, RunState, Signature
+from pipeline.needs import is_given_up
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, FixLine, RunStep, RunView
 from pipeline.run_views import deployment_view, run_line
 from pipeline.server_views import look
@@ -46,6 +47,7 @@ def show_run(tools: Tools, given: str) -> RunView | Impossible:
         deployment=deployment_view(tools, run),
         card=tools.store.get_card_state(tools.store.get_card_of_run(run.id)).message,
         crashes=tools.store.count_crashes(run.signature) if run.signature is not None else 0,
+        given_up=is_given_up(tools, run),
     )
 
 
@@ -166,9 +168,14 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
 
 
 def _newest(runs: list[Run]) -> Run | None:
-    """What people go by: the newest run that is about the crash itself."""
+    """What people go by: the newest run that is about the crash itself, which a rollback's own revert is not."""
     standing = policy.leave_out_undone(runs)
-    return standing[-1] if standing else None
+    about = [run for run in standing if not _is_own_revert(run)] or standing
+    return about[-1] if about else None
+
+
+def _is_own_revert(run: Run) -> bool:
+    return run.kind is RunKind.REVERT and run.asked_by is None and run.state is RunState.SUCCEEDED
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ def run_line(store: Store, run: Run, unanswered: Collection[Run] | None = None) 
         hindered=policy.is_hindered(run),
         kind=run.kind,
         awaits=find_wait(store, run),
+        fix_state=run.fix_state,
+        puts_back=store.puts_back(run),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Awaits, Progress, Question, RunKind, RunState
+from pipeline.model import Awaits, FixState, Progress, Question, RunKind, RunState
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class RunLine:
     hindered: bool = False  # built, and not wanted live as it is: `reason` says what has to come first
     kind: RunKind = RunKind.FIX
     awaits: Awaits | None = None  # built: what it waits for
+    fix_state: FixState | None = None  # what became of it after it went live
+    puts_back: bool = False  # a revert of a revert: what that one took out comes back
 
 
 @dataclass(frozen=True)

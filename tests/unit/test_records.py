@@ -40,6 +40,7 @@ from pipeline.model import (
     Signature,
 )
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, LogView, RunStep, RunView
+from pipeline.status_models import RunLine
 from pipeline.tools import Tools
 
 HOME = Home(1, 2)
@@ -99,12 +100,39 @@ def test_a_request_that_waits_in_the_queue_is_named_with_its_file_and_a_title_br
     view = make_run_view(RunState.ANALYZING, fix=None, card=None, crashes=1, steps=())
     run = replace(view.run, request_id="9f3c21aa", analysis=None)
     assert look(records.render_run(replace(view, run=run, line=replace(view.line, in_queue=True)), HOME))[:2] == (
-        f"{NAME}: with the analyst",
+        f"{NAME}: waits for an answer",
         "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR`; "
         "`docs/analyst.md` says how to answer\n"
         "run `9f3c21aa` · kind fix\n"
         "crashed once",
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "changes", "title", "colour"),
+    [
+        ({}, {"fix_state": FixState.REVERTED}, f"{NAME}: taken back", Colour.GREY),
+        ({}, {"fix_state": FixState.RECURRED}, f"{NAME}: came back after its fix", Colour.AMBER),
+        ({}, {"kind": RunKind.REVERT}, f"Revert of {NAME}: succeeded", Colour.GREEN),
+        ({"puts_back": True}, {"kind": RunKind.REVERT}, f"Putting back of {NAME}: succeeded", Colour.GREEN),
+        ({}, {"state": RunState.FAILED}, f"{NAME}: given up", Colour.AMBER),
+        ({"paused": True}, {"state": RunState.ANALYZING}, f"{NAME}: waits for /resume", Colour.GREY),
+    ],
+)
+def test_the_title_of_a_run_says_which_change_it_is_and_what_holds_now(
+    line: dict[str, Any], changes: dict[str, Any], title: str, colour: Colour
+) -> None:
+    view = make_run_view(RunState.SUCCEEDED)
+    run = replace(view.run, **changes)
+    told = replace(view.line, state=run.state, kind=run.kind, fix_state=run.fix_state, **line)
+    embed = records.render_run(replace(view, run=run, line=told), HOME).embed
+    assert embed is not None and (embed.title, embed.colour) == (title, colour)
+
+
+def test_a_run_that_nobody_goes_on_with_says_what_to_type() -> None:
+    view = make_run_view(RunState.FAILED, given_up=True)
+    text = look(records.render_run(view, HOME))[1]
+    assert text.splitlines()[0] == "**A person is needed:** `/retry 9f3c21aa` tries it again"
 
 
 @pytest.mark.parametrize("kind", RunKind)
@@ -182,7 +210,7 @@ def test_the_verdict_of_a_crash_is_a_few_words(line: CrashLine, words: str) -> N
 
 
 def make_asked_line(**changes: Any) -> CrashLine:
-    line = make_crash_line(run=make_run(RunState.ANALYZING, request_id="9f3c21aa"), **changes)
+    line = make_crash_line(**{"run": make_run(RunState.ANALYZING, request_id="9f3c21aa"), **changes})
     assert line.work is not None
     return replace(line, work=replace(line.work, in_queue=True))
 
@@ -250,6 +278,34 @@ def test_a_crash_is_shown_with_what_is_suspected() -> None:
     assert text.splitlines()[4] == (
         f"since the last good build `ddddddd`: 1 commit, not in these files: [`{COMMIT[:7]}`]({URL}) *maps: hurry*"
     )
+
+
+def test_of_the_runs_of_a_crash_only_the_newest_asks_for_a_person_and_each_says_what_it_is() -> None:
+    """What was given up before is what the newest goes on with."""
+    asks = RunLine("77aa77aa", NAME, RunState.ANALYZING, None, None, None, in_queue=True)
+    tried = RunLine("66bb66bb", NAME, RunState.FAILED, "it crashed again", None, None)
+    revert = RunLine("55cc55cc", NAME, RunState.SUCCEEDED, None, None, None, kind=RunKind.REVERT)
+    back = replace(revert, id="44dd44dd", puts_back=True)
+    newest = make_asked_line(run=make_run(RunState.ANALYZING, id="77aa77aa"))
+    view = make_crash_view(line=newest, runs=(asks, tried, revert, back))
+    assert look(records.render_crash(view, HOME))[2]["Runs"].splitlines() == [
+        "run `77aa77aa` · its request waits in the queue for an answer",
+        "run `66bb66bb` · given up · it crashed again",
+        "run `55cc55cc` · revert · succeeded",
+        "run `44dd44dd` · put back · succeeded",
+    ]
+    alone = make_crash_view(line=make_crash_line(run=make_run(RunState.FAILED, id="66bb66bb")), runs=(tried,))
+    assert look(records.render_crash(alone, HOME))[2]["Runs"] == (
+        "run `66bb66bb` · **given up: needs a person** · it crashed again"
+    )
+
+
+async def test_a_crash_is_told_by_the_new_try_and_not_by_the_revert_that_the_rollback_made(world: World) -> None:
+    await world.answer(await world.crash("Spell::Cast"), GOOD)
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    fates = {each.title: records.fate(each) for each in (await world.orders.list_crashes(1)).lines}
+    assert fates["Spell::Cast"] == "not asked yet, waits for `/resume`"
 
 
 @pytest.mark.parametrize("text", HOSTILE)
