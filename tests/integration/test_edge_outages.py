@@ -5,6 +5,7 @@ writes down of three crashes that it heals meanwhile."""
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -127,8 +128,8 @@ async def count_requests(world: EdgeWorld, story: Story) -> int:
 
 # --- with the pipeline's own outbox ----------------------------------------------------------------------------------
 
-CRASHES = {"Map::Update": "src/Map.cpp", "Spell::Cast": "src/Spell.cpp", "Loot::Roll": "src/Loot.cpp"}
-STEPS = 3 * len(CRASHES)
+STEPS = 3  # of a crash
+NAMED = 40  # crashes that there is a file for
 
 
 @dataclass
@@ -137,25 +138,26 @@ class Night:
 
     world: World
     edge: EdgeWorld
-    length: timedelta  # of the outage
+    healed: int = 0
+    steps: int = 0
+    away: int | None = None  # the step from which on Discord is away
 
-    async def heal(self, begin: int) -> None:
-        """Three crashes, each with its answer and its verdict; Discord is away from step `begin` until all are over."""
-        step = 0
-        for name, path in CRASHES.items():
-            run = await self.world.crash(name)
-            await self._deliver(step, begin)
-            await self.world.answer(run, Patch(files=(WholeFile(path, f"good {name}"),)))
-            await self._deliver(step + 1, begin)
-            await self.world.pass_time(minutes=3)
-            self.world.expect(run, RunState.SUCCEEDED)
-            await self._deliver(step + 2, begin)
-            step += 3
-        await self.world.pass_time(seconds=self.length.total_seconds())
+    async def heal(self) -> None:
+        """One more crash, with its answer and its verdict."""
+        name, path = f"Map::Update{self.healed}", f"src/Map{self.healed}.cpp"
+        run = await self.world.crash(name)
+        await self._deliver()
+        await self.world.answer(run, Patch(files=(WholeFile(path, f"good {name}"),)))
+        await self._deliver()
+        await self.world.pass_time(minutes=3)
+        self.world.expect(run, RunState.SUCCEEDED)
+        await self._deliver()
+        self.healed += 1
 
-    async def _deliver(self, step: int, begin: int) -> None:
-        if step == begin:
+    async def _deliver(self) -> None:
+        if self.steps == self.away:
             self.edge.sandbox.faults.begin_outage()
+        self.steps += 1
         await self.edge.edge.outbox.deliver()
         await self.world.pass_time(seconds=61)
 
@@ -166,30 +168,64 @@ class Night:
             await self.edge.edge.outbox.deliver()
             await self.world.pass_time(seconds=61)
 
+    async def count_requests(self) -> int:
+        """That healing one more takes."""
+        before = len(self.edge.sandbox.exchanges)
+        await self.heal()
+        return len(self.edge.sandbox.exchanges) - before
+
+    def count_cuts(self) -> int:
+        return sum(each.status is None for each in self.edge.sandbox.exchanges)
+
+
+@asynccontextmanager
+async def open_night(folder: Path) -> AsyncIterator[Night]:
+    world = World(folder)
+    world.clock.time = (datetime.now(UTC) - timedelta(days=3)).replace(hour=22)  # before whatever the sandbox dates
+    world.source.commits[world.source.base].files |= {f"src/Map{number}.cpp": "bad" for number in range(NAMED)}
+    await world.start()
+    async with open_world(world.ledger, world.clock, nonce_window=0.0, global_limit=100_000) as edge:
+        yield Night(world, edge)
+
 
 @pytest.mark.parametrize("length", [timedelta(minutes=10), timedelta(hours=12)], ids=["ten minutes", "twelve hours"])
-@pytest.mark.parametrize("begin", range(STEPS))
+@pytest.mark.parametrize("begin", range(3 * STEPS))
 async def test_what_the_pipeline_wrote_down_while_discord_was_away_is_in_the_channel_once_and_in_order(
     tmp_path: Path, begin: int, length: timedelta
 ) -> None:
-    world = World(tmp_path)
-    world.clock.time = (datetime.now(UTC) - timedelta(days=3)).replace(hour=22)  # before whatever the sandbox dates
-    world.source.commits[world.source.base].files["src/Loot.cpp"] = "bad"
-    await world.start()
-    async with open_world(world.ledger, world.clock, nonce_window=0.0, global_limit=100_000) as edge:
-        night = Night(world, edge, length)
-        await night.heal(begin)
+    async with open_night(tmp_path) as night:
+        night.away = begin
+        for _ in range(3):
+            await night.heal()
+        await night.world.pass_time(seconds=length.total_seconds())
         await night.catch_up()
-        assert world.store.list_pending_posts(world.clock.now()) == []
-        assert_channel_is_the_database(world, edge)
+        assert_channel_is_the_database(night)
 
 
-def assert_channel_is_the_database(world: World, edge: EdgeWorld) -> None:
+@pytest.mark.parametrize("after", [False, True], ids=["before its effect", "after its effect"])
+async def test_what_the_pipeline_wrote_down_is_there_once_over_a_connection_that_is_cut_at_each_request_once(
+    tmp_path: Path, after: bool
+) -> None:
+    async with open_night(tmp_path) as night:
+        await night.heal()  # only once is something told beside it: what this night begins with
+        requests = await night.count_requests()
+        assert requests >= 9
+        for nth in range(requests):
+            night.edge.sandbox.faults.cut("*", ANY, after=after, skip=nth)
+            await night.heal()
+            await night.catch_up()
+            assert night.count_cuts() == nth + 1
+            assert_channel_is_the_database(night)
+
+
+def assert_channel_is_the_database(night: Night) -> None:
     """Nothing lost, nothing twice, the order kept in each place, and every card as its run is now."""
+    world, edge = night.world, night.edge
+    assert world.store.list_pending_posts(world.clock.now()) == []
     with world.engine.connect() as c:
         cards = {f"#c{row.id}": row for row in c.execute(select(t.cards).order_by(t.cards.c.id))}
         posts = {f"#p{row.id}": row for row in c.execute(select(t.posts).order_by(t.posts.c.id))}
-    assert len(cards) == len(CRASHES) and len(posts) >= 4 * len(CRASHES)
+    assert len(cards) == night.healed and len(posts) >= 4 * night.healed
     there = [mark_of(each) for each in edge.messages]
     assert sorted(there) == sorted([*cards, *posts])
     assert {mark_of(each): each["id"] for each in edge.messages} == {
