@@ -15,6 +15,7 @@ from pipeline.model import (
     OF_WHAT_WENT,
     CrashReport,
     Diagnostic,
+    FixState,
     Question,
     Run,
     RunKind,
@@ -150,12 +151,24 @@ def _was_only_taken_back(store: Store, run: Run | None, last: Any) -> bool:
 
 
 def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:
-    """Asked of what is being analysed; else its card tells of what came after."""
-    asks = run is not None and run.state is RunState.ANALYZING
-    tried = store.get_run(run.retry_of) if run and asks and run.retry_of else None
-    if tried is None or tried.commit is None or tried.verdict is not Verdict.NOT_CURED:
+    """Asked of what is being analysed; else its card tells of what came after. The crash came again at once, or after
+    its fix had been found healthy."""
+    if run is None or run.state is not RunState.ANALYZING:
         return None
-    return FixLink(tried.commit, None, tried.branch)
+    tried = store.get_run(run.retry_of) if run.retry_of else _find_recurred(store, run)
+    if tried is None or tried.commit is None:
+        return None
+    came_again = tried.verdict is Verdict.NOT_CURED or tried.fix_state is FixState.RECURRED
+    return FixLink(tried.commit, None, tried.branch) if came_again else None
+
+
+def _find_recurred(store: Store, run: Run) -> Run | None:
+    """The last fix before this run, where it stands."""
+    same = store.list_runs_of_signature(run.signature) if run.signature is not None else []
+    before = [each for each in same if each.kind is RunKind.FIX and each.created_at < run.created_at]
+    if not before or policy.find_revert(before[-1].commit or "", store.list_reverts()) is not None:
+        return None
+    return before[-1]
 
 
 def _find_taken_back(store: Store, run: Run | None) -> TakenBack | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from pipeline.card_models import PostKind
 from pipeline.errors import DefiniteError, TransientError, Unconfigured
@@ -55,17 +56,23 @@ def after_failure(tools: Tools, run: Run, result: BuildResult) -> Move:
     reason = errors[0] if errors else tools.redact(result.reason or "the build failed")
     data = {"diagnostics": errors, "log": str(result.log), "reason": reason, "attempt": run.returns + 1}
     posts = [NewPost(PostKind.BUILD_FAILED, data)]
-    if errors and run.kind is RunKind.FIX and run.returns < MOST_RETURNS:
-        attempt = {
-            "what": "did not compile", "diagnostics": errors, "commit": run.commit,
-            "patch": run.patch and run.patch.to_plain(),
-        }  # fmt: skip
-        tools.store.add_previous(run.id, attempt)
-        return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
+    if errors and run.kind is RunKind.FIX:
+        remember(tools, run, errors)
+        if run.returns < MOST_RETURNS:
+            return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
     if errors and run.kind is RunKind.REVERT and run.asked_by is None:
         reason = ready.end_branch(tools, reason)
     gone = {"reason": reason, "commit": None} if errors else {"reason": reason}
     return Move(RunState.FAILED, reason, posts, gone)
+
+
+def remember(tools: Tools, run: Run, errors: Sequence[str]) -> None:
+    """For whoever is asked next, by itself or by a person's `/retry`, and for the card."""
+    attempt = {
+        "what": "did not compile", "diagnostics": list(errors), "commit": run.commit,
+        "patch": run.patch and run.patch.to_plain(),
+    }  # fmt: skip
+    tools.store.add_previous(run.id, attempt)
 
 
 class _Reporter:

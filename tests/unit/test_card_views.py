@@ -19,7 +19,7 @@ from bot.summary import render_summary
 from pipeline import records, status_views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
-from pipeline.model import Approval, Patch, Run, RunKind, RunState, WholeFile
+from pipeline.model import Approval, Diagnostic, Patch, Run, RunKind, RunState, WholeFile
 from pipeline.read_models import RollbackPlan
 from pipeline.status_models import RunLine, Topic
 
@@ -150,6 +150,36 @@ async def test_a_fix_that_cured_nothing_is_on_the_card_while_the_next_is_asked_f
     )
     await world.answer(world.runs("Map::Update")[-1], OTHER)
     assert title(world) == "Fix live, watching: Map::Update"
+
+
+async def test_a_fix_that_was_found_healthy_and_cured_nothing_is_on_the_card_too(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=30)
+    fix = world.expect(run, RunState.SUCCEEDED).commit or ""
+    await world.crash("Map::Update")
+    assert title(world) == "Not cured: Map::Update (×2)"
+    assert text(world).startswith(
+        f"**It crashed again with [`{fix[:7]}`](https://example.org/commit/{fix}) in place:** that build stays, and a"
+        " new try goes on from it\nServer back after "
+    )
+
+
+async def test_a_fix_that_never_compiles_shows_the_last_error_and_a_new_try_is_told_of_each(world: World) -> None:
+    run = await world.crash("Map::Update")
+    for number in range(3):
+        world.builder.broken[f"try {number}"] = (Diagnostic(f"'y{number}' was not declared", "src/Map.cpp", 12),)
+        await world.answer(run, Patch(files=(WholeFile("src/Map.cpp", f"try {number}"),)))
+    world.expect(run, RunState.FAILED)
+    assert title(world) == "Fix does not compile: Map::Update"
+    assert text(world) == (
+        f"**No further try by itself; a person is needed:** `/retry {run.id}` tries it again\n"
+        "`src/Map.cpp:12: error: 'y2' was not declared` · log in the thread\nServer back after **0.1 s**"
+    )
+    await world.orders.retry(run.id, OPERATOR)
+    await world.settle()
+    (again,) = [each for each in world.runs("Map::Update") if each.retry_of == run.id]
+    told = [each.get("diagnostics") for each in world.store.get_previous(again.id)]
+    assert told == [*([f"src/Map.cpp:12: error: 'y{number}' was not declared"] for number in range(3)), None]
 
 
 async def test_a_crash_is_over_when_the_server_is_ready_again(world: World) -> None:
