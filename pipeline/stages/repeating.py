@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pipeline import policy
-from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.model import FixState, Run, RunState
 from pipeline.stages import proposal
 from pipeline.tools import Tools
 
 
 def find_taken_back(tools: Tools, run: Run, diff: str) -> str | None:
-    """What to say of the last fix of the same crash that made the same change and that people, or a rollback, took
+    """What to say of the last fix that made the same change, for whatever crash, and that people, or a rollback, took
     back; None = there was none."""
-    if run.signature is None or not (wanted := list_changed(proposal.cut(tools, diff))):
+    if not (wanted := list_changed(proposal.cut(tools, diff))):
         return None
     reverts = tools.store.list_reverts()
-    for earlier in reversed(tools.store.list_runs_of_signature(run.signature)):
-        if earlier.id == run.id or earlier.kind is not RunKind.FIX or not (what := say_end(earlier, reverts)):
+    for earlier in reversed(tools.store.list_fixes_taken_back()):
+        if earlier.id == run.id or not (what := say_end(earlier, reverts)):
             continue
         if any(list_changed(shown) == wanted for shown in tools.store.list_diffs(earlier.id)):
             name = f"`{earlier.commit[:7]}`" if earlier.commit else f"that of run `{earlier.id}`"
@@ -24,8 +24,9 @@ def find_taken_back(tools: Tools, run: Run, diff: str) -> str | None:
 
 
 def list_changed(diff: str) -> list[str]:
-    """Of a unified diff, what does not depend on what stands around it."""
-    return [line for line in diff.splitlines() if line.startswith(("+", "-"))]
+    """Of a unified diff, what depends neither on what stands around it nor on how it is indented and spaced."""
+    changed = ("".join(line.split()) for line in diff.splitlines() if line.startswith(("+", "-")))
+    return [line for line in changed if line not in ("+", "-")]
 
 
 def say_end(run: Run, reverts: list[Run]) -> str | None:

@@ -128,6 +128,17 @@ class Runs(Base):
         undone = [self.get_run_by_commit(commit) for commit in run.undoes]
         return any(each is not None and each.kind is RunKind.REVERT for each in undone)
 
+    def list_fixes_taken_back(self) -> list[Run]:
+        """Fixes that were refused, rolled back or reverted, whatever their crash, oldest first; one whose revert was
+        ordered and is not live yet is among them."""
+        undone = {commit for revert in self.list_reverts() for commit in revert.undoes}
+        over = or_(
+            t.runs.c.state.in_([RunState.CANCELLED, RunState.ROLLED_BACK]), t.runs.c.fix_state == FixState.REVERTED
+        )
+        found = {run.id: run for run in (*self._list_runs(over), *self.list_runs_with(undone))}
+        fixes = [run for run in found.values() if run.kind is RunKind.FIX]
+        return sorted(fixes, key=lambda run: (run.created_at, run.id))
+
     def list_runs_on(self, branch: str) -> list[Run]:
         """Runs that made a commit on this branch, oldest first."""
         return self._list_runs(and_(t.runs.c.branch == branch, t.runs.c.commit.is_not(None)))

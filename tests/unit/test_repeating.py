@@ -81,10 +81,45 @@ async def test_another_change_of_the_same_crash_is_not_asked_about(world: World)
     world.expect(again, RunState.SUCCEEDED)
 
 
+async def test_the_same_change_is_asked_about_whatever_crash_it_is_proposed_for(world: World) -> None:
+    first = await world.crash("Map::Update")
+    await world.answer(first, GOOD)
+    await world.pass_time(minutes=3)
+    reverted = (world.get(first).commit or "")[:7]
+    await world.orders.revert(reverted, BOB)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    other = await world.crash("Spell::Cast")
+    await world.answer(other, GOOD)
+    asked = world.expect(other, RunState.AWAITING_APPROVAL)
+    assert asked.reason == f"it makes the same change as `{reverted}`, which was reverted by Bob"
+
+
+async def test_a_change_whose_revert_is_being_watched_is_asked_about(world: World) -> None:
+    first = await world.crash("Map::Update")
+    await world.answer(first, GOOD)
+    await world.pass_time(minutes=3)
+    other = await world.crash("Spell::Cast")
+    reverted = (world.get(first).commit or "")[:7]
+    await world.orders.revert(reverted, BOB)
+    await world.settle()
+    assert world.get(first).fix_state is FixState.WATCHING
+    await world.answer(other, GOOD)
+    asked = world.expect(other, RunState.AWAITING_APPROVAL)
+    assert asked.reason == f"it makes the same change as `{reverted}`, which was reverted by Bob"
+
+
+def test_blanks_make_no_other_change() -> None:
+    here = "--- a/Map.cpp\n+++ b/Map.cpp\n@@ -3 +3,2 @@\n-delete x;\n+if (x)\n+    delete x;\n"
+    there = "--- a/Map.cpp\n+++ b/Map.cpp\n@@ -3 +3,3 @@\n-delete x;\n+if(x)\n+\n+\tdelete x; \n"
+    assert list_changed(here) == list_changed(there)
+    assert list_changed(here.replace("+if (x)", "+if (y)")) != list_changed(there)
+
+
 def test_two_diffs_are_the_same_change_wherever_their_lines_stand() -> None:
     here = "--- a/Map.cpp\n+++ b/Map.cpp\n@@ -3,3 +3,3 @@ void f()\n before\n-old\n+new\n behind\n"
     there = "--- a/Map.cpp\n+++ b/Map.cpp\n@@ -40,3 +41,3 @@\n before, moved\n-old\n+new\n"
-    assert list_changed(here) == list_changed(there) == ["--- a/Map.cpp", "+++ b/Map.cpp", "-old", "+new"]
+    assert list_changed(here) == list_changed(there) == ["---a/Map.cpp", "+++b/Map.cpp", "-old", "+new"]
     assert list_changed(here.replace("Map", "Spell")) != list_changed(here)
 
 
