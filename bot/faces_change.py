@@ -104,7 +104,7 @@ def waiting(view: CardView, run: Run) -> Face:
     """One thing is waited for, whatever else would have to be waited for without it."""
     awaits = view.awaits or Awaits.QUIET
     name = code(view.title) if awaits is Awaits.QUIET else ""
-    lines = (_say_wait(view, run, awaits), join(name, facts.fix_link(view), facts.owed(run)))
+    lines = (_say_wait(view, run, awaits), join(name, facts.fix_link(view), facts.owed(run), facts.asked(run)))
     now = Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY)
     helps = awaits is not Awaits.START and not is_ordered(run)
     buttons = (*((now,) if helps else ()), Button("Reject", f"reject:{run.id}"))
@@ -167,7 +167,7 @@ def verifying(view: CardView, run: Run) -> Face:
         words_for(view, run).live,
         Colour.GREEN,
         now,
-        join(facts.fix_link(view), held),
+        join(facts.fix_link(view), held, facts.asked(run)),
         facts.cause(run),
     )
 

@@ -101,7 +101,8 @@ def fix_link(view: CardView) -> str:
     if view.fix is None:
         return ""
     branch = f" on {code(view.fix.branch)}" if view.fix.branch else ""
-    return commit_link(view.fix.commit, view.fix.url) + branch
+    undone = f", takes back {commit_link(view.undone.commit, view.undone.url)}" if view.undone else ""
+    return commit_link(view.fix.commit, view.fix.url) + branch + undone
 
 
 def asked(run: Run) -> str:

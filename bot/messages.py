@@ -126,7 +126,7 @@ def ask_revert(plan: RevertPlan) -> Message:
         if plan.of_crash:
             text += "\nWhen its crash comes again, another fix is asked for; the same change goes nowhere unasked."
     buttons = (
-        Button("Revert", f"confirm-revert:{plan.commit}", Style.DANGER),
+        Button("Put back" if plan.puts_back else "Revert", f"confirm-revert:{plan.commit}", Style.DANGER),
         Button("Keep", f"keep:{plan.commit}"),
     )
     return Message(content=text, buttons=buttons)

@@ -39,6 +39,7 @@ from pipeline.summary import NightSummary
 SHOWN = 2500  # characters of a diff or a backtrace in the message itself; the rest is in the file
 SHOWN_ERRORS = 3
 SHOWN_NOTES = 5
+SHOWN_UNDONE = 5
 STILL_RUNS = (
     "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and what"
     " people order, goes through. Nothing else is patched, built or deployed until `/resume`."
@@ -235,7 +236,17 @@ def _built(data: Data) -> Message:
     branch = f"on {code(_text(data, 'branch'))}" if data.get("branch") else ""
     took = f"in {duration(float(data['seconds']))}" if data.get("seconds") is not None else ""
     link = commit_link(_text(data, "commit") or "?", data.get("url"))
-    return _plain_news(_BUILT[_kind(data)], join(" ".join(part for part in (link, branch) if part), took), Colour.BLUE)
+    made = join(" ".join(part for part in (link, branch) if part), took)
+    heading = "Built with it put back" if data.get("puts_back") else _BUILT[_kind(data)]
+    return _plain_news(heading, "\n".join(part for part in (made, _say_undone(data)) if part), Colour.BLUE)
+
+
+def _say_undone(data: Data) -> str:
+    undoes = [each for each in data.get("undoes") or () if isinstance(each, dict)]
+    links = ", ".join(commit_link(_text(each, "commit"), each.get("url")) for each in undoes[:SHOWN_UNDONE])
+    more = f" and {len(undoes) - SHOWN_UNDONE} more" if len(undoes) > SHOWN_UNDONE else ""
+    by = f"ordered by {plain(_text(data, 'by'))}" if data.get("by") else ""
+    return join(f"takes back {links}{more}", by) if undoes else ""
 
 
 def _deployed(data: Data) -> Message:

@@ -91,6 +91,7 @@ class CardView:
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
     next_try: Run | None = None  # of a run that was rolled back: what follows it by itself, without an answer yet
+    undone: FixLink | None = None  # the commit that the run takes back, where it was live
     taken_back: TakenBack | None = None  # the fix that was live before the run began
     base: FixLink | None = None  # where the night branch would begin, while that is asked
     awaits: Awaits | None = None  # built: what it waits for
@@ -121,9 +122,9 @@ class PostKind(StrEnum):
     PATCH = "patch"  # thread: diff (text), run
     BACKTRACE = "backtrace"  # thread: frames (rendered text), report file name, notes, log lines
     BUILD_FAILED = "build_failed"  # thread: diagnostics (list of texts), log (path), reason, attempt
-    BUILT = "built"  # thread: commit, url, branch, seconds
+    BUILT = "built"  # thread: commit, url, branch, seconds; undoes (commits with their pages), puts_back, by
     REFUSED = "refused"  # thread: reason
-    DEPLOYED = "deployed"  # thread: commit, down_seconds, revision
+    DEPLOYED = "deployed"  # thread: commit, url, down_seconds, revision
     VERDICT = "verdict"  # thread: verdict, detail
     SERVER = (
         "server"  # channel: what ("crashed without card", "held", "released", "stopped", "started", ...), detail, by

@@ -279,7 +279,8 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
         return False
     ready = datetime.fromtimestamp(observed.ready_at, deployment.created_at.tzinfo)
     down = down_seconds(tools, deployment, ready)
-    data = {"commit": deployment.build, "down_seconds": down, "revision": observed.revision}
+    url = tools.source.url(deployment.build)
+    data = {"commit": deployment.build, "url": url, "down_seconds": down, "revision": observed.revision}
     tools.store.move_deployment(
         deployment, "verifying", tools.now(), runs=RunState.VERIFYING, posts=[NewPost(PostKind.DEPLOYED, data)],
         ready_at=ready, down_seconds=down,

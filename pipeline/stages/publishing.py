@@ -21,11 +21,19 @@ def publish(tools: Tools, run: Run) -> Step:
     push(tools, branch)
     point("publish.noted")
     pushed = tools.store.get_run(run.id) or run  # the night may have gone on under another name
-    data = {"commit": run.commit, "url": tools.source.url(run.commit), "branch": pushed.branch, "kind": run.kind}
-    posts = [NewPost(PostKind.BUILT, data)]
+    posts = [NewPost(PostKind.BUILT, describe(tools, run, run.commit, pushed.branch))]
     if finding.runs_already(tools, run.commit):
         return Move(RunState.SUCCEEDED, "the running build has the same content: nothing to deploy", posts)
     return Move(RunState.AWAITING_DEPLOYMENT, "built", posts)
+
+
+def describe(tools: Tools, run: Run, commit: str, branch: str | None) -> dict[str, object]:
+    """What its thread is told: the commit, and each that it takes back, with their pages."""
+    undoes = [{"commit": each, "url": tools.source.url(each)} for each in run.undoes]
+    return {
+        "commit": commit, "url": tools.source.url(commit), "branch": branch, "kind": run.kind, "undoes": undoes,
+        "puts_back": tools.store.puts_back(run), "by": run.asked_by,
+    }  # fmt: skip
 
 
 def push(tools: Tools, branch: Branch) -> None:

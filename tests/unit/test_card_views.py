@@ -11,8 +11,10 @@ from sqlalchemy import event
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
+from bot.messages import ask_revert
 from bot.needs import say_need
 from bot.payloads import Colour, Message
+from bot.posts import render_post
 from bot.records import fate
 from bot.status import doing
 from bot.summary import render_summary
@@ -20,7 +22,7 @@ from pipeline import records, status_views
 from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import EventKind, Exit, ExitVerdict
 from pipeline.model import Approval, Diagnostic, Patch, Run, RunKind, RunState, WholeFile
-from pipeline.read_models import RollbackPlan
+from pipeline.read_models import RevertPlan, RollbackPlan
 from pipeline.status_models import RunLine, Topic
 
 
@@ -294,6 +296,32 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
     first, second, _ = live.description.splitlines()
     assert first.startswith(f"Server up, runs `{world.running[:7]}` · was down for ")
     assert second == f"{link} · part of that build"
+
+
+async def test_card_and_thread_of_a_revert_name_what_it_takes_back_and_who_ordered_it(world: World) -> None:
+    fix = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    commit = world.expect(fix, RunState.SUCCEEDED).commit or ""
+    await world.orders.revert(commit, BOB)
+    await world.settle()
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    made = world.get(revert).commit or ""
+    link, back = (f"[`{each[:7]}`]({world.source.url(each)})" for each in (made, commit))
+    assert text(world).splitlines()[1] == f"{link} on `overnight-20261122`, takes back {back} · asked for by Bob"
+    (built,) = [post for post in world.posts() if post.data.get("undoes")]
+    told = render_post(built, "Test realm").embed
+    assert told is not None
+    assert told.description == f"{link} on `overnight-20261122`\ntakes back {back} · ordered by Bob"
+    await world.pass_time(minutes=3)
+    assert text(world).startswith(f"{link} on `overnight-20261122`, takes back {back} · live since <t:")
+    question = ask_revert(await plan_revert(world, made))
+    assert [button.label for button in question.buttons] == ["Put back", "Keep"]
+
+
+async def plan_revert(world: World, commit: str) -> RevertPlan:
+    plan = await world.orders.plan_revert(commit)
+    assert isinstance(plan, RevertPlan)
+    return plan
 
 
 async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_looks(tmp_path: Path) -> None:

@@ -322,14 +322,16 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
                 "pushed": True,
             },
             awaits=Awaits.LANE,
-            fix=FIX,
+            fix=FixLink(REVERT, None, "overnight-20241122"),
+            undone=FixLink(COMMIT, URL, None),
             players=14,
             player_limit=5,
             deploy_at_latest=NOW + timedelta(hours=6),
         ),
         f"Revert built, next in line: {NAME}",
         Colour.GREY,
-        f"waits for the verification of `Map::Update` to end, <t:{THEN}:R> if it stays up\n{LINK}",
+        f"waits for the verification of `Map::Update` to end, <t:{THEN}:R> if it stays up\n"
+        f"`e4f5a6b` on `overnight-20241122`, takes back [`a1b2c3d`]({URL}) · asked for by Ann",
         ["reject:9f3c21aa"],
     ),
     "awaiting the next start of a server that a person stopped": (
@@ -973,6 +975,18 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     ),
     (PostKind.BUILT, {"commit": COMMIT, "url": URL, "branch": "overnight-20241122"}, "Built", LINK),
     (PostKind.BUILT, {"commit": COMMIT, "url": URL, "kind": "revert"}, "Built with the revert", f"[`a1b2c3d`]({URL})"),
+    (
+        PostKind.BUILT,
+        {"commit": REVERT, "kind": "revert", "undoes": [{"commit": COMMIT, "url": URL}], "by": "Ann"},
+        "Built with the revert",
+        f"`e4f5a6b`\ntakes back [`a1b2c3d`]({URL}) · ordered by Ann",
+    ),
+    (
+        PostKind.BUILT,
+        {"commit": REVERT, "kind": "revert", "undoes": [{"commit": COMMIT}], "puts_back": True},
+        "Built with it put back",
+        "`e4f5a6b`\ntakes back `a1b2c3d`",
+    ),
     (PostKind.PATCH, {"diff": "-a\n+b\n", "kind": "revert"}, "The revert", "+1 −1\n```diff\n-a\n+b\n```"),
     (
         PostKind.REFUSED,
@@ -982,9 +996,9 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     ),
     (
         PostKind.DEPLOYED,
-        {"commit": COMMIT, "down_seconds": 21.0, "revision": "a1b2c3d4e5f6"},
+        {"commit": COMMIT, "url": URL, "down_seconds": 21.0, "revision": "a1b2c3d4e5f6"},
         "Live",
-        "Server up with `a1b2c3d` · was down for 21 s · the server says `a1b2c3d4e5f6`",
+        f"Server up with [`a1b2c3d`]({URL}) · was down for 21 s · the server says `a1b2c3d4e5f6`",
     ),
     (PostKind.VERDICT, {"verdict": "healthy", "detail": ""}, "Verdict: healthy", "It stayed up through the soak."),
     (
