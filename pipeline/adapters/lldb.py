@@ -17,8 +17,11 @@ from pipeline.crash.names import drop_parameters
 from pipeline.crash.reading import Thread
 from pipeline.model import Frame
 
+TRIED = 2  # lldbs for one dump
 _FRAMES = 64  # of one thread
-_FORMAT = "frame ${frame.index}|${function.name}|${line.file.fullpath}|${line.number}|${frame.pc}\\n"
+# What stands in brackets may be missing: without them lldb shows such a frame in words of its own.
+_FORMAT = "frame ${frame.index}|{${function.name}}|{${line.file.fullpath}}|{${line.number}}|${frame.pc}\\n"
+_INLINED = " [inlined] "  # between the function that is there and the one that was inlined into it
 _THREAD = re.compile(r"^(?P<mark>[* ]) thread #(?P<number>\d+)")
 _FRAME = re.compile(r"^\s+(?:\* )?frame \d+\|(?P<function>.*)\|(?P<file>[^|]*)\|(?P<line>\d*)\|0x(?P<pc>[0-9a-f]+)$")
 
@@ -29,10 +32,14 @@ class Stacks:
     others: tuple[Thread, ...]
 
 
+def list_lldbs() -> list[Path]:
+    """`lldb`, and those that are called `lldb-N`, the newest first."""
+    names = ("lldb", *(f"lldb-{number}" for number in range(40, 10, -1)))
+    return [found for found in map(find_tool, names) if found is not None]
+
+
 def find_lldb() -> Path | None:
-    """`lldb`, or the newest `lldb-N`."""
-    versions = (find_tool(f"lldb-{number}") for number in range(40, 10, -1))
-    return find_tool("lldb") or next((each for each in versions if each), None)
+    return next(iter(list_lldbs()), None)
 
 
 def read_stacks(
@@ -41,12 +48,14 @@ def read_stacks(
     dump: Minidump,
     run: RunDebugger = run_debugger,
 ) -> Stacks | None:
-    """None where lldb cannot tell: not installed, too slow, no stack. `executable` must be the one that crashed."""
-    program = find_lldb()
-    if program is None:
-        return None
-    said = run(_command(program, executable, path))
-    return None if said is None else parse(said, dump)
+    """None where lldb cannot tell: not installed, too slow, no stack. `executable` must be the one that crashed. What a
+    newer linker wrote kills an older lldb (14 dies of what LLVM 20 links): then the newest that is here is asked."""
+    for program in list_lldbs()[:TRIED]:
+        said = run(_command(program, executable, path))
+        stacks = None if said is None else parse(said, dump)
+        if stacks is not None:
+            return stacks
+    return None
 
 
 def _command(program: Path, executable: Path, path: Path) -> list[str]:
@@ -76,8 +85,8 @@ def parse(text: str, dump: Minidump) -> Stacks | None:
 
 def _frame(found: re.Match[str], dump: Minidump) -> Frame:
     place = locate(dump, int(found["pc"], 16))
-    line = int(found["line"] or 0)
+    line, function = int(found["line"] or 0), found["function"].rpartition(_INLINED)[2]
     return replace(
-        place, function=drop_parameters(found["function"]) if found["function"] else None, file=found["file"] or None,
-        line=line or None,
+        place, function=drop_parameters(function) if function else None, file=found["file"] or None, line=line or None,
+        inlined=_INLINED in found["function"],
     )  # fmt: skip

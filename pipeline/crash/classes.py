@@ -41,6 +41,7 @@ UNSEEN = {USE_AFTER_FREE: ACCESS_VIOLATION}
 
 TRINITY_CODE = 0xC0000420  # ASSERT, ABORT and the freeze detector on Windows
 CPP_CODE = 0xE06D7363
+GCC_CODE = 0x20474343  # what a program of MinGW throws
 
 WINDOWS: dict[int, tuple[str, str]] = {
     0x40010005: ("CONTROL_C", KILLED),
@@ -66,6 +67,7 @@ WINDOWS: dict[int, tuple[str, str]] = {
     0xC0000409: ("STACK_BUFFER_OVERRUN", FAST_FAIL),
     TRINITY_CODE: ("ASSERTION_FAILURE", ASSERTION),
     CPP_CODE: ("Unhandled C++ exception", UNCAUGHT_EXCEPTION),
+    GCC_CODE: ("Unhandled C++ exception", UNCAUGHT_EXCEPTION),
 }
 
 SIGNALS: dict[str, str] = {

@@ -72,6 +72,7 @@ OPERATOR = re.compile(
 )
 _QUALIFIERS = re.compile(r"(?:\s+(?:const|volatile|noexcept|mutable|static|&&|&))+\s*$")
 _LAMBDA_BRACKET = re.compile(r"[<{]'?lambda")
+_QUOTED = re.compile(r"`anonymous namespace'")
 _ABI_TAG = re.compile(r"\[abi:\w+\]")
 _OPENING, _CLOSING = "(<{[", ")>}]"
 _NAMELESS = frozenset({"", "??", "operator()", "_FUN", "__invoke", "~", "<unknown>", "(null)"})
@@ -138,7 +139,7 @@ def drop_parameters(name: str) -> str:
     kept: list[str] = []
     at = 0
     while at < len(name):
-        operator = find_operator(name, at)
+        operator = find_operator(name, at) or _QUOTED.match(name, at)
         end = operator.end() if operator else find_closing(name, at) if name[at] in _OPENING else at + 1
         if operator or name[at] != "(" or name.startswith("(anonymous", at):
             kept.append(_GAP if name[at] == " " else name[at:end])

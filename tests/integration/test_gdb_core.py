@@ -12,11 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from minidumps import minidump
 
+from pipeline.adapters import lldb
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.debugger import run_debugger
 from pipeline.adapters.gdb import find_gdb, read_core
 from pipeline.crash.elf import read_build_id, read_core_file
+from pipeline.crash.minidump import parse_minidump
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence
 from pipeline.store import DatabaseAway
@@ -263,6 +266,18 @@ def test_gdb_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, mo
     both = [*started, int((tmp_path / "child").read_text(encoding="utf-8"))]
     assert len(both) == 2
     assert [pid for pid in both if lives(pid)] == []
+
+
+def test_where_one_lldb_dies_of_a_dump_the_newest_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "crash.dmp").write_bytes(minidump())
+    stack = "* thread #1, stop reason = x\n  * frame 0|Map::Update|C:/Map.cpp|7|0x000000014000100a\n"
+    for name, ends in (("lldb", "kill -SEGV $$"), ("lldb-13", "exit 1"), ("lldb-19", f"printf '%s' '{stack}'")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{ends}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(lldb, "find_tool", lambda name: tmp_path / name if (tmp_path / name).exists() else None)
+    stacks = lldb.read_stacks(tmp_path / "a.exe", tmp_path / "crash.dmp", parse_minidump(tmp_path / "crash.dmp"))
+    assert stacks is not None and [frame.function for frame in stacks.crashed.frames] == ["Map::Update"]
 
 
 def test_a_debugger_that_prints_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,8 @@ def test_lldbs_words_are_a_stack_of_each_thread(tmp_path: Path) -> None:
 * thread #2, stop reason = Exception 0xc0000005 encountered at address 0x14000100a
   * frame 0|Game::Buff::operator|(int)|C:/src/Buff.cpp|21|0x000000014000100a
     frame 1|Game::Map::Update(unsigned int)|C:/src/Map.cpp|24|0x00000001400011e6
-    frame 2|||0|0x0000000140001200
+    frame 2||||0x0000000140001200
+    frame 3|main [inlined] `anonymous namespace'::Run(int)|C:/src/Main.cpp|7|0x0000000140001200
 """
     stacks = parse(said, parse_minidump(write(tmp_path, minidump())))
     assert stacks is not None
@@ -119,6 +120,7 @@ def test_lldbs_words_are_a_stack_of_each_thread(tmp_path: Path) -> None:
         Frame("Game::Buff::operator|", "C:/src/Buff.cpp", 21, EXE, "100a"),
         Frame("Game::Map::Update", "C:/src/Map.cpp", 24, EXE, "11e6"),
         Frame(None, None, None, EXE, "1200"),
+        Frame("`anonymous namespace'::Run", "C:/src/Main.cpp", 7, EXE, "1200", True),
     )
     assert [each.frames for each in stacks.others] == [(Frame(offset="7ffc00001234"),)]
     assert parse("error: unable to create target", parse_minidump(tmp_path / NAME)) is None

@@ -90,6 +90,7 @@ def test_parameters_go_and_template_arguments_stay_where_a_person_reads_the_fram
     assert drop_parameters("main(int, char**)::<lambda()>::operator()") == "main::<lambda()>::operator()"
     assert drop_parameters("Chain[abi:cxx11](Player const*)") == "Chain"
     assert drop_parameters("(anonymous namespace)::Spin()") == "(anonymous namespace)::Spin"
+    assert drop_parameters("int `anonymous namespace'::Spin(int)") == "`anonymous namespace'::Spin"
 
 
 def frames(*functions: str) -> tuple[Frame, ...]:

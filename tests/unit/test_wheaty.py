@@ -158,6 +158,11 @@ def test_an_uncaught_exception_says_what_it_is() -> None:
     assert key(found) == "uncaught exception | Playerbot::Manager::OnShutdown"
 
 
+def test_what_a_program_of_mingw_throws_is_an_exception_too() -> None:
+    stack = frame(FAULT, "RaiseException") + frame(1, "_Unwind_RaiseException") + frame(2, "__cxa_throw") + CALLER
+    assert key(read(report(stack, code="20474343 "))) == "uncaught exception | Playerbot::Manager::OnShutdown"
+
+
 def test_without_symbols_each_place_is_its_own_group() -> None:
     one, other = read(report(naked(FAULT, 0x6D062A))), read(report(naked(FAULT, 0x7CE0E1)))
     assert key(one) == "access violation | worldserver+6d062a"
