@@ -1,4 +1,4 @@
-"""The sample realm built for Windows with ziglang and crashed under wine: its text and minidump, as our readers have it.
+"""The sample realm built for Windows with ziglang and crashed under wine: text and minidump, as our readers have them.
 
     PYTHONPATH=.:tests python tests/soak/windows.py [BUG ...]
 
