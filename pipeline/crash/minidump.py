@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.crash.binary import Layout
-from pipeline.crash.classes import classify_windows
+from pipeline.crash.classes import TRINITY_CODE, classify_windows
 from pipeline.crash.lines import open_regular
 from pipeline.crash.reading import Reading, Thread
 from pipeline.crash.rules import module_name
 from pipeline.crash.signatures import name_frame
+from pipeline.crash.stderr_text import read_text
 from pipeline.model import Frame, ReportKind
 
 _HEADER, _DIRECTORY, _EXCEPTION, _MODULE = "<4sIIIIIQ", "<III", "<IIIIQQ", "<QIIII"
@@ -136,7 +137,7 @@ def describe_minidump(dump: Minidump) -> Reading:
     """What it says by itself."""
     exception, word = classify_windows(dump.code) if dump.code is not None else (None, None)
     frame = locate(dump, dump.address) if dump.address else None
-    return Reading(
+    bare = Reading(
         ReportKind.MINIDUMP,
         word,
         exception,
@@ -144,6 +145,18 @@ def describe_minidump(dump: Minidump) -> Reading:
         crashed=Thread((frame,), str(dump.thread or "")) if frame else None,
         crashed_at=dump.moment,
         notes=tuple(f"comment in the dump: {each}" for each in dump.comments),
+    )
+    return _with_message(bare, dump) if dump.code == TRINITY_CODE else bare
+
+
+def _with_message(reading: Reading, dump: Minidump) -> Reading:
+    """TrinityCore's filter puts the text of an assertion, an abort or a freeze into the comment; the address is always
+    that of the same call."""
+    said = next((each for each in map(read_text, dump.comments) if each is not None), None)
+    if said is None:
+        return reading
+    return replace(
+        reading, word=said.word, assertion=said.assertion, place=said.place, detail=said.detail or reading.detail
     )
 
 

@@ -46,6 +46,21 @@ def test_comments_of_both_kinds_are_noted(tmp_path: Path) -> None:
     assert report.notes[-2:] == ("comment in the dump: said ägain", "comment in the dump: wide")
 
 
+@pytest.mark.parametrize(
+    ("said", "exact"),
+    [
+        ("ASSERTION FAILED:\n  HasEffect(i) == (!apply)\n", "assertion | _HandleEffect | HasEffect(i) == (!apply)"),
+        ("ABORTED:\nWorld Thread hangs for 61000 ms, forcing a crash!\n", "freeze | world thread"),
+    ],
+)
+def test_the_comment_tells_assertions_apart_whose_address_is_one_and_the_same(
+    tmp_path: Path, said: str, exact: str
+) -> None:
+    comment = f"\n/src/Aura.cpp:15 in _HandleEffect {said}".encode() + b"\0"
+    report = read_file(write(tmp_path, minidump(code=0xC0000420, comments=((10, comment),))))
+    assert (report.exception and report.exception.code, key(report)) == ("C0000420", exact)
+
+
 def test_an_exception_that_windows_has_no_name_for_keeps_its_code(tmp_path: Path) -> None:
     report = read_file(write(tmp_path, minidump(code=0xDEADBEEF)))
     assert (report.category, report.exception) == ("abnormal exit", ExceptionInfo("DEADBEEF", None))
