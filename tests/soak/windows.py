@@ -7,8 +7,8 @@ the stack of a minidump needs an lldb that knows the linker's PDB (Debian: `lldb
 first time zig compiles libc++, which takes minutes. `tests/data/crashes/WindowsReport.cpp` writes what TrinityCore's
 filter would. Exit code 1 if a text was read otherwise than it should be, 2 if something that is needed is not here.
 
-Seen with wine 8 and lldb 19: six texts as they should be, and five dumps with the same functions. An assertion's dump has
-no stack but wine's own `RaiseException`, which lldb cannot walk: there its comment tells which assertion it was.
+Seen with wine 8 and lldb 19: six texts as they should be, and five dumps with the same functions. An assertion's dump
+has no stack but wine's own `RaiseException`, which lldb cannot walk: there its comment tells which assertion it was.
 """
 
 from __future__ import annotations
