@@ -161,13 +161,17 @@ def verifying(view: CardView, run: Run) -> Face:
         runs = f", runs {name_build(build)}" if build else ""
         healthy = f"healthy {ago(deployment.healthy_at)} if it stays up" if deployment and deployment.healthy_at else ""
         now = join(f"{now}{runs}", facts.outage(deployment), healthy)
-    held = "part of that build" if deployment and build == deployment.commit != run.commit else ""
+    held = view.server is ServerState.HELD
+    if held:
+        now = f"{now}: it is watched once the server is up again"
+    part = "part of that build" if deployment and build == deployment.commit != run.commit else ""
+    words = words_for(view, run)
     return make_face(
         view,
-        words_for(view, run).live,
-        Colour.GREEN,
+        f"{words.built}, server is down: {{}}" if held else words.live,
+        Colour.RED if held else Colour.GREEN,
         now,
-        join(facts.fix_link(view), held, facts.asked(run)),
+        join(facts.fix_link(view), part, facts.asked(run)),
         facts.cause(run),
     )
 

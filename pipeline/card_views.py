@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline import policy
-from pipeline.card_models import CardView, FixLink, TakenBack, Withdrawn
+from pipeline.card_models import CardView, DeploymentView, FixLink, TakenBack, Withdrawn
 from pipeline.errors import PipelineError
 from pipeline.fix_links import add_page, find_revert, link
-from pipeline.keeper.protocol import Exit, from_plain
+from pipeline.keeper.protocol import Exit, Observed, from_plain
 from pipeline.model import (
     OF_WHAT_WENT,
     CrashReport,
@@ -43,6 +43,7 @@ def card_view(tools: Tools, card: int) -> CardView:
         down_since=None if (down := find_down_since(observed)) is None else datetime.fromtimestamp(down, UTC),
         build=observed.build if observed else None,
         players=count_players(tools, observed) if waits else None,
+        deployment=view.deployment and _soak_again(view.deployment, observed, tools.realm.soak),
         fix=add_page(tools, view.fix),
         revert=add_page(tools, view.revert),
         undone=add_page(tools, view.undone),
@@ -51,6 +52,15 @@ def card_view(tools: Tools, card: int) -> CardView:
         withdrawn=view.withdrawn and _with_its_page(tools, view.withdrawn),
         base=_find_base(tools, view.run),
     )
+
+
+def _soak_again(deployment: DeploymentView, observed: Observed | None, soak: timedelta) -> DeploymentView:
+    """Stopped or restarted by a person, its server is watched anew from when it is ready again."""
+    ready = observed.ready_at if observed is not None and observed.build == deployment.commit else None
+    if ready is None or deployment.healthy_at is None:
+        return deployment
+    anew = datetime.fromtimestamp(ready, UTC) + soak
+    return dataclasses.replace(deployment, healthy_at=max(anew, deployment.healthy_at))
 
 
 def _find_base(tools: Tools, run: Run | None) -> FixLink | None:

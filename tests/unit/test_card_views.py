@@ -324,6 +324,28 @@ async def plan_revert(world: World, commit: str) -> RevertPlan:
     return plan
 
 
+async def test_what_is_watched_says_so_only_while_the_server_runs_and_is_watched_anew_after_that(world: World) -> None:
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(seconds=100)
+    await world.orders.stop_server(OPERATOR, timedelta(), "new disk")
+    await world.settle()
+    since = int(world.clock.now().timestamp())
+    stopped = show(world, run).embed
+    assert stopped is not None and (stopped.title, stopped.colour) == (
+        "Fix built, server is down: Map::Update", Colour.RED,
+    )  # fmt: skip
+    assert stopped.description.splitlines()[0] == (
+        f"**Nothing is running** since <t:{since}:R>: it is watched once the server is up again"
+    )
+    await world.pass_time(minutes=10)
+    await world.orders.start_server(OPERATOR)
+    await world.settle()
+    healthy = int((world.clock.now() + world.realm.soak).timestamp())
+    live = show(world, run).embed
+    assert live is not None and live.title == "Fix live, watching: Map::Update"
+    assert f" · healthy <t:{healthy}:R> if it stays up" in live.description
+
+
 async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_looks(tmp_path: Path) -> None:
     world = await World(tmp_path).start()
     fix = await world.answer(await world.crash("Map::Update"), GOOD)
