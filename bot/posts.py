@@ -44,6 +44,12 @@ STILL_RUNS = (
     "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and what"
     " people order, goes through. Nothing else is patched, built or deployed until `/resume`."
 )
+LOOK_FIRST = "**A person is needed:** the thread of its card has what to look at, then Resume."
+GOES_ON = {  # by itself, behind what a post begins with
+    "paused": STILL_RUNS,
+    "push owed": "It goes there by itself once the remote takes it; what is built goes live meanwhile.",
+    "swap failed": "The build before stays in place, and it is tried again by itself; its card has the cure.",
+}
 Data = dict[str, Any]
 
 # What a SERVER, PIPELINE or ORDER post's `what` begins with -> its title, colour, and whether the role is pinged.
@@ -306,8 +312,9 @@ def _news(data: Data) -> Message:
     person = "" if by == OURS else by
     named = f"build {name_build(build)}" if is_ours(build) else name_build(build)
     facts = join(named if build else "", f"by {plain(person)}" if person else "")
-    goes_on = STILL_RUNS if what == "paused" else ""
-    text = "\n".join(part for part in (prose(_text(data, "detail")), facts, goes_on) if part)
+    needed = LOOK_FIRST if what == "paused" and by == OURS else ""
+    goes_on = GOES_ON.get(what, "") if what != "swap failed" or data.get("rolled") == "back" else ""
+    text = "\n".join(part for part in (prose(_text(data, "detail")), facts, needed, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
 
@@ -330,7 +337,8 @@ def close_news(message: Message) -> Message:
     """Its title is all that many read."""
     embed = message.embed or Embed()
     over = cut_middle(f"Over: {embed.title}", TITLE)
-    text = f"**This is over.** `/status` tells what is now.\n{embed.description}"
+    held = [line for line in embed.description.splitlines() if line not in (LOOK_FIRST, *GOES_ON.values())]
+    text = "\n".join(["**This is over.** `/status` tells what is now.", *held])
     told = replace(embed, title=over, description=text, colour=Colour.GREY)
     return replace(message, embed=told, buttons=(), ping=False)
 

@@ -15,11 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.facts import say_requests
 from bot.lock import InstanceHeld, InstanceLock
-from bot.markup import bare, count, prose
+from bot.markup import bare, count
 from bot.needs import HOLD_WORDS, count_needs, name_run, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
-from bot.status import doing, say_tonight
+from bot.status import describe, say_tonight
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport
 from pipeline.status_models import Left, RunLine, StatusView, Topic
@@ -223,7 +223,8 @@ def _list_other_runs(view: StatusView) -> list[RunLine]:
 
 def _describe_run(run: RunLine) -> str:
     name = bare(name_run(run))
-    return f"Run {run.id}: {name}: {bare(doing(run))}" + (f" ({bare(prose(run.reason))})" if run.reason else "")
+    does, why = describe(run)
+    return f"Run {run.id}: {name}: {bare(does)}" + (f" ({bare(why)})" if why else "")
 
 
 def _describe_bot(*, keeper: bool) -> str:

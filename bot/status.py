@@ -196,7 +196,16 @@ def _branch(view: StatusView) -> str:
 
 
 def _run(line: RunLine) -> str:
-    return join(f"{name_run(line)} {doing(line)}", f"run {code(line.id)}", prose(line.reason or ""))
+    does, why = describe(line)
+    return join(f"{name_run(line)} {does}", f"run {code(line.id)}", why)
+
+
+def describe(line: RunLine) -> tuple[str, str]:
+    """What it does, and what there is to say beside that; the one thing that a build waits for is said once."""
+    reason = prose(line.reason or "")
+    if line.awaits in (Awaits.LANE, Awaits.QUIET) and reason:
+        return f"built: {reason}", ""
+    return doing(line), "" if line.awaits in (Awaits.START, Awaits.TURN, Awaits.RESUME) else reason
 
 
 def doing(line: RunLine) -> str:

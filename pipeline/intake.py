@@ -65,7 +65,13 @@ def posts_about(event: Event) -> list[NewPost]:
         return []
     detail = str(event.data.get("detail") or event.data.get("error") or event.data.get("why") or "")
     runs = None if event.kind == EventKind.OWN_BUILD else event.data.get("build")  # there it is the one that is gone
-    data = {"what": what, "detail": detail, "build": runs, "by": event.data.get("by")}
+    data = {
+        "what": what,
+        "detail": detail,
+        "build": runs,
+        "by": event.data.get("by"),
+        "rolled": event.data.get("rolled"),
+    }
     return [NewPost(PostKind.SERVER, data, to_channel=True, offers=event.kind in (EventKind.HELD, EventKind.RELEASED))]
 
 

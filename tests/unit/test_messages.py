@@ -1011,13 +1011,28 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         PostKind.PIPELINE,
         {"what": "push owed", "detail": "`overnight-20241122` is not on the remote: no route"},
         "A push is owed",
-        "`overnight-20241122` is not on the remote: no route",
+        "`overnight-20241122` is not on the remote: no route\n"
+        "It goes there by itself once the remote takes it; what is built goes live meanwhile.",
+    ),
+    (
+        PostKind.SERVER,
+        {"what": "swap failed", "detail": "the disk is full", "build": COMMIT, "rolled": "back"},
+        "A build could not be put in place",
+        "the disk is full\nbuild `a1b2c3d`\n"
+        "The build before stays in place, and it is tried again by itself; its card has the cure.",
+    ),
+    (
+        PostKind.SERVER,
+        {"what": "swap failed", "detail": "the disk is full", "build": COMMIT, "rolled": "stuck"},
+        "A build could not be put in place",
+        "the disk is full\nbuild `a1b2c3d`",
     ),
     (
         PostKind.PIPELINE,
         {"what": "paused", "detail": "rolled back: `Map::Update`", "by": OURS},
         "Pipeline paused itself",
         "rolled back: `Map::Update`\n"
+        "**A person is needed:** the thread of its card has what to look at, then Resume.\n"
         "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
         " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
     ),
@@ -1472,6 +1487,26 @@ def test_what_is_no_fix_is_told_with_its_kind() -> None:
     )
     assert embed.fields[1].value.endswith("\n- the revert of `Map::Update` building · run `77aa77aa`")
     assert "Run 77aa77aa: the revert of Map::Update: building" in report.as_text(view)
+
+
+@pytest.mark.parametrize(
+    ("awaits", "words"),
+    [
+        (Awaits.QUIET, f"built: why, <t:{THEN}:R> · run `9f3c21aa`"),
+        (Awaits.LANE, f"built: why, <t:{THEN}:R> · run `9f3c21aa`"),
+        (Awaits.START, "built, goes live with the next start · run `9f3c21aa`"),
+        (Awaits.TURN, "built, goes live next · run `9f3c21aa`"),
+        (Awaits.RETRY, f"built, tried again <t:{THEN}:R> · run `9f3c21aa` · why, <t:{THEN}:R>"),
+    ],
+)
+def test_a_status_says_the_one_thing_that_a_build_waits_for(awaits: Awaits, words: str) -> None:
+    why = f"why, {write_moment(NOW)}"
+    state = RunState.AWAITING_DEPLOYMENT
+    line = RunLine("9f3c21aa", NAME, state, why, None, None, not_before=NOW, awaits=awaits)
+    view = make_status(runs=(line,))
+    embed = render_status(view).embed
+    assert embed is not None and embed.fields[1].value.splitlines()[-1] == f"- `{NAME}` {words}"
+    assert f"Run 9f3c21aa: {NAME}: built" in report.as_text(view)
 
 
 def test_a_status_says_what_waits_for_the_end_of_the_pause() -> None:
