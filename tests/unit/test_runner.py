@@ -1021,9 +1021,10 @@ async def test_kinds_of_crashes_and_the_last_good_build_are_told_by_either_datab
     assert (last_good(of_map, "another"), last_good(None, newer)) == (newer, good)
     assert last_good(of_map, newer) == good, "what lay there before us crashed so, and names no build"
     ends = [row.at.timestamp() for row in world.store.list_crash_rows(None)]
-    assert [at for _, at in world.store.list_lives()] == ends and all(
-        began <= at for began, at in world.store.list_lives()
-    )
+    world.store.import_history(*history.read_old_report(world.tools, (Path("old.txt"),), 1e9))
+    lives = world.store.list_lives()
+    assert [at for _, at in lives] == ends and all(began <= at for began, at in lives), "a report has no life"
+    assert world.store.list_imported(["old.txt", "new.txt"]) == {"old.txt"}
 
 
 async def test_a_report_that_is_imported_beside_the_runner_is_never_the_last_crash(tmp_path: Path) -> None:
