@@ -95,7 +95,8 @@ def proposed(view: CardView, run: Run) -> Face:
     lines = (
         f"**A person is needed:** {reason}",
         facts.cause(run),
-        "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it",
+        "The proposal is in the thread, and another answer is taken",
+        f"`/retry {run.id}` asks anew, `/reject {run.id}` closes it",
         facts.server_line(view),
     )
     return make_face(view, "Needs a look: {}", Colour.AMBER, *lines)

@@ -53,7 +53,8 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.LOOK:
             return join(_of_run(need, _look(need), home), _order(need))
         case Topic.ANSWER:
-            return _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
+            waits = _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
+            return join(waits, f"`/run {need.run}` names its file" if need.run else "")
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
             seen = join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, _uncured(need))

@@ -223,7 +223,7 @@ def _made_worse(store: Store, run: Run | None) -> bool:
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:
     """Not by an operator, and not over what came later: a rollback pauses before its deployment is over."""
     deployment = tools.store.get_deployment(run.deployment) if run and run.deployment else None
-    return deployment is not None and deployment.verdict is Verdict.UNHEALTHY and is_paused_over(deployment, pause)
+    return deployment is not None and is_paused_over(deployment, pause)
 
 
 def _report(store: Store, row: Any) -> CrashReport | None:

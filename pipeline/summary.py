@@ -278,7 +278,8 @@ def _stand(store: Store, run: Run, waiting: Waiting) -> str:
 
 def _undone(scene: Scene, revert: Run, run: Run) -> UndoneLine:
     commit = revert.commit or ""
-    return UndoneLine(run.subject, commit, scene.links.url(commit), revert.asked_by, revert.reason or "")
+    why = run.reason if revert.asked_by is None else None  # what an ordered revert tells is how it went itself
+    return UndoneLine(run.subject, commit, scene.links.url(commit), revert.asked_by, why or "")
 
 
 def is_update(run: Run) -> bool:

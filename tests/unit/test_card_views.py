@@ -449,9 +449,10 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     await world.pass_time(minutes=3)
     gone = world.expect(run, RunState.ROLLED_BACK)
     shown = show(world, run).embed
-    assert shown is not None and shown.description.splitlines()[0].endswith(
-        f"**rolled back, so it still crashes: needs a person**: `/retry {gone.id}` tries it again"
-    )
+    assert shown is not None and shown.description.splitlines()[:2] == [
+        "**Pipeline paused:** `/resume` lets it go on",
+        f"**rolled back, so it still crashes: needs a person**: `/retry {gone.id}` tries it again",
+    ]
     (need,) = [each for each in status_views.status(world.tools).needs if each.run == gone.id]
     assert "**rolled back, so it still crashes: needs a person**" in say_need(need)
     assert "was put back · fix reverted in " in shown.description.splitlines()[-1]
@@ -475,6 +476,7 @@ async def test_a_request_that_nobody_answers_lies_in_the_queue_and_after_half_an
     (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
+        f" · `/run {run.id}` names its file"
     )
     await world.answer(run, GOOD)
     assert status_views.status(world.tools).needs == ()
@@ -493,6 +495,7 @@ async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(w
     (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
         f"`Map::Update` **nobody answers its request**, which waits in the queue, since {asked} · run `{run.id}`"
+        f" · `/run {run.id}` names its file"
     )
 
 
@@ -554,7 +557,7 @@ async def test_a_request_that_a_command_will_take_needs_nobody_until_the_command
     assert say_need(need) == (
         "`Map::Update` **nobody answers its request**, which waits in the queue,"
         f" since <t:{int(failed.updated_at.timestamp())}:R> · run `{run.id}`"
-        " · the analyst gave no answer: it ended with code 1"
+        f" · the analyst gave no answer: it ended with code 1 · `/run {run.id}` names its file"
     )
 
 

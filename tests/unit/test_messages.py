@@ -59,7 +59,10 @@ CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · it 
 THEN = int(NOW.timestamp())
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 BY = Actor("1", "Ann")
-PROPOSAL = "The proposal is in the thread · another answer is taken, `/retry` asks anew, `/reject` closes it"
+PROPOSAL = (
+    "The proposal is in the thread, and another answer is taken\n"
+    "`/retry 9f3c21aa` asks anew, `/reject 9f3c21aa` closes it"
+)
 TAKEN = TakenOut(NAME, COMMIT, RunKind.FIX)
 BACK_TO = RollbackPlan(COMMIT, REVERT, NOW, (TAKEN,), True, 20.0, 14, 0.0)
 WAITING = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)  # for a person, who reads it first
@@ -556,7 +559,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`\n"
+        "**Pipeline paused:** `/resume` lets it go on\n"
         "**rolled back, so it still crashes: needs a person**: `/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",

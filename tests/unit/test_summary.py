@@ -296,6 +296,7 @@ async def test_a_fix_that_was_worse_is_not_fixed_and_taken_back(world: World) ->
     ]  # fmt: skip
     (undone,) = found.undone
     assert (undone.subject, undone.by) == ("Spell::Cast", None)
+    assert undone.why.startswith("the new server died "), "why, as its own card says it"
     assert [each.topic for each in found.needs] == [Topic.PAUSE], "who is asked again is told of it"
 
 
