@@ -6,6 +6,7 @@ told is left out, because a damaged core may fail at any question.
 
 from __future__ import annotations
 
+import bisect
 import collections
 import contextlib
 import importlib
@@ -29,6 +30,7 @@ class Core:
         self.gdb = gdb
         self.deadline = time.monotonic() + SECONDS
         self.mappings = sorted(self._read_mappings())
+        self.lines: dict[tuple[str, int], list[tuple[int, int]]] = {}  # by file and where its unit begins
 
     def describe(self) -> dict[str, Any]:
         selected = self.gdb.selected_thread()
@@ -112,17 +114,23 @@ class Core:
 
     def _find_own_line(self, frame: Any, own: Any, address: int) -> int | None:
         """The line of that file that stands last in front of the address, within the function."""
-        if time.monotonic() > self.deadline:
-            return None
         try:
             block = frame.block()
             while block is not None and block.function is None:
                 block = block.superblock
-            table = own.linetable() if block is not None else None
+            lines = self._list_lines(own)
         except (self.gdb.error, RuntimeError):  # no block is known for it
             return None
-        before = [each for each in table or () if block.start <= each.pc < address and each.line]
-        return int(max(before, key=lambda each: each.pc).line) if before else None
+        at = bisect.bisect_left(lines, (address, 0)) - 1
+        return lines[at][1] if block is not None and at >= 0 and lines[at][0] >= block.start else None
+
+    def _list_lines(self, file: Any) -> list[tuple[int, int]]:
+        """Address and line, in order. A large file has a hundred thousand: each is read once, as long as there is
+        time."""
+        key = (file.filename, file.global_block().start)  # a header is in many units
+        if key not in self.lines and time.monotonic() < self.deadline:
+            self.lines[key] = sorted((each.pc, each.line) for each in file.linetable() or () if each.line)
+        return self.lines.get(key, [])
 
     def _locate(self, address: int) -> tuple[str | None, str | None]:
         for start, end, offset, name in self.mappings:
