@@ -126,6 +126,14 @@ def test_the_markdown_that_discord_has(browser: Browser, world: PageWorld) -> No
     assert dict(zip(MARKDOWN, browser.html(".content"), strict=True)) == MARKDOWN
 
 
+def test_a_long_line_of_code_is_read_to_its_end_on_a_phone(browser: Browser, world: PageWorld) -> None:
+    browser.look_from(PHONE)
+    world.post(embeds=[{"description": f"```\nsrc/{'Deep/' * 30}Map.cpp:54: error: expected ';'\n  54 |     x\n```"}])
+    join(browser, world)
+    browser.wait_for(".code", "expected ';'\n  54 |     x")
+    assert browser.ask("const e = document.querySelector('.code'); return e.scrollWidth <= e.clientWidth")
+
+
 def test_moments_are_on_the_readers_own_clock_and_tick(browser: Browser, world: PageWorld) -> None:
     world.post(content="<t:0:D> and <t:9999999999999:D>")
     now = int(browser.ask("return Date.now() / 1000"))
