@@ -266,8 +266,12 @@ def may_deploy_now(now: datetime, players: int | None, realm: Realm, since: date
     latest = next_time(began, realm.deploy_at_latest, realm.timezone)
     if now >= latest:
         return Go()
-    online = "the players cannot be counted" if players is None else f"{players} players online, more than {limit}"
+    online = "the players cannot be counted" if players is None else f"{_say(players)} online, more than {limit}"
     return Wait(f"{online}: goes live {write_moment(latest)} at the latest (DEPLOY_AT_LATEST)", latest)
+
+
+def _say(players: int) -> str:
+    return "1 player" if players == 1 else f"{players} players"
 
 
 def next_time(now: datetime, clock: time, zone: tzinfo | None) -> datetime:

@@ -294,6 +294,11 @@ def test_fault_b5_it_waits_while_more_players_are_online_than_the_limit() -> Non
     )
 
 
+def test_one_player_is_told_as_one() -> None:
+    verdict = policy.may_deploy_now(local(10, 22), 1, realm(max_players_for_restart=0))
+    assert isinstance(verdict, Wait) and verdict.reason.startswith("1 player online, more than 0: ")
+
+
 def test_it_waits_where_players_cannot_be_counted() -> None:
     verdict = policy.may_deploy_now(local(10, 22), None, realm(max_players_for_restart=0))
     assert isinstance(verdict, Wait) and verdict.reason.startswith("the players cannot be counted")
