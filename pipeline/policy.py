@@ -16,6 +16,7 @@ from pipeline.model import FixState, Hindrance, Question, Realm, Run, RunKind, R
 from pipeline.moments import write_moment
 from pipeline.path_rules import SUBMODULE, SYMLINK, show
 from pipeline.ports import FileChange, PatchLimits
+from pipeline.source_rules import ASSEMBLER, find_reach
 
 _LARGEST = 4 << 20  # bytes of one file: nothing a person wrote is larger
 _SHORTEST_SECRET = 6  # characters: a shorter one is found in any source
@@ -51,6 +52,7 @@ def check_changes(changes: Sequence[FileChange], limits: PatchLimits) -> None:
         _check_content(change)
         _check_secrets(change, limits.secrets)
         _check_canary(change, limits.canary)
+        _check_reach(change)
     lines = sum(change.added + change.removed for change in changes)
     if lines > limits.max_lines:
         raise Refused(f"it changes {lines} lines: more than MAX_CHANGED_LINES ({limits.max_lines})")
@@ -107,6 +109,17 @@ def _check_canary(change: FileChange, canary: str | None) -> None:
     """What players wrote into a log may be an order to the analyst: whoever copies it has taken data for its task."""
     if canary is not None and canary.encode() in (change.new or b"") + change.path.encode(errors="replace"):
         raise Refused(f"{show(change.path)} would hold text of the crash itself (the canary of its request)")
+
+
+def _check_reach(change: FileChange) -> None:
+    reach = find_reach(change.new or b"", change.old or b"")
+    if reach == ASSEMBLER:
+        raise Refused(f"{show(change.path)} would hold {reach}, which can read any file while it is compiled")
+    if reach is not None:
+        raise Refused(
+            f"{show(change.path)} would make the compiler read {show(reach)}: a fix may include what the source has, "
+            "by a name without `..` and without a macro"
+        )
 
 
 def _count(secret: str, content: bytes) -> int:

@@ -23,7 +23,7 @@ from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import analyzing, building, deploying, patching, postponing, publishing, ready, warming, wish
 from pipeline.store import Overtaken
-from pipeline.tools import Move, Passage, Stay, Step, Tools, bug_topic
+from pipeline.tools import OBSTACLE, Move, Passage, Stay, Step, Tools, bug_topic
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,6 @@ IDLE = 7.0  # seconds between two ticks that nothing woke: the watcher rings eve
 SOONEST = 0.02  # seconds, for what is due
 MOST_ATTEMPTS = 5  # passages of one stage
 BACK_OFF = (2, 10, 30, 60, 120)  # seconds
-OBSTACLE = "obstacle"  # in `degraded`: what a change waits for
 WARM = "warm"  # the passage of the warm build
 CHANGE = "change"  # the name of the lane's work
 CLOSING = 20.0  # seconds for what is under way to end
@@ -347,7 +346,8 @@ def apply_step(tools: Tools, run: Run, step: Step) -> bool:
         log.info("run %s: %s -> %s %s", run.id, run.state, step.to, note)
         return True
     changes: dict[str, Any] = {}
-    if step.reason is not None and step.reason != run.reason:
+    shown = tools.store.get_run(run.id) or run  # a build that began takes away what it had waited for
+    if step.reason is not None and step.reason != shown.reason:
         changes["reason"] = step.reason
     if step.seconds:
         changes["not_before"] = tools.now() + timedelta(seconds=step.seconds)

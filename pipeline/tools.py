@@ -81,6 +81,7 @@ class Tools:
 
 
 DATABASE = "database"  # in `degraded`: it could not be opened yet
+OBSTACLE = "obstacle"  # what a change waits for
 
 
 def bug_topic(name: str) -> str:

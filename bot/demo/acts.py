@@ -97,7 +97,8 @@ def _is_abstained(answers: list[Path]) -> bool:
 
 
 def list_answers(folder: Path, request_id: str, places: Sequence[str] = PLACES) -> list[Path]:
-    return [each for place in places for each in (folder / place).glob(f"response_{request_id}*.json")]
+    names = (f"response_{request_id}.json", f"response_{request_id}.*.json")
+    return [each for place in places for name in names for each in (folder / place).glob(name)]
 
 
 def find_written(folder: Path, request_id: str) -> float | None:

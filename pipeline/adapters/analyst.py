@@ -215,7 +215,7 @@ class _Git:
         except TimedOut as fault:
             raise ScratchFailed(f"git did not end: {fault}") from fault
         except TooMuch as fault:
-            raise ScratchFailed(f"the change is too large: {fault}") from fault
+            raise ScratchFailed(f"its change was not taken: {fault}") from fault
         finally:
             child.end_tree()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -125,25 +125,32 @@ class GitSource:
         with self._writing:
             if self._exact == (branch, head):
                 return
-            try:
-                self._set_exactly(branch, self._repository.get_commit(head))
-            except GitFailed:  # an index or an object that a power cut left half written
-                (self._repository.git_dir / "index").unlink(missing_ok=True)
-                self.prepare()
-                self._set_exactly(branch, self._repository.get_commit(head))
-            except GitLocked:
-                if not git_clone.has_stale_lock(self._repository.git_dir):
-                    raise  # whoever holds it may come to an end: it is waited for
-                self.prepare()
-                self._set_exactly(branch, self._repository.get_commit(head))
+            self._insist(lambda: self._set_exactly(branch, self._repository.get_commit(head)))
 
     def stand_on(self, commit: str) -> None:
         self._be_there()
         with self._writing:
             self._exact = None
-            full = self._repository.get_commit(commit)
-            self._repository.run("update-ref", "--no-deref", "HEAD", full)
-            self._repository.run("reset", "--quiet", "--hard", full)
+            self._insist(lambda: self._detach(self._repository.get_commit(commit)))
+
+    def _insist(self, act: Callable[[], None]) -> None:
+        """Once more when what a power cut, or a git that was killed, left behind is mended."""
+        try:
+            act()
+        except GitFailed:  # an index or an object that is half written
+            (self._repository.git_dir / "index").unlink(missing_ok=True)
+            self.prepare()
+            act()
+        except GitLocked:
+            if not git_clone.has_stale_lock(self._repository.git_dir):
+                raise  # whoever holds it may come to an end: it is waited for
+            self.prepare()
+            act()
+
+    def _detach(self, commit: str) -> None:
+        self._repository.run("update-index", "--refresh", accept=(0, 1))  # as below: it says who holds a lock
+        self._repository.run("update-ref", "--no-deref", "HEAD", commit)
+        self._repository.run("reset", "--quiet", "--hard", commit)
 
     def work_tree(self) -> Path:
         """Whoever asks may write there (a build does): it is made exact again before its next use."""

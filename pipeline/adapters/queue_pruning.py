@@ -15,7 +15,7 @@ from pathlib import Path
 KEPT_FILES = 500  # of each folder, the newest
 KEPT_FOR = 30 * 86400.0  # seconds
 _NAME = re.compile(r"(?:request|response)_(.+)\.json", re.DOTALL)
-_COUNTED = re.compile(r"-\d+$")  # a later round of the run, or a second file of the same name
+_COUNTED = re.compile(r"[-.]\d+$")  # a later round of the run, or a second file of the same name
 
 
 def prune(folder: Path, may_go: Callable[[str], bool], now: float) -> None:

@@ -271,9 +271,10 @@ def write_renamed(path: Path, content: dict[str, object] | bytes) -> None:
 
 
 def move_to_free_name(source: Path, target: Path) -> Path:
-    """Moves a file to `x.json`, `x-2.json`, …: the first name that nobody has. Where it went."""
+    """Moves a file to `x.json`, `x.2.json`, …: the first name that nobody has (`x-2` is the run's next request). Where
+    it went."""
     for number in itertools.count(1):
-        free = target if number == 1 else target.with_name(f"{target.stem}-{number}{target.suffix}")
+        free = target if number == 1 else target.with_name(f"{target.stem}.{number}{target.suffix}")
         if not os.path.lexists(free):
             return source.rename(free)
     raise AssertionError("numbers do not end")

@@ -181,6 +181,8 @@ def _explain(reading: Reading, rules: Rules) -> Reading:
     frames = reading.crashed.frames
     names = {name for frame in frames[: count_sentinels(frames, rules)] if (name := normalise(frame.function))}
     word = next((word for word, marks in _REASONS if names & marks), None)
+    if word == UNCAUGHT_EXCEPTION:  # which one, the stack does not tell; the signal it ended with is none
+        return replace(reading, word=word, exception=None)
     return replace(reading, word=word) if word else reading
 
 

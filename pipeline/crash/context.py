@@ -92,7 +92,7 @@ _SAYINGS: dict[str, str] = {
     classes.ACCESS_VIOLATION: "Memory that is not there was read or written in {place}: a null or dangling pointer.",
     classes.ASSERTION: "The assertion `{expression}` did not hold in {place}.",
     classes.ABORT: "The server aborted itself in {place}.",
-    classes.UNCAUGHT_EXCEPTION: "Nobody caught the exception {exception} thrown in {place}.",
+    classes.UNCAUGHT_EXCEPTION: "Nobody caught the exception{exception} thrown in {place}.",
     classes.USE_AFTER_FREE: "{place} used memory that was freed before.",
     classes.DOUBLE_FREE: "{place} freed memory that was freed before.",
     classes.INVALID_FREE: "{place} freed what was never allocated that way.",
@@ -140,7 +140,7 @@ def _say(report: CrashReport) -> str:
     filled = {
         "{place}": place,
         "{expression}": (report.assertion.expression if report.assertion else None) or "?",
-        "{exception}": " ".join(filter(None, (report.exception.code, report.exception.name)))
+        "{exception}": "".join(f" {each}" for each in (report.exception.code, report.exception.name) if each)
         if report.exception
         else "",
         "{category}": report.category or "for a reason that is not known",

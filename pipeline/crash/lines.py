@@ -32,13 +32,21 @@ def read_tail(path: Path | None, limit: int) -> str:
         return ""
     if size > limit:
         content = content[content.find(b"\n") + 1 :]
-    return decode(content)
+    return decode_lines(content)
 
 
 def read_head(path: Path, limit: int) -> bytes:
     """The first `limit` bytes. Raises OSError."""
     with open_regular(path) as file:
         return file.read(limit)
+
+
+def decode_lines(content: bytes) -> str:
+    """Each line by itself: what a player wrote into one does not spoil the others."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(map(decode, content.splitlines(keepends=True)))
 
 
 def decode(content: bytes) -> str:

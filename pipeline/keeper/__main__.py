@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"cannot use {folders.own}: {fault}", 1)
     except KeptByAnother as other:
         return _fail(str(other), EXIT_OTHER_KEEPER)
+    folders.sweep()
     raise_core_limit()
     return Keeper(folders, locks, foreground=arguments.foreground).run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -109,6 +110,13 @@ class Folders:
             sync_folder(self.state)
         except OSError:
             return  # a full or unwritable state folder stops no start
+
+    def sweep(self) -> None:
+        """Removes what a keeper that was killed in a write left half written. Only by who holds the locks."""
+        for path in (self.observed, self.memory, self.swap, self.keeper_note, self.desired_copy):
+            for left in path.parent.glob(f".{path.name}.*.tmp"):
+                with contextlib.suppress(OSError):
+                    left.unlink()
 
 
 def read_json(shape: type[T], path: Path) -> T | None:

@@ -12,7 +12,7 @@ from pipeline.points import point
 from pipeline.stages import ready
 from pipeline.stages.patching import MOST_RETURNS, next_round
 from pipeline.store import NewPost
-from pipeline.tools import Move, Passage, Step, Tools
+from pipeline.tools import OBSTACLE, Move, Passage, Step, Tools
 
 PROGRESS_EVERY = 1.0  # seconds between two notes of progress
 
@@ -76,7 +76,7 @@ def remember(tools: Tools, run: Run, errors: Sequence[str]) -> None:
 
 
 class _Reporter:
-    """Notes progress at most once a second: each note is a write."""
+    """Notes progress at most once a second: each note is a write. What the build waited for is over with the first."""
 
     def __init__(self, tools: Tools, run: Run) -> None:
         self._tools = tools
@@ -88,4 +88,5 @@ class _Reporter:
         if now - self._last < PROGRESS_EVERY:
             return
         self._last = now
+        self._tools.degraded.pop(OBSTACLE, None)
         self._tools.store.note_progress(self._run.id, progress.done, progress.total, seconds_left, self._tools.now())

@@ -258,8 +258,11 @@ class Runs(Base):
                 c.execute(update(t.runs).where(t.runs.c.id == run).values(previous=[*before, stored]))
 
     def note_progress(self, run: str, done: int, total: int, eta: float | None, at: datetime) -> None:
+        """What is being built waits for nothing any more."""
         with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run).values(done=done, total=total, eta=eta))
+            builds = and_(t.runs.c.id == run, t.runs.c.state == RunState.BUILDING)
+            c.execute(update(t.runs).where(builds).values(reason=None))
             touch(c, card_of_run(c, run), at)
 
     def set_fix_state(self, run: str, state: FixState, at: datetime) -> None:

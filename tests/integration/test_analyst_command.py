@@ -322,7 +322,7 @@ def test_hostile_work_on_the_repository_leaves_ours_as_it_was(bench: Bench) -> N
 
 def test_hostile_change_of_great_size_is_no_patch(bench: Bench) -> None:
     reason = bench.fails('open("src/big.cpp", "w").write("int x;\\n" * 2_000_000)')
-    assert reason == "the change is too large: it wrote more than 2 MB"
+    assert reason == "its change was not taken: it wrote more than 2 MB"
 
 
 def test_a_change_that_is_not_utf8_has_to_be_made_by_hand(bench: Bench) -> None:

@@ -299,7 +299,7 @@ def test_filing_away_never_overwrites(queue: Queue) -> None:
     for text in ("one", "two", "three"):
         queue.drop("ab12", json.dumps({"patch": DIFF, "summary": text}))
         queue.analyst.file_away(queue.analyst.answers()[0], used=True)
-    names = ["response_ab12-2.json", "response_ab12-3.json", "response_ab12.json"]
+    names = ["response_ab12.2.json", "response_ab12.3.json", "response_ab12.json"]
     assert queue.list_names("completed") == names
     kept = [json.loads((queue.folder / "completed" / name).read_text())["summary"] for name in names]
     assert kept == ["two", "three", "one"]
@@ -330,7 +330,7 @@ def test_a_link_planted_in_the_completed_folder_is_not_written_through(queue: Qu
     queue.drop("ab12")
     queue.analyst.file_away(queue.analyst.answers()[0], used=True)
     assert target.read_text() == "mine"
-    assert "response_ab12-2.json" in queue.list_names("completed")
+    assert "response_ab12.2.json" in queue.list_names("completed")
 
 
 def test_a_response_that_cannot_be_moved_stays_and_is_given_again_after_a_while(queue: Queue) -> None:

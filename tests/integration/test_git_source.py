@@ -13,6 +13,7 @@ from pipeline import policy
 from pipeline.adapters.commit_messages import commit_message
 from pipeline.adapters.git import GitSource
 from pipeline.adapters.git_checkout import refuse_nested
+from pipeline.adapters.git_process import GitLocked
 from pipeline.adapters.git_remote import tell_retries
 from pipeline.errors import DefiniteError, RemoteUnreachable, SourceUnusable
 from pipeline.model import Commit, Edit, Patch, WholeFile
@@ -627,6 +628,17 @@ def test_fault_a9_world_git_stale_lock_of_our_own_killed_git_goes_and_the_users_
     assert not list((bed.clone / ".git").rglob("*.lock"))
     assert (bed.checkout.folder / ".git" / "index.lock").exists()
     assert add_file(bed, "a.h")
+
+
+def test_what_the_warm_build_stands_on_is_reached_over_a_stale_lock(bed: Bed) -> None:
+    lock = bed.clone / ".git" / "index.lock"
+    lock.write_bytes(b"")
+    with pytest.raises(GitLocked):
+        bed.source.stand_on(bed.base)
+    os.utime(lock, (1, 1))
+    bed.source.stand_on(bed.base)
+    assert bed.in_clone("rev-parse", "HEAD").strip() == bed.base
+    assert not lock.exists()
 
 
 def test_fault_a11_a_fix_is_a_commit_or_it_does_not_exist(bed: Bed) -> None:

@@ -110,7 +110,7 @@ async def test_hostile_response_that_is_played_again_is_only_moved(queue: Hostil
     path.write_bytes(raw)
     await queue.world.settle()
     before = queue.world.get(first)
-    moved = f"completed/response_{first.request_id}-2.json"
+    moved = f"completed/response_{first.request_id}.2.json"
     outcome = await queue.put("again", lambda folder, request: write(path, raw), also=[moved])
     assert (outcome.end, outcome.strays) == (End.OPEN, [])
     assert (queue.queue / moved).is_file()

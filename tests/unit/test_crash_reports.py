@@ -148,6 +148,12 @@ def test_no_file_raises(tmp_path: Path, start: bytes, content: bytes) -> None:
     assert report_from_plain(json.loads(json.dumps(report_to_plain(report)))) == report
 
 
+def test_a_line_that_is_no_utf_8_spoils_no_other(tmp_path: Path) -> None:
+    log = tmp_path / "Server.log"
+    log.write_bytes("ein größerer Schaden\n".encode() + "Münze\n".encode("cp1252") + "→ weiter\n".encode())
+    assert last_lines(log, 3) == ["ein größerer Schaden", "Münze", "→ weiter"]
+
+
 def test_a_log_is_read_from_its_end_whatever_its_size(tmp_path: Path) -> None:
     log = tmp_path / "Server.log"
     with log.open("wb") as file:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.crash.conclude import conclude
+from pipeline.crash.context import first_analysis
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.gdb_text import read_frame, read_gdb
 from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind
@@ -261,6 +262,11 @@ def test_the_argument_of_glibcs_last_word_is_its_text() -> None:
 )  # fmt: skip
 def test_the_machinery_above_the_programs_own_frames_tells_why(above: tuple[str, ...], word: str) -> None:
     assert conclude(read_gdb_json(core(*above, "Aura::Apply", "Map::Update"))).category == word
+
+
+def test_which_exception_nobody_caught_is_not_told_by_the_signal_it_ended_with() -> None:
+    report = conclude(read_gdb_json(core("std::terminate", "__cxa_throw", "Aura::Apply", "Map::Update")))
+    assert first_analysis(report).summary == "Nobody caught the exception thrown in Aura::Apply at Aura::Apply.cpp:3."
 
 
 def test_a_deep_circle_that_faulted_is_a_stack_that_ran_out() -> None:

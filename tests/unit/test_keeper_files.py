@@ -57,6 +57,19 @@ def folders(tmp_path: Path) -> Folders:
     return made
 
 
+def test_what_a_keeper_that_was_killed_left_half_written_goes_with_the_next_and_nothing_else(folders: Folders) -> None:
+    left = [
+        folders.own / ".memory.json.12.tmp",
+        folders.own / ".swap.json.12.tmp",
+        folders.state / ".observed.json.7.tmp",
+    ]
+    kept = [folders.state / ".desired.json.9.tmp", folders.own / "memory.json"]  # the bot's, and what is whole
+    for path in (*left, *kept):
+        path.write_text("{}", encoding="utf-8")
+    folders.sweep()
+    assert [path.exists() for path in (*left, *kept)] == [False, False, False, True, True]
+
+
 def make_build(folders: Folders, name: str, *paths: str) -> Manifest:
     """A build as the bot leaves it: files and manifest."""
     files = []

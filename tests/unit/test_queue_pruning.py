@@ -42,7 +42,7 @@ def queue(tmp_path: Path) -> Queue:
 
 @pytest.mark.parametrize("name", [
     "requests/request_aaaa1111.json", "requests/request_aaaa1111-2.json", "completed/response_aaaa1111.json",
-    "completed/response_aaaa1111-3-2.json", "rejected/response_aaaa1111.json", "rejected/response_of-nobody.json",
+    "completed/response_aaaa1111-3.2.json", "rejected/response_aaaa1111.json", "rejected/response_of-nobody.json",
 ])  # fmt: skip
 def test_what_is_over_goes_after_thirty_days_and_not_before(queue: Queue, name: str) -> None:
     queue.write(name, KEPT_FOR - DAY)

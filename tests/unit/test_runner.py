@@ -3,10 +3,11 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import postgres
 import pytest
@@ -21,6 +22,7 @@ from pipeline.keeper.protocol import EventKind, Hold, ServerState
 from pipeline.model import (
     Analysis,
     Approval,
+    BuildResult,
     CrashReport,
     Diagnostic,
     Done,
@@ -29,6 +31,7 @@ from pipeline.model import (
     Hindrance,
     Impossible,
     Patch,
+    Progress,
     Question,
     Response,
     Run,
@@ -817,6 +820,30 @@ async def test_a_warm_build_that_the_machine_hinders_is_tried_again_with_a_pause
     await world.settle()
     assert world.builder.warmed == [BASE]
     assert world.tools.degraded == {"warm build": "what runs could not be built: the compiler is gone"}
+
+
+async def test_a_build_that_goes_on_says_no_more_what_it_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await world.crash("Map::Update")
+    build = world.builder.build
+    seen: list[tuple[str | None, dict[str, str]]] = []
+
+    def hinder(*arguments: Any, **more: Any) -> BuildResult:
+        raise Obstructed("the disk of BUILD_DIR is full: make room there")
+
+    def look(*arguments: Any, on_progress: Callable[[Progress, float | None], None], **more: Any) -> BuildResult:
+        on_progress(Progress(1, 2), 1.0)
+        seen.append((world.get(run).reason, dict(world.tools.degraded)))
+        return build(*arguments, on_progress=on_progress, **more)
+
+    monkeypatch.setattr(world.builder, "build", hinder)
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.BUILDING).reason == "the disk of BUILD_DIR is full: make room there"
+    assert "obstacle" in world.tools.degraded
+    monkeypatch.setattr(world.builder, "build", look)
+    await world.pass_time(minutes=3)
+    assert seen == [(None, {})]
 
 
 async def test_fault_a16_a_command_that_answers_heals_without_a_hand(world: World) -> None:
