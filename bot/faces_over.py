@@ -43,6 +43,9 @@ def succeeded(view: CardView, run: Run) -> Face:
 
 def fixed(view: CardView, run: Run) -> Face:
     """Of a crash that nothing else ever had, no fix can be shown to have cured it."""
+    if view.absent:
+        lines = (f"**{facts.NOT_RUNNING[:1].upper()}{facts.NOT_RUNNING[1:]}**", facts.fix_link(view), facts.cause(run))
+        return make_face(view, "Fix not in what runs: {}", Colour.AMBER, *lines, buttons=revert_button(run))
     if view.only_taken_back:
         known = f"**It was {facts.ONLY_TAKEN_BACK}:** nothing that stayed ever crashed so"
         live = join(facts.fix_link(view), facts.live_since(view), facts.owed(run))

@@ -206,6 +206,7 @@ def live_since(view: CardView) -> str:
     return f"live since {ago(deployment.ready_at)}" if deployment and deployment.ready_at else ""
 
 
+NOT_RUNNING = "not in what runs now: a rollback went further back, and the next build of its branch brings it again"
 ONLY_TAKEN_BACK = "seen only in a build that was taken back"
 
 

@@ -183,6 +183,9 @@ def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
         f"Taken back: {_list_taken(plan.taken)}. The branch gets the reverts, and **the pipeline pauses itself**"
         " until `/resume`.",
     ]
+    if plan.out:
+        kept = "The branch keeps it; its next build brings it back"
+        lines.append(f"**Not in it either:** {_list_taken(plan.out)}. {kept}.")
     if reason:
         lines.append(f"Reason: {plain(reason)}")
     confirm = f"roll-back:{short(plan.running)}:{reason}"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from bot import markup
 from bot.cards import Home
 from bot.faces import withdrawal
-from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS, say_request, say_requests
+from bot.facts import NOT_RUNNING, ONLY_TAKEN_BACK, WITHDRAWN_WORDS, say_request, say_requests
 from bot.limits import cut_middle, width
 from bot.markup import ago, block, clock_time, code, commit_link, count, duration, join, plain, prose, revision, size
 from bot.payloads import Attachment, Colour, Embed, Field, Message
@@ -185,7 +185,8 @@ def fate(line: CrashLine) -> str:
     if run.state is RunState.SUCCEEDED and line.only_taken_back:
         return join(f"fix live in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "", ONLY_TAKEN_BACK)
     if run.state is RunState.SUCCEEDED:
-        return f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
+        fixed = f"fixed in {commit_link(line.fix.commit, line.fix.url)}" if line.fix else "fixed"
+        return join(fixed, f"**{NOT_RUNNING}**" if line.absent else "")
     if run.state is RunState.CANCELLED:
         return _say_no(run)
     return doing(line.work)

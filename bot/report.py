@@ -170,7 +170,7 @@ def as_text(view: StatusView | None) -> str:
         return say_no_database("tell", locate())
     lines = [
         f"{view.realm}: server {view.server or _describe_left(view.left)}"
-        + (f" (process {view.pid}, {view.revision or 'no revision'})" if view.pid else _say_down(view)),
+        + (f" (process {view.pid}, {_name_build(view)})" if view.pid else _say_down(view)),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"{count_needs(view.needs)}:" if view.needs else "",
@@ -185,6 +185,11 @@ def as_text(view: StatusView | None) -> str:
         *(f"Does not work: {each}" for each in view.degraded),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _name_build(view: StatusView) -> str:
+    """What the server says of itself, else what was put in place."""
+    return view.revision or (view.running.commit[:12] if view.running else "no revision")
 
 
 def _say_down(view: StatusView) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bot.cards import Home
-from bot.facts import ONLY_TAKEN_BACK, WITHDRAWN_WORDS
+from bot.facts import NOT_RUNNING, ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
@@ -129,6 +129,8 @@ def _fixed(line: FixedLine) -> str:
     change = f"{count(line.files, 'file')}, +{line.added} −{line.removed}" if line.files else ""
     live = f"live since {ago(_time(line.live_since))}" if line.live_since is not None else ""
     doubt = "" if line.verdict == Verdict.HEALTHY else f"verdict {plain(line.verdict or 'none')}"
+    if line.absent:
+        live = f"**{NOT_RUNNING}**"
     if line.only_taken_back:
         doubt = join(doubt, ONLY_TAKEN_BACK)
     crashed = f"crashed {count(line.crashes, 'time')} before" if line.crashes else ""

@@ -84,6 +84,7 @@ class CardView:
     puts_back: bool = False  # the run reverts a revert: what that one took out comes back
     build: str | None = None  # that the server was last started with, as the keeper observes
     withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live
+    absent: bool = False  # the fix is live by our books, and what runs now has it not
     mended: bool = True  # False: it is known that no fix of this crash is live
     in_queue: bool = False  # its request lies in the queue, and no command of ours works on it
     made_worse: bool = True  # False: the build that was rolled back crashed only of what was known before

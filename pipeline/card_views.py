@@ -120,6 +120,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         undone=FixLink(run.reverts, None, None) if run and run.reverts and withdrawn is None else None,
         in_queue=waits is not None and is_in_queue(store, waits, None),
         next_try=next_try,
+        absent=run is not None and run.id in store.list_absent(),
         mended=_is_mended(store, run, withdrawn),
         made_worse=_made_worse(store, run),
         given_up=run is not None and is_given_up(tools, run),

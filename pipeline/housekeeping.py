@@ -15,10 +15,12 @@ from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, Run
 from pipeline.needs import list_fixes, list_unmerged
 from pipeline.points import point
-from pipeline.stages import finding, publishing
+from pipeline.stages import finding, publishing, rolling_back
 from pipeline.store import Branch, Fact, NewPost
 from pipeline.tools import Tools
 
+ABSENT = "absent fixes"  # in `degraded`
+BACK_AGAIN = "it is live again with the next build of its branch"
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
 
 
@@ -92,6 +94,38 @@ def verify_quiet_fixes(tools: Tools) -> bool:
         gone = running is not None and tools.source.took_out_fix(running, run.commit or "", run.id)
         tools.store.set_fix_state(run.id, FixState.REVERTED if gone else FixState.VERIFIED, tools.now())
     return bool(quiet)
+
+
+def note_absent(tools: Tools) -> bool:
+    """Fixes that are live by our books and that what runs has not; looked at anew when one of both changes."""
+    observed = tools.keeper.observed()
+    if observed is None or observed.state is not ServerState.READY or not tools.prepared.is_set():
+        return False
+    watched = [run for run in tools.store.list_watched_fixes() if run.fix_state is FixState.WATCHING]
+    reverts = [run.id for run in tools.store.list_reverts() if run.state not in policy.TAKEN_BACK]
+    seen = {"build": observed.build, "watched": [*sorted(run.id for run in watched), *sorted(reverts)]}
+    before = tools.store.get_fact(Fact.ABSENT) or {}
+    absent = [run for run in watched if run.id in before.get("runs", ())]
+    if {name: before.get(name) for name in seen} != seen:
+        try:
+            absent = rolling_back.list_absent(tools, finding.running_commit(tools))
+        except PipelineError:
+            return False  # then the next time
+        tools.store.set_fact(Fact.ABSENT, {**seen, "runs": [run.id for run in absent]})
+    _tell_absent(tools, absent)
+    changed = {run.id for run in absent} ^ {*before.get("runs", ())}
+    for run in watched:
+        if run.id in changed:
+            tools.store.set_fix_state(run.id, FixState.WATCHING, tools.now())  # its card tells it
+    return bool(changed)
+
+
+def _tell_absent(tools: Tools, absent: Sequence[Run]) -> None:
+    named = ", ".join(f"`{run.subject}` (`{(run.commit or '')[:7]}`)" for run in absent)
+    if absent:
+        tools.degraded[ABSENT] = f"what runs is older than the fix of {named}: {BACK_AGAIN}"
+    else:
+        tools.degraded.pop(ABSENT, None)
 
 
 def prune(tools: Tools) -> bool:
@@ -169,6 +203,7 @@ CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
     (settle_found, 1),
     (push_owed, 30),
     (verify_quiet_fixes, 600),
+    (note_absent, 5),
     (prune, 60),
     (prune_queue, 3600),
     (note_merged, 120),

@@ -6,7 +6,7 @@ from pipeline import change_orders, server_orders
 from pipeline.model import Impossible, Run, RunKind, RunState
 from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
 from pipeline.server_views import count_players, expected_down_seconds, say_down
-from pipeline.stages import rolling_back
+from pipeline.stages import finding, rolling_back
 from pipeline.tools import Tools
 
 SHOWN_COMMITS = 10
@@ -96,5 +96,12 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         notice=server_orders.give_notice(tools).total_seconds(),
         down=say_down(tools),
         passed=tuple(rolling_back.list_passed(tools, way)),
+        out=tuple(TakenOut(run.subject, run.commit or "", run.kind) for run in _list_out(tools, way)),
         target_commit=target.commit if target else None,
     )
+
+
+def _list_out(tools: Tools, way: rolling_back.WayBack) -> list[Run]:
+    taken = {run.id for run in way.runs}
+    absent = rolling_back.list_absent(tools, finding.commit_of(tools, way.target))
+    return [run for run in absent if run.id not in taken]

@@ -62,6 +62,7 @@ class RollbackPlan:
     players: int | None
     notice: float  # seconds in which players are told and it can be cancelled
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
+    out: tuple[TakenOut, ...] = ()  # other live fixes that the target has not; the branch keeps them
     passed: tuple[str, ...] = ()  # newer builds that were healthy too, and hold what people have reverted since
     target_commit: str | None = None  # that the target was made from, where that is known
 
@@ -144,6 +145,7 @@ class CrashLine:
     work: RunLine | None  # what that run is doing
     fix: FixLink | None  # of that run
     only_taken_back: bool = False  # it was seen only in a build that was taken back
+    absent: bool = False  # that run's fix is live by our books, and what runs now has it not
 
 
 @dataclass(frozen=True)

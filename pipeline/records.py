@@ -10,7 +10,7 @@ from typing import Any
 from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.fix_links import link, links_of, revert_link
-from pipeline.model import Impossible, Run, RunKind, RunState, Signature
+from pipeline.model import Impossible, Run, RunKind, Signature
 from pipeline.needs import is_given_up
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, FixLine, RunStep, RunView
 from pipeline.run_views import deployment_view, run_line
@@ -164,6 +164,7 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
         work=run_line(tools.store, run) if run is not None else None,
         fix=link(tools, run.commit, run.branch) if run is not None and run.commit else None,
         only_taken_back=tools.store.was_only_taken_back(signature),
+        absent=run is not None and run.id in tools.store.list_absent(),
     )
 
 
@@ -175,7 +176,7 @@ def _newest(runs: list[Run]) -> Run | None:
 
 
 def _is_own_revert(run: Run) -> bool:
-    return run.kind is RunKind.REVERT and run.asked_by is None and run.state is RunState.SUCCEEDED
+    return run.kind is RunKind.REVERT and run.asked_by is None
 
 
 # --- the audit -------------------------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class FixedLine:
     crashes: int = 0  # of this signature, this night
     message: str | None = None
     only_taken_back: bool = False  # it was seen only in a build that was taken back
+    absent: bool = False  # what runs now has it not
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,7 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
         crashes=card.crashes,
         message=card.message,
         only_taken_back=store.was_only_taken_back(run.signature),
+        absent=run.id in store.list_absent(),
     )
 
 

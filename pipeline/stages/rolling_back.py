@@ -71,6 +71,14 @@ def list_passed(tools: Tools, way: WayBack) -> list[str]:
     return [each.build for each in builds if each is not None and each.healthy_at is None and not each.bad]
 
 
+def list_absent(tools: Tools, at: str | None) -> list[Run]:
+    """Watched fixes that a build of this commit has not, and that nobody took back."""
+    reverts = tools.store.list_reverts()
+    watched = [run for run in tools.store.list_watched_fixes() if run.fix_state is FixState.WATCHING and run.commit]
+    standing = [run for run in watched if policy.find_revert(run.commit or "", reverts) is None]
+    return [run for run in standing if at is not None and not tools.source.holds_fix(at, run.commit or "", run.id)]
+
+
 def newest_first(tools: Tools, runs: Iterable[Run]) -> list[Run]:
     """In the order in which reverts apply: commits are made one at a time, not in the order of their crashes."""
     committed = [(tools.store.started_at(run.commit), run) for run in runs if run.commit]

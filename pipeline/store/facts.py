@@ -46,6 +46,10 @@ class Facts(Base):
                 insert_posts(c, None, posts, at)
                 mark_open_cards(c, at)
 
+    def list_absent(self) -> frozenset[str]:
+        """Runs whose fixes are watched and that what runs now has not: a rollback went further back."""
+        return frozenset((self.get_fact(Fact.ABSENT) or {}).get("runs", ()))
+
     def get_pause(self) -> PauseView | None:
         plain = self.get_fact(Fact.PAUSE)
         return plain and PauseView(plain["by"], plain["reason"], datetime.fromisoformat(plain["at"]))
