@@ -35,7 +35,7 @@ def revert(tools: Tools, commit: str, by: str) -> Outcome:
     fix = find_fix(tools, commit)
     if isinstance(fix, Impossible):
         return fix
-    words, untold = f"reverted by {by}", ""
+    words, untold = f"{policy.REVERTED} {by}", ""
     comes = fix.state in WAITING and fix.kind is not RunKind.REVERT  # a revert keeps out what it keeps out until then
     with tools.wishing, tools.store.together():
         run = begin_revert(tools, fix, (fix.commit or "",), by)

@@ -96,12 +96,12 @@ def name_wait(tools: Tools, run: Run) -> str:
 
 
 def reject(tools: Tools, run: str, by: str, reason: str, end: Callable[[str], None]) -> Outcome:
-    words = f"rejected by {by}" + (f": {reason}" if reason else "")
+    words = f"{policy.REJECTED} {by}" + (f": {reason}" if reason else "")
     return take_back(tools, run, by, words, REJECTABLE, end)
 
 
 def cancel(tools: Tools, run: str, by: str, end: Callable[[str], None]) -> Outcome:
-    return take_back(tools, run, by, f"cancelled by {by}", CANCELLABLE, end)
+    return take_back(tools, run, by, f"{policy.CALLED_OFF} {by}", CANCELLABLE, end)
 
 
 def take_back(

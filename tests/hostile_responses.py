@@ -260,7 +260,7 @@ DEEDS = {
                                 " 'commit', '-q', '--allow-empty', '-m', 'x'], check=True)", End.REFUSED),
     "too-many-files": Deed("[open(f'src/{n}.h', 'w').write('x') for n in range(11)]", End.REFUSED, "MAX_FILES"),
     "too-many-lines": Deed("open('src/x.h', 'w').write('x\\n' * 401)", End.REFUSED, "MAX_CHANGED_LINES"),
-    "too-large": Deed("open('src/x.h', 'w').write('int x;\\n' * 2_000_000)", End.OPEN, "the change is too large"),
+    "too-large": Deed("open('src/x.h', 'w').write('int x;\\n' * 2_000_000)", End.OPEN, "it wrote more than 2 MB"),
     "binary": Deed("open('src/x.cpp', 'wb').write(bytes(range(256)))", End.REFUSED),
     "not-utf8": Deed(f"open({MAP!r}, 'ab').write(b'// \\xe4\\n')", End.OPEN, "not UTF-8"),
     "name-that-is-no-text": Deed("open(b'src/\\xff.cpp', 'w').write('x')", End.OPEN, "not UTF-8"),

@@ -68,6 +68,29 @@ async def test_the_same_change_as_a_rejected_one_is_asked_about(tmp_path: Path) 
     )
 
 
+@pytest.mark.parametrize(("no", "state"), [("cancel", RunState.SUCCEEDED), ("reject", RunState.AWAITING_APPROVAL)])
+async def test_who_orders_another_try_of_what_he_cancelled_has_said_nothing_against_the_change(
+    world: World, no: str, state: RunState
+) -> None:
+    first = await world.crash("Map::Update")
+    world.players.online = 3
+    await world.answer(first, GOOD)
+    world.expect(first, RunState.AWAITING_DEPLOYMENT)
+    if no == "cancel":
+        await world.orders.cancel_run(first.id, BOB)
+    else:
+        await world.orders.reject(first.id, BOB, "not at night")
+    world.players.online = 0
+    await world.settle()
+    await world.orders.retry(first.id, OPERATOR)
+    await world.settle()
+    again = world.runs("Map::Update")[-1]
+    await world.answer(again, GOOD)
+    await world.pass_time(minutes=1)
+    await world.pass_time(minutes=3)
+    world.expect(again, state)
+
+
 async def test_another_change_of_the_same_crash_is_not_asked_about(world: World) -> None:
     first = await world.crash("Map::Update")
     await world.answer(first, GOOD)
