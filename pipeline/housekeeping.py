@@ -84,11 +84,9 @@ def push_owed(tools: Tools) -> bool:
 
 def verify_quiet_fixes(tools: Tools) -> bool:
     """Also what somebody took out by hand, in the base branch, comes to its end here."""
-    quiet = [
-        run
-        for run in tools.store.list_watched_fixes()
-        if run.fix_state is FixState.WATCHING and tools.now() - run.updated_at >= QUIET
-    ]
+    absent = tools.store.list_absent()  # of what does not run, silence tells nothing
+    watched = [run for run in tools.store.list_watched_fixes() if run.id not in absent]
+    quiet = [run for run in watched if tools.now() - run.updated_at >= QUIET]
     running = finding.running_commit(tools) if quiet else None
     for run in quiet:
         gone = running is not None and tools.source.took_out_fix(running, run.commit or "", run.id)
@@ -101,10 +99,12 @@ def note_absent(tools: Tools) -> bool:
     observed = tools.keeper.observed()
     if observed is None or observed.state is not ServerState.READY or not tools.prepared.is_set():
         return False
-    watched = [run for run in tools.store.list_watched_fixes() if run.fix_state is FixState.WATCHING]
+    watched = tools.store.list_watched_fixes()
+    before = tools.store.get_fact(Fact.ABSENT) or {}
+    if not watched and not before.get("runs"):
+        return False
     reverts = [run.id for run in tools.store.list_reverts() if run.state not in policy.TAKEN_BACK]
     seen = {"build": observed.build, "watched": [*sorted(run.id for run in watched), *sorted(reverts)]}
-    before = tools.store.get_fact(Fact.ABSENT) or {}
     absent = [run for run in watched if run.id in before.get("runs", ())]
     if {name: before.get(name) for name in seen} != seen:
         try:

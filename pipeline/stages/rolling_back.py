@@ -74,8 +74,9 @@ def list_passed(tools: Tools, way: WayBack) -> list[str]:
 def list_absent(tools: Tools, at: str | None) -> list[Run]:
     """Watched fixes that a build of this commit has not, and that nobody took back."""
     reverts = tools.store.list_reverts()
-    watched = [run for run in tools.store.list_watched_fixes() if run.fix_state is FixState.WATCHING and run.commit]
-    standing = [run for run in watched if policy.find_revert(run.commit or "", reverts) is None]
+    standing = [
+        run for run in tools.store.list_watched_fixes() if policy.find_revert(run.commit or "", reverts) is None
+    ]
     return [run for run in standing if at is not None and not tools.source.holds_fix(at, run.commit or "", run.id)]
 
 

@@ -159,7 +159,8 @@ class Runs(Base):
         return bool(self._list_runs(and_(is_same(t.runs, signature), live, t.runs.c.kind == RunKind.FIX)))
 
     def list_watched_fixes(self) -> list[Run]:
-        return self._list_runs(t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED]))
+        """Live ones that may still come back."""
+        return self._list_runs(t.runs.c.fix_state == FixState.WATCHING)
 
     def count_requests(self, night: date) -> int:
         """Each round of a run is one: what does not compile is asked about again."""

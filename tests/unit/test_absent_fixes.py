@@ -10,7 +10,7 @@ from bot.messages import ask_rollback
 from bot.records import fate
 from bot.summary import list_parts
 from pipeline import records
-from pipeline.model import Patch, Run, RunState, Verdict, WholeFile
+from pipeline.model import FixState, Patch, Run, RunState, Verdict, WholeFile
 from pipeline.read_models import RollbackPlan
 
 THIRD = Patch(files=(WholeFile("src/Loot.cpp", "good as well"),))
@@ -66,6 +66,8 @@ async def test_a_fix_that_a_rollback_passed_over_is_not_called_live_until_it_is_
         f"what runs is older than the fix of `Spell::Cast` (`{commit}`): it is live again with the next build of its "
         "branch"
     )
+    await world.pass_time(hours=25)
+    assert world.get(first).fix_state is FixState.WATCHING, "of what does not run, silence tells nothing"
     await world.orders.resume(OPERATOR)
     await world.pass_time(minutes=1)
     await world.pass_time(minutes=3)

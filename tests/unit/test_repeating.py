@@ -15,14 +15,20 @@ async def world(tmp_path: Path) -> World:
     return await World(tmp_path).start()
 
 
-async def test_the_same_change_as_a_reverted_one_is_asked_about_whatever_approval_says(world: World) -> None:
-    first = await world.crash("Map::Update")
-    await world.answer(first, GOOD)
+async def revert_a_fix(world: World) -> str:
+    """The commit of a fix that was live and is taken back."""
+    fix = await world.crash("Map::Update")
+    await world.answer(fix, GOOD)
     await world.pass_time(minutes=3)
-    reverted = (world.get(first).commit or "")[:7]
-    await world.orders.revert(reverted, BOB)
+    commit = (world.get(fix).commit or "")[:7]
+    await world.orders.revert(commit, BOB)
     await world.settle()
     await world.pass_time(minutes=3)
+    return commit
+
+
+async def test_the_same_change_as_a_reverted_one_is_asked_about_whatever_approval_says(world: World) -> None:
+    reverted = await revert_a_fix(world)
     again = await world.crash("Map::Update")
     await world.answer(again, GOOD)
     asked = world.expect(again, RunState.AWAITING_APPROVAL)
@@ -92,12 +98,7 @@ async def test_who_orders_another_try_of_what_he_cancelled_has_said_nothing_agai
 
 
 async def test_another_change_of_the_same_crash_is_not_asked_about(world: World) -> None:
-    first = await world.crash("Map::Update")
-    await world.answer(first, GOOD)
-    await world.pass_time(minutes=3)
-    await world.orders.revert(world.get(first).commit or "", BOB)
-    await world.settle()
-    await world.pass_time(minutes=3)
+    await revert_a_fix(world)
     again = await world.crash("Map::Update")
     await world.answer(again, OTHER)
     await world.pass_time(minutes=3)
@@ -105,13 +106,7 @@ async def test_another_change_of_the_same_crash_is_not_asked_about(world: World)
 
 
 async def test_the_same_change_is_asked_about_whatever_crash_it_is_proposed_for(world: World) -> None:
-    first = await world.crash("Map::Update")
-    await world.answer(first, GOOD)
-    await world.pass_time(minutes=3)
-    reverted = (world.get(first).commit or "")[:7]
-    await world.orders.revert(reverted, BOB)
-    await world.settle()
-    await world.pass_time(minutes=3)
+    reverted = await revert_a_fix(world)
     other = await world.crash("Spell::Cast")
     await world.answer(other, GOOD)
     asked = world.expect(other, RunState.AWAITING_APPROVAL)

@@ -68,10 +68,10 @@ def test_the_refusal_says_what_it_would_read_and_what_may_be() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["#/*", "#/**/", "#include/*", "%:/*#*/", "#include <x>"])
+@pytest.mark.parametrize("text", ["#/*", "%:/*#*/", "#include <x>"])
 def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
-    """What is quadratic would take hours."""
-    assert find_reach(text.encode() * (500_000 // len(text)), b"") in (None, "")
+    """What looks from each sign to the end of the file is ended by the time a test may take."""
+    assert find_reach(text.encode() * (2_000_000 // len(text)), b"") is None
 
 
 def change(old: bytes, new: bytes) -> FileChange:
