@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.facts import say_requests
 from bot.lock import InstanceHeld, InstanceLock
-from bot.markup import bare, count
+from bot.markup import bare, count, size
 from bot.needs import HOLD_WORDS, count_needs, name_run, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.store import Store
     from pipeline.summary import NightSummary
 
+_NO_ROOM = 16 << 20  # bytes
 T = TypeVar("T")
 
 
@@ -183,8 +184,17 @@ def as_text(view: StatusView | None) -> str:
         *(_describe_run(each) for each in _list_other_runs(view)),
         bare(say_requests(sum(each.in_queue for each in view.runs))),
         *(f"Does not work: {each}" for each in view.degraded),
+        _say_full(view),
     ]
     return "\n".join(line for line in lines if line)
+
+
+def _say_full(view: StatusView) -> str:
+    """The bot cannot leave word of it where a command line would find it."""
+    if view.disk_free is None or view.disk_free >= _NO_ROOM:
+        return ""
+    free = f"only {size(view.disk_free)} are free on the disk of STATE_DIR"
+    return f"Does not work: {free}, where all is noted: make room there"
 
 
 def _name_build(view: StatusView) -> str:

@@ -1614,6 +1614,9 @@ def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(
     )  # fmt: skip
     assert report.as_text(view) == NEEDED
     assert report.as_text(replace(view, needs=())) == UNNEEDED
+    assert report.as_text(replace(view, needs=(), disk_free=3 << 20)).splitlines()[-1] == (
+        "Does not work: only 3.0 MiB are free on the disk of STATE_DIR, where all is noted: make room there"
+    )
 
 
 def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:
