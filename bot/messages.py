@@ -269,7 +269,8 @@ def stopping(done: Done, by: Actor, reason: str, now: datetime) -> Message:
 
 
 def rolling_back(done: Done, by: Actor, reason: str, now: datetime) -> Message:
-    return _waiting("The server goes back to the last healthy build", done, by, reason, now)
+    build = "the older build" if done.build is None else name_build(done.build)
+    return _waiting(f"The server goes back to {build}", done, by, reason, now)
 
 
 def _waiting(what: str, done: Done, by: Actor, reason: str, now: datetime) -> Message:
@@ -287,7 +288,7 @@ def cancelled(done: Done, by: Actor) -> Message:
 
 _CAME_UP = {
     "start": "The server came up",
-    "rollback": "The server came up again with the last healthy build",
+    "rollback": "The server came up again with the older build",
 }
 _CARRIED_OUT = {
     "restart": "The server was told to restart",

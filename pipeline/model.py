@@ -472,6 +472,7 @@ class Done:
     run: str | None = None
     order: int | None = None
     due: datetime | None = None
+    build: str | None = None  # that a rollback leads to
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ and start, at once. An order is a row; what it asks for is done when it is due, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Hold, Observed, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome
+from pipeline.moments import write_moment
 from pipeline.points import point
 from pipeline.server_views import say_down
 from pipeline.stages import deploying, rolling_back
@@ -99,7 +101,8 @@ def roll_back(tools: Tools, by: Actor, running: str, reason: str) -> Outcome:
         return way
     if not way.running.startswith(running):
         return Impossible(f"`{way.running[:12]}` runs by now, which is not what was asked about. Ask again.")
-    return order(tools, ROLLBACK, by, give_notice(tools), reason, way.running)
+    outcome = order(tools, ROLLBACK, by, give_notice(tools), reason, way.running)
+    return replace(outcome, build=way.target) if isinstance(outcome, Done) else outcome
 
 
 def give_notice(tools: Tools) -> timedelta:
@@ -123,11 +126,20 @@ def start(tools: Tools, by: Actor) -> Outcome:
     if other is not None:
         return other
     if observed is not None and observed.pid is not None and server.get("want") != Want.STOPPED:
-        return Impossible("The server runs already.")
+        return find_due_stop(tools) or Impossible("The server runs already.")
     restarts = count_restarts(tools)
     with tools.store.together():
         note_wish(tools, Want.UP, str(by), "", restarts)
         return Done(order=tools.store.note_done(START, str(by), "", tools.now()))
+
+
+def find_due_stop(tools: Tools) -> Impossible | None:
+    """A stop that waits: who wants the server up has to call it off."""
+    due = next((each for each in tools.store.list_waiting_orders() if each.kind == STOP), None)
+    if due is None:
+        return None
+    when = write_moment(due.due)
+    return Impossible(f"The server runs, but {due.by} has ordered a stop, due {when}. Its Cancel button calls it off.")
 
 
 # --- carrying out ----------------------------------------------------------------------------------------------------

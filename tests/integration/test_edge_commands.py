@@ -585,8 +585,9 @@ async def test_a_rollback_asks_once_and_says_what_it_takes_back(world: EdgeWorld
         "`/resume`.\n"
         "Reason: it lags"
     )
+    world.desk.answer = Done(build="e4f5a6b" * 5)
     answer = await world.click(question, "Roll back")
-    assert answer["content"] == "The server goes back to the last healthy build, asked for by operator: it lags."
+    assert answer["content"] == "The server goes back to `e4f5a6b`, asked for by operator: it lags."
     assert world.desk.orders == [("rollback", "operator", "a1b2c3d", "it lags")]
 
 

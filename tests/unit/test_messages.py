@@ -1244,7 +1244,7 @@ def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:
         ),
         (
             replace(OVER, kind="rollback", state="up", seen_at=NOW + timedelta(seconds=21)),
-            f"The server came up again with the last healthy build <t:{THEN + 21}:R>, **21 s** after the rollback was"
+            f"The server came up again with the older build <t:{THEN + 21}:R>, **21 s** after the rollback was"
             " begun, as Ann ordered: new map.",
         ),
         (

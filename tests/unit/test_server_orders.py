@@ -16,6 +16,7 @@ from pipeline import server_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, Run, RunKind, RunState, Verdict
+from pipeline.moments import write_moment
 from pipeline.read_models import RestartPlan, RollbackPlan, TakenOut
 from pipeline.stages import deploying
 from pipeline.store import DatabaseAway
@@ -115,6 +116,14 @@ async def test_a_stopped_server_is_started_by_an_operator(world: World) -> None:
     assert (world.keeper.wished.by, world.keeper.wished.reason) == ("Bob", "")
     assert world.keeper.now and world.keeper.now.state is ServerState.READY
     assert await world.orders.start_server(BOB) == Impossible("The server runs already.")
+
+
+async def test_who_wants_the_server_up_is_told_of_the_stop_that_is_due(world: World) -> None:
+    await world.orders.stop_server(OPERATOR, timedelta(minutes=2), "new disk")
+    due = write_moment(world.clock.now() + timedelta(minutes=2))
+    assert await world.orders.start_server(BOB) == Impossible(
+        f"The server runs, but Ann has ordered a stop, due {due}. Its Cancel button calls it off."
+    )
 
 
 async def test_a_server_that_is_held_for_another_supervisor_is_not_started_by_an_order(world: World) -> None:
@@ -522,6 +531,7 @@ async def roll_back(world: World, reason: str = "the server lags") -> Outcome:
     plan = await world.orders.plan_rollback()
     assert isinstance(plan, RollbackPlan), plan
     done = await world.orders.roll_back(OPERATOR, plan.running[:12], reason)
+    assert not isinstance(done, Done) or done.build == plan.target
     await world.settle()
     return done
 
