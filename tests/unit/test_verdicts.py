@@ -1,0 +1,157 @@
+"""What a deployment is found to be: healthy, worse and rolled back, not cured, or nobody can tell."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from world import BASE, GOOD, OPERATOR, OTHER, World
+
+from pipeline.model import Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
+from pipeline.stages import rolling_back
+
+
+async def test_fault_a5_a13_a_server_that_does_not_get_ready_is_rolled_back(world: World) -> None:
+    run = await world.crash("Map::Update")
+    bad = Patch(files=(WholeFile("src/Map.cpp", "dies at start"),))
+    world.keeper.never_ready = _all_builds_of(world, "dies at start")
+    await world.answer(run, bad)
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+    await _is_reverted_and_paused(world)
+    assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]  # its card says the rest
+
+
+async def test_fault_b17_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(
+    world: World,
+) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.die("Spell::Cast")
+    world.expect(run, RunState.ROLLED_BACK)
+    await _is_reverted_and_paused(world)
+    assert world.runs("Spell::Cast") == [], "nothing that stays ever crashed so"
+    again = next(each for each in world.runs("Map::Update") if each.retry_of == run.id)
+    assert world.expect(again, RunState.ANALYZING).request_id not in world.analyst.requests
+    assert isinstance(await world.orders.resume(OPERATOR), Done)
+    await world.settle()
+    request = world.analyst.requests[world.get(again).request_id or ""]
+    assert request["base_commit"] == BASE
+    (before,) = request["previous_attempts"]
+    assert (before["commit"], before["what"]) == (world.get(run).commit, rolling_back.WORSE)
+    (died,) = before["crashed_then"]
+    assert died["signature"] == world.reader.read_name("Spell::Cast").exact
+    assert died["frames"][0]["function"] == "Spell::Cast"
+    assert [each.kind for each in world.runs()].count(RunKind.FIX) == 2
+
+
+async def test_what_only_a_build_had_that_was_taken_back_is_asked_about_when_it_comes_again(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.die("Spell::Cast")
+    await world.pass_time(minutes=3)
+    assert world.running == "found-1"
+    again = await world.crash("Spell::Cast")
+    assert world.expect(again, RunState.ANALYZING).kind is RunKind.FIX
+
+
+async def test_what_is_new_beside_what_was_known_is_asked_about_as_the_build_stays(world: World) -> None:
+    """Of a deployment that crashed of what was known no verdict can blame it; both are read at once."""
+    known = await world.crash("Spell::Cast")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    for name in ("Spell::Cast", "Loot::Roll"):
+        world.clock.time += timedelta(seconds=1)
+        world.keeper.crash(name)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
+    assert world.running == world.get(run).commit
+    (new,) = world.runs("Loot::Roll")
+    assert [world.expect(each, RunState.ANALYZING).kind for each in (known, new)] == [RunKind.FIX] * 2
+
+
+async def test_of_fixes_that_were_worse_together_each_is_asked_about_again(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_players_for_restart": 0}).start()
+    both = await world.crash_until_all_go_live({"Map::Update": GOOD, "Spell::Cast": OTHER})
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    for run in both:
+        world.expect(run, RunState.ROLLED_BACK)
+        (again,) = [each for each in world.runs(run.subject) if each.retry_of == run.id]
+        assert world.store.get_previous(again.id)[-1]["what"] == rolling_back.ONE_OF_THEM
+
+
+async def _is_reverted_and_paused(world: World) -> None:
+    revert = next(run for run in world.runs() if run.kind is RunKind.REVERT)
+    assert world.expect(revert, RunState.SUCCEEDED).commit == world.source.remote["overnight-20261122"]
+    assert world.source.commits[revert.commit or ""].files["src/Map.cpp"] == "bad"
+    pause = world.store.get_pause()
+    assert pause is not None
+    assert pause.reason.startswith("rolled back: ")
+    assert world.running == "found-1"
+
+
+def _all_builds_of(world: World, word: str) -> set[str]:
+    class Builds(set[str]):
+        def __contains__(self, build: object) -> bool:
+            made = world.source.commits.get(str(build))
+            return made is not None and word in made.files.values()
+
+    return Builds()
+
+
+async def test_its_own_crash_again_is_not_cured_and_the_build_stays(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.crash("Map::Update")
+    failed = world.expect(run, RunState.FAILED)
+    assert failed.verdict is Verdict.NOT_CURED
+    assert world.running == failed.commit
+    again = world.runs("Map::Update")[-1]
+    assert again.retry_of == run.id
+    assert world.analyst.requests[again.request_id or ""]["previous_attempts"]
+
+
+async def test_a_known_crash_in_the_soak_is_inconclusive_and_no_fallback(world: World) -> None:
+    await world.crash("Spell::Cast")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.crash("Spell::Cast")
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
+    healthy = world.store.get_last_healthy()
+    assert healthy is not None
+    assert healthy.build == "found-1"
+
+
+async def test_fault_b13_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    assert world.keeper.now is not None
+    world.keeper.start("found-1", None)  # somebody put the old binary back by hand
+    await world.crash("Map::Update")
+    assert len(world.runs("Map::Update")) == 1
+    assert world.get(run).fix_state is FixState.WATCHING
+
+
+async def test_fault_b13_a_crash_with_the_fix_in_it_is_a_recurrence(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    again = await world.crash("Map::Update")
+    assert again.id != run.id
+    assert world.get(run).fix_state is FixState.RECURRED
+    assert world.analyst.requests[again.request_id or ""]["previous_attempts"]
+
+
+async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    heard = list(world.keeper.journal)
+    world.clock.time += timedelta(minutes=1)
+    world.keeper.crash("Map::Update")  # and its journal is not read before the soak is over
+    late, world.keeper.journal = world.keeper.journal, heard
+    await world.pass_time(minutes=2)
+    world.expect(run, RunState.VERIFYING)
+    world.keeper.journal = late
+    await world.settle()
+    assert world.expect(run, RunState.FAILED).verdict is Verdict.NOT_CURED
