@@ -19,6 +19,7 @@ from invariants import end_processes
 from realm import EXECUTABLE, git, shared_realm
 
 _SLOTS = 16
+_HOME = "Größe & Welt"  # a path like any other: whatever lives there shows it
 _KEPT = ("source", "build")  # of the state folder, beside the build of what runs
 
 
@@ -89,9 +90,9 @@ def borrow_ground() -> Iterator[Ground]:
         except Timeout:
             continue
         try:
-            yield Ground(slot / "home", slot / "template", commit)
+            yield Ground(slot / _HOME, slot / "kept", commit)
         finally:
-            shutil.rmtree(slot / "home", ignore_errors=True)
+            shutil.rmtree(slot / _HOME, ignore_errors=True)
             lock.release()
         return
     raise AssertionError(f"{_SLOTS} test runs at once on this machine")
