@@ -1,4 +1,5 @@
-"""A disk that is full or read-only: as a process and all its children see it (`put_on`), or the test too (`mounted`).
+"""A disk that is full or read-only: as a process and all its children see it (`put_on`), or the test too (`mounted`,
+`filling`, `ending`).
 
 Where this machine lets us, it is a real small file system, mounted in a mount namespace that ends with its processes.
 Where it does not (a container without that right), no file can grow: every write fails, on whatever disk.
@@ -9,12 +10,16 @@ import ctypes
 import functools
 import resource
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import psutil
+
 _SIZE = "256k"
+_IMAGE = 24 << 20  # bytes of a file system with a journal
 _MOUNTED = """
 set -e
 place=$1 template=$2; shift 2
@@ -159,3 +164,66 @@ def _no_growth() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+# --- a disk that fails under who works there --------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def filling(folder: Path, pids: Callable[[], Iterable[int]]) -> Iterator[SmallDisk]:
+    """`mounted`, which is full for `pids` alone where nobody may mount: with files of theirs that no longer grow."""
+    with mounted(folder) as disk:
+        yield disk if disk.is_real else _Limited(folder, False, pids)
+
+
+@dataclass
+class _Limited(SmallDisk):
+    pids: Callable[[], Iterable[int]]
+
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        self._limit(0)
+        try:
+            yield
+        finally:
+            self._limit(resource.RLIM_INFINITY)
+
+    def _limit(self, size: int) -> None:
+        for pid in self.pids():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@contextlib.contextmanager
+def ending(folder: Path) -> Iterator[Callable[[], None]]:
+    """A file system that gives up when it is told to: from then on nobody can write there, whatever is open. Where
+    nobody may mount one, whatever lies there loses its right to be written."""
+    folder.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile() as image:
+        image.truncate(_IMAGE)
+        if not _enter_namespace() or not _mount_image(image.name, folder):
+            yield lambda: _take_rights(folder)
+            return
+        try:
+            (folder / "lost+found").rmdir()
+            yield lambda: _run("mount", "-o", "remount,abort", str(folder))
+        finally:
+            _run("umount", "--lazy", str(folder))
+
+
+def _mount_image(image: str, folder: Path) -> bool:
+    try:
+        _run("mkfs.ext4", "-q", "-F", image)
+        _run("mount", "-o", "loop,errors=remount-ro", image, str(folder))
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+def _take_rights(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        path.chmod(path.stat().st_mode & ~0o222)
+
+
+def _run(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True, timeout=20)
