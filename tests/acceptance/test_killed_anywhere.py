@@ -20,10 +20,10 @@ NIGHTS = (
 )
 
 
-def test_every_point_of_bot_and_adapters_is_reached_in_a_night_of_real_parts(ground: Ground, tmp_path: Path) -> None:
+def test_every_point_of_bot_keeper_and_adapters_is_reached_in_a_night(ground: Ground, tmp_path: Path) -> None:
     with killing(ground, tmp_path / "faults", []) as night:
         night.play()
-        named = [*list_points("/bot/"), *list_points("/adapters/")]
+        named = [name for part in ("/bot/", "/keeper/", "/adapters/") for name in list_points(part)]
         assert named
         assert [name for name in named if not any(covers(name, each) for each in night.realm.reached)] == []
 
