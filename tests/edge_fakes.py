@@ -46,10 +46,12 @@ from pipeline.status_models import RunLine, StatusView
 from pipeline.summary import NightSummary
 
 NOW = datetime(2024, 11, 22, 23, 0, tzinfo=UTC)  # long before any test: the sandbox has its own time
+THEN = int(NOW.timestamp())  # the same as Discord's marks have it
 NIGHT = date(2024, 11, 22)
 COMMIT = "a1b2c3d4e5f60718293a4b5c6d7e8f9012345678"
 REVERT = "e4f5a6b7c8d90718293a4b5c6d7e8f9012345678"
 URL = f"https://example.org/core/commit/{COMMIT}"
+LINK = f"[`a1b2c3d`]({URL}) on `overnight-20241122`"
 NAME = "EventDispatcher::UnsubscribeAll"
 
 

@@ -6,16 +6,22 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from edge_fakes import NAME, NOW, make_status
 from world import GOOD, World
 
 from bot import report
 from bot.__main__ import main
 from bot.lock import InstanceLock
 from bot.settings import NAMES
+from pipeline.keeper.protocol import Hold, ServerState
+from pipeline.model import Question, RunState
+from pipeline.needs import Seen, list_server_needs
+from pipeline.status_models import Left, Need, PauseView, RunLine, Topic
 
 
 @pytest.fixture
@@ -249,3 +255,91 @@ def test_a_chart_that_cannot_be_written_is_one_line(state: Path) -> None:
 
 def test_a_night_that_is_no_date_is_a_usage_error(state: Path) -> None:
     assert ask("summary", "--night", "yesterday")[0] == 2
+
+
+NEEDED = """\
+Testrealm: server held
+Its keeper is process 4710
+No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
+5 things need you:
+  the server is held: it died too often (5 deaths in 3 min) · /start-server starts it
+  the pipeline is paused by Ann · raid · /resume lets it go on
+  EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits · \
+/approve 9f3c21aa or /reject 9f3c21aa
+  Loot::Roll given up: needs a person · run 66bb66bb · no try left · /retry 66bb66bb tries it again
+  overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
+Tonight: 2 crashes and 1 restart
+Branch overnight-20241122 at a1b2c3d4e5f6
+Run 77aa77aa: Map::Update: building"""
+
+
+UNNEEDED = """\
+Testrealm: server held
+Its keeper is process 4710
+No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` starts it
+Held: it died too often (5 deaths in 3 min)
+Down: it crashed: `Map::Update`
+The pipeline is paused by Ann: raid
+Not all of it is on the remote yet: the push is tried again
+Tonight: 2 crashes and 1 restart
+Branch overnight-20241122 at a1b2c3d4e5f6
+Run 9f3c21aa: EventDispatcher::UnsubscribeAll: waits for an approval of its patch (it waits)
+Run 77aa77aa: Map::Update: building
+Run 66bb66bb: Loot::Roll: given up: needs a person (no try left)"""
+
+
+def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    view = make_status(
+        server=ServerState.HELD, hold=Hold.BREAKER, hold_detail="5 deaths in 3 min", pid=None, restarts_tonight=1,
+        trouble="it crashed: `Map::Update`", paused=PauseView("Ann", "raid", NOW), push_owed=True,
+        runs=(
+            RunLine("9f3c21aa", NAME, RunState.AWAITING_APPROVAL, "it waits", Question.PATCH, None),
+            RunLine("77aa77aa", "Map::Update", RunState.BUILDING, None, None, None),
+        ),
+        failed=(RunLine("66bb66bb", "Loot::Roll", RunState.FAILED, "no try left", None, None),),
+        needs=(
+            Need(Topic.SERVER, "breaker", "5 deaths in 3 min"),
+            Need(Topic.PAUSE, "Ann", "raid"),
+            Need(Topic.APPROVAL, NAME, "it waits", "9f3c21aa", None, "AWAITING_APPROVAL", "patch"),
+            Need(Topic.LOOK, "Loot::Roll", "no try left", "66bb66bb", None, "FAILED"),
+            Need(Topic.PUSH, "overnight-20241122", "no route"),
+        ),
+    )  # fmt: skip
+    assert report.as_text(view) == NEEDED
+    assert report.as_text(replace(view, needs=())) == UNNEEDED
+    assert report.as_text(replace(view, needs=(), disk_free=3 << 20)).splitlines()[-1] == (
+        "Does not work: only 3.0 MiB are free on the disk of STATE_DIR, where all is noted: make room there"
+    )
+
+
+def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:
+    first, second, *_ = report.as_text(make_status()).splitlines()
+    assert first.endswith("(process 4711, 7d14957a32df0000)")
+    assert second == "Its keeper is process 4710"
+    assert "keeper is" not in report.as_text(make_status(keeper_pid=None))
+
+
+def test_the_command_line_says_what_is_there_while_no_keeper_lives() -> None:
+    def say(left: Left | None) -> str:
+        view = make_status(
+            server=None, pid=None, keeper_pid=None, left=left, needs=tuple(list_server_needs(Seen(left=left)))
+        )
+        first, bot, *others = report.as_text(view).splitlines()
+        assert bot == "Neither bot nor keeper runs: nothing restarts the server; `spirit-healer run` starts both"
+        return "\n".join((first, *(each for each in others if each.startswith(("1 thing", "  ")))))
+
+    at = NOW.timestamp()
+    local = f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
+    assert [say(left) for left in (Left(True, at, None), Left(False, at, 4711), Left(False, at, None), None)] == [
+        f"Testrealm: server stopped in order, and its keeper with it, at {local}",
+        "Testrealm: server runs by itself (process 4711)\n1 thing needs you:\n"
+        "  the server runs by itself (process 4711): no keeper looks after it",
+        "Testrealm: server does not run, and its keeper is gone\n1 thing needs you:\n"
+        "  the server does not run, and no keeper looks after it",
+        "Testrealm: server unknown: the keeper does not answer\n1 thing needs you:\n"
+        "  the keeper does not answer: whether the server runs is not known",
+    ]
