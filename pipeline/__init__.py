@@ -25,6 +25,7 @@
     outcomes.py                     what came of what was ordered
     life_logs.py                    the logs of the life that ended
     knowledge.py                    what is known of crashes, a user's own words first
+    renamed_crashes.py              a new key that is a known crash, whose callers have other names now
     suspects.py                     who and what is suspected of a crash, before anybody analysed it
     regrouping.py                   which rules of grouping are in force, and how a change comes into force
 

@@ -17,6 +17,7 @@ from pipeline.keeper.protocol import ExitVerdict
 from pipeline.model import OF_WHAT_WENT, OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
+from pipeline.renamed_crashes import name_as_known
 from pipeline.store import Crash, Deployment, Overtaken
 from pipeline.tools import Stumble, Tools, bug_topic
 
@@ -43,6 +44,7 @@ def judge_alone(tools: Tools, crash: Crash, tell_bug: Callable[[str, Exception],
     name = f"crash {crash.id}"
     try:
         report = read_crash(tools, crash) if is_worth_reading(tools, crash) else nameless_report(crash, UNREAD)
+        report = name_as_known(tools, crash, report)
         point("crash.read")
         judge_crash(tools, crash, report)
         point("crash.judged")

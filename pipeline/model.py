@@ -84,6 +84,14 @@ class ReportKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class Rename:
+    """A function of a stack that had another name when the crash became known; both as signatures spell them."""
+
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
 class CrashReport:
     """What one artefact says of one crash. Every field may be unknown."""
 
@@ -100,6 +108,7 @@ class CrashReport:
     cure: str | None = None
     notes: tuple[str, ...] = ()
     start: int = 0  # index into frames: those before it are the report's own making, and never count
+    renames: tuple[Rename, ...] = ()  # by which it is a crash that is known
 
     @property
     def frame(self) -> Frame | None:

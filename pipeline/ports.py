@@ -98,6 +98,10 @@ class Source(Protocol):
         """Who changed these places of a crashed commit last, what changed since a good one, and which fixes of ours are
         in it, as far as that can be told in so many seconds. Raises SourceUnusable where there is no such commit."""
 
+    def find_words(self, at: str, words: Sequence[str], seconds: float) -> set[str]:
+        """Those of these identifiers that stand in a source file of a commit. Raises SourceUnusable where there is no
+        such commit, GitTimedOut where it takes longer."""
+
     def url(self, commit: str) -> str | None:
         """The commit's page, None where the remote has none."""
 

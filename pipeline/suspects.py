@@ -58,24 +58,34 @@ def gather(tools: Tools, crash: Crash, report: CrashReport) -> Suspicion:
 def _trace(tools: Tools, crash: Crash, report: CrashReport, rules: Rules) -> Trace:
     if not tools.prepared.is_set():
         return Trace(notes=("who changed it last is not known: our clone of the source is not ready yet",))
-    found_build = (tools.store.get_fact(Fact.FOUND) or {}).get("build")
-    name = crash.exit.build or found_build
-    build = None if name is None else tools.store.get_build(name)
-    at = (build.commit if build else None) or _read_revision(crash, report)
+    at = find_commit(tools, crash, report)
     if at is None:
         return Trace(notes=("who changed it last is not known: the build that crashed names no commit",))
-    good = tools.store.find_last_good(report.signature, name, found_build)
+    found = _found_build(tools)
+    good = tools.store.find_last_good(report.signature, crash.exit.build or found, found)
     since = None if good is None else good.commit
     try:
-        found = tools.source.trace(at.rstrip("+"), since, list_places(report, rules), TRACING)
+        told = tools.source.trace(at.rstrip("+"), since, list_places(report, rules), TRACING)
     except PipelineError as fault:
         return Trace(notes=(f"who changed it last is not known: {fault}",))
     dirty = "it was built with changes that are in no commit, so that lines may be off"
-    return replace(found, notes=(*found.notes, dirty)) if at.endswith("+") else found
+    return replace(told, notes=(*told.notes, dirty)) if at.endswith("+") else told
 
 
-def _read_revision(crash: Crash, report: CrashReport) -> str | None:
-    if crash.exit.revision or report.revision is None:
+def find_commit(tools: Tools, crash: Crash, report: CrashReport | None) -> str | None:
+    """What the build that crashed was made of, as far as anything says so; with a `+` where it had changes beside."""
+    name = crash.exit.build or _found_build(tools)
+    build = None if name is None else tools.store.get_build(name)
+    return (build.commit if build else None) or _read_revision(crash, report)
+
+
+def _found_build(tools: Tools) -> str | None:
+    name: str | None = (tools.store.get_fact(Fact.FOUND) or {}).get("build")
+    return name
+
+
+def _read_revision(crash: Crash, report: CrashReport | None) -> str | None:
+    if crash.exit.revision or report is None or report.revision is None:
         return crash.exit.revision
     return f"{report.revision.hash}{'+' if report.revision.dirty else ''}"
 

@@ -13,7 +13,6 @@ import argparse
 import json
 import lzma
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -30,8 +29,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import realm
 from realm import READY, start_server
 from recorded import RECORDED, load
+from recorded_source import MORE, prepare
 
-from bot.demo.bugs import BUGS, REALM
+from bot.demo.bugs import BUGS
 from pipeline.adapters.debugger import run_debugger
 from pipeline.adapters.gdb import read_core
 
@@ -39,15 +39,6 @@ if sys.platform != "linux":
     raise SystemExit("cores are Linux's")
 import resource
 
-HERE = RECORDED.parent
-MORE = {
-    "lambda": "CountMissing", "template": "VisitNobody", "exception": "LookBehindTheEnd", "divide": "ShareNothing",
-    "virtual": "EndHalfBuilt", "operator": "ReadCooldown", "assert-totem": "SummonTotem", "assert-pet": "SummonPet",
-    "abort": "StopWorld", "list-of-a-guild": "LeaveGuild", "list-of-an-arena": "LeaveArena",
-}  # fmt: skip
-TRIGGERS = ("LogoutWithQuest", "ApplyExpiredAura", "RefreshAura", "SpawnModels", "LeaveMap", "FollowEachOther",
-            "ClearLoot", "DeferLogin")  # fmt: skip
-RENAMED = (*TRIGGERS, "LogoutBot", "UpdateApplyEffectMask", "InsertGameObjectModels", "LogActions")
 # A hang under a sanitizer leaves no stack of the world thread unless its own handler is kept from taking the signal.
 HANG = {"ASAN_OPTIONS": "handle_segv=0:disable_coredump=0:detect_leaks=0"}
 SANITIZER = {"ASAN_OPTIONS": "disable_coredump=0:abort_on_error=1:unmap_shadow_on_exit=1:detect_leaks=0"}
@@ -79,31 +70,10 @@ WAYS = [
 ]  # fmt: skip
 
 
-def prepare(way: Way, source: Path) -> None:
-    """The realm with more bugs; moved: seven lines further down, its callers under other names."""
-    shutil.copytree(REALM, source, ignore=shutil.ignore_patterns("build*"))
-    debug = source / "src/modules/Playerbot/Debug"
-    for name in ("MoreBugs.h", "MoreBugs.cpp"):
-        shutil.copy2(HERE / name, debug / name)
-    planted = debug / "PlantedBugs.cpp"
-    entries = "".join(f'        {{ "{name}", {function} }},\n' for name, function in MORE.items())
-    text = planted.read_text("utf-8").replace(
-        "    constexpr Entry Entries[] = {\n", "    constexpr Entry Entries[] = {\n" + entries
-    )
-    planted.write_text('#include "Debug/MoreBugs.h"\n' + text, "utf-8")
-    if way.moved:
-        for file in [*source.glob("src/**/*.cpp"), *source.glob("src/**/*.h")]:
-            file.write_text("// Moved.\n" * 7 + rename(file.read_text("utf-8")), "utf-8")
-
-
-def rename(text: str) -> str:
-    return re.sub(rf"\b({'|'.join(RENAMED)})\b", r"Now\1", text)
-
-
 def build(way: Way, folder: Path) -> Path:
     """The server's executable."""
     source = folder / "realm"
-    prepare(way, source)
+    prepare(source, moved=way.moved)
     flags = f"-{way.level} {FLAGS}{' -fsanitize=address' if way.sanitized else ''}"
     configure = [
         "cmake", "-S", str(source), "-B", str(folder / "build"), "-G", "Ninja", "-DWITHOUT_GIT=ON",

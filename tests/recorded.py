@@ -4,19 +4,20 @@ import json
 import lzma
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from bot.demo.bugs import BUGS
 from pipeline.crash.asan import read_sanitizer
-from pipeline.crash.conclude import conclude
+from pipeline.crash.conclude import conclude, sign_again
 from pipeline.crash.gdb_json import read_gdb_json
 from pipeline.crash.gdb_text import read_gdb
 from pipeline.crash.names import bare_name, normalise
 from pipeline.crash.read import combine
+from pipeline.crash.renames import is_renamed, pair_names
 from pipeline.crash.rules import get_rules
 from pipeline.crash.similar import rate_likeness
 from pipeline.crash.stderr_text import read_text
@@ -117,6 +118,32 @@ def list_wrong(samples: list[Sample], key: Callable[[Sample], str]) -> list[str]
 
 def _name_ways(samples: list[Sample]) -> str:
     return ", ".join(f"{each.way}{' moved' if each.moved else ''}" for each in samples)
+
+
+# --- as a realm counts them -------------------------------------------------------------------------------------------
+
+
+def count_in_order(samples: list[Sample], shipped: Collection[str], moved: Collection[str]) -> list[Sample]:
+    """With the key that each is counted to, where those of the shipped source came before those of the moved one, as
+    `pipeline.renamed_crashes` decides it. `shipped`, `moved` = the words of both sources."""
+    first: dict[str, Sample] = {}
+    counted = []
+    for each in sorted(samples, key=lambda sample: sample.moved):
+        report = each.report if each.exact in first else _name_as_known(each, first, shipped, moved)
+        counted.append(replace(each, report=report))
+        first.setdefault(counted[-1].exact, counted[-1])
+    return counted
+
+
+def _name_as_known(
+    sample: Sample, first: dict[str, Sample], shipped: Collection[str], moved: Collection[str]
+) -> CrashReport:
+    for known in reversed(first.values()):
+        mine, theirs = sample.report.signature, known.report.signature
+        pairs = pair_names(theirs, mine) if mine and theirs and known.moved is not sample.moved else ()
+        if is_renamed(pairs, shipped, moved):
+            return sign_again(replace(sample.report, renames=pairs), get_rules())
+    return sample.report
 
 
 # --- a caller that was renamed ---------------------------------------------------------------------------------------

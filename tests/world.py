@@ -9,6 +9,7 @@ world.expect(run, RunState.SUCCEEDED)
 
 import dataclasses
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -243,6 +244,10 @@ class FakeSource:
     def trace(self, at: str, good: str | None, places: Sequence[Place], seconds: float) -> Trace:
         self.traced.append((at, good, tuple(places)))
         return dataclasses.replace(self.history, since=good)
+
+    def find_words(self, at: str, words: Sequence[str], seconds: float) -> set[str]:
+        text = " ".join(self.commits[at].files.values())
+        return {word for word in words if re.search(rf"\b{word}\b", text)}
 
     def url(self, commit: str) -> str | None:
         return f"https://example.org/commit/{commit}"

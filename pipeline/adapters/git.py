@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from pipeline.adapters import git_clone, git_history, git_trace
+from pipeline.adapters import git_clone, git_history, git_places, git_trace
 from pipeline.adapters.commit_messages import name_reverts
 from pipeline.adapters.commit_urls import commit_url, compare_url
 from pipeline.adapters.git_checkout import Checkout, refuse_nested
@@ -238,6 +238,9 @@ class GitSource:
         crashed = self._repository.get_commit(at)
         known = None if good is None else self._repository.find_commit(good)
         return git_trace.trace(self._repository, crashed, known, places, seconds)
+
+    def find_words(self, at: str, words: Sequence[str], seconds: float) -> set[str]:
+        return git_places.find_words(self._repository, self._repository.get_commit(at), words, seconds)
 
     def url(self, commit: str) -> str | None:
         return commit_url(self._remote.url(), self._template, commit)

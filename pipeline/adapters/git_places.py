@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline.adapters.git_budget import Budget, Seconds
+from pipeline.adapters.git_process import GitTimedOut
 from pipeline.adapters.git_repository import Repository
 from pipeline.traces import Place
 
 AROUND = 1  # lines before and behind each
 SEARCHED = 0.8  # seconds for one function's definition
-_SOURCES = ("*.cpp", "*.cc", "*.cxx", "*.h", "*.hpp", "*.hxx", "*.inl")
-_PATTERNS = {"GIT_LITERAL_PATHSPECS": "0"}  # these are ours
+SOURCES = ("*.cpp", "*.cc", "*.cxx", "*.h", "*.hpp", "*.hxx", "*.inl")
+PATTERNS = {"GIT_LITERAL_PATHSPECS": "0"}  # these are ours
 _MOST_FILES = 4  # that name a function
 _LONGEST_HEAD = 20  # lines of a definition before its body
 _NO_DEFINITION = re.compile(r"[(=;]|//|\breturn\b")  # in front of the name: it is called there, or spoken of
@@ -88,6 +89,20 @@ def _is_end(one: Sequence[str], other: Sequence[str]) -> bool:
     return all(mine == theirs for mine, theirs in zip(one, other, strict=False))
 
 
+def find_words(repository: Repository, at: str, words: Sequence[str], seconds: Seconds) -> set[str]:
+    """Those of these identifiers that stand in a source file of a commit, comments included. Raises GitTimedOut."""
+    until = time.monotonic() + seconds
+    grep = ("grep", "--quiet", "-I", "--fixed-strings", "--word-regexp", "-e")
+    found = set()
+    for word in words:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise GitTimedOut(f"it is not known where `{word}` stands: no time was left")
+        answer = repository.run(*grep, word, at, "--", *SOURCES, accept=(0, 1), timeout=left, env=PATTERNS)
+        found |= {word} if answer.status == 0 else set()
+    return found
+
+
 # --- where a function is defined, of which no line is known ----------------------------------------------------------
 
 
@@ -106,10 +121,10 @@ def _find_definition(repository: Repository, at: str, place: Place, budget: Budg
 
 def _list_definitions(repository: Repository, at: str, place: Place, seconds: Seconds) -> list[Spot]:
     head = "::".join(place.function.split("::")[-2:]) + "("
-    grep = ("grep", "-l", "-z", "-I", "--fixed-strings", "-e", head, at, "--", *_SOURCES)
+    grep = ("grep", "-l", "-z", "-I", "--fixed-strings", "-e", head, at, "--", *SOURCES)
     until = time.monotonic() + seconds
     names = (
-        repository.run(*grep, accept=(0, 1), timeout=seconds, env=_PATTERNS)
+        repository.run(*grep, accept=(0, 1), timeout=seconds, env=PATTERNS)
         .out.decode(errors="replace")
         .split("\0")[:-1]
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pipeline.crash.names import drop_parameters
-from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, ReportKind, Revision, Signature
+from pipeline.model import Assertion, CrashReport, ExceptionInfo, Frame, Rename, ReportKind, Revision, Signature
 
 
 def inspect_object(report: CrashReport, file: str) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def report_to_plain(report: CrashReport) -> dict[str, Any]:
         "crashed_at": report.crashed_at.isoformat() if report.crashed_at else None,
         "frames": [{**vars(frame)} for frame in report.frames],
         "notes": list(report.notes),
+        "renames": [{**vars(each)} for each in report.renames],
     }
 
 
@@ -61,6 +63,7 @@ def report_from_plain(plain: dict[str, Any]) -> CrashReport:
         environment=bool(plain.get("environment")),
         cure=plain.get("cure"),
         notes=tuple(plain.get("notes", ())),
+        renames=tuple(each for each in map(partial(_build, Rename), plain.get("renames", ())) if each),
     )
 
 

@@ -17,6 +17,7 @@ from pipeline.crash.classes import (
 )
 from pipeline.crash.names import normalise
 from pipeline.crash.reading import Reading, Thread
+from pipeline.crash.renames import restore_names
 from pipeline.crash.rules import Rules, get_rules
 from pipeline.crash.signatures import (
     NAMELESS,
@@ -116,8 +117,9 @@ def sign_again(report: CrashReport, rules: Rules) -> CrashReport:
     assertion = report.assertion if word == ASSERTION else None
     if report.environment or not (report.frames or assertion):
         return replace(report, signature=replace(before, version=VERSION))
-    interest = find_interest(report.frames, rules, report.start, assertion)
-    signature = _sign(word, assertion, _Stack(report.frames, interest), detail)
+    frames = restore_names(report.frames, report.renames)
+    interest = find_interest(frames, rules, report.start, assertion)
+    signature = _sign(word, assertion, _Stack(frames, interest), detail)
     return replace(report, crashing_frame=interest.frame, signature=signature)
 
 

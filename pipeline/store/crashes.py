@@ -95,6 +95,15 @@ class Crashes(Base):
             rows = c.execute(query.order_by(last.desc()).limit(MOST_GROUPS)).all()
         return [(Signature(family, exact, version), times, at) for family, exact, version, times, at in rows]
 
+    def list_relatives(self, signature: Signature) -> list[Crash]:
+        """Of every other kind of crash of its family the first that a keeper told of, the newest kind first."""
+        same = (t.crashes.c.family == signature.family, t.crashes.c.version == signature.version)
+        others = and_(*same, t.crashes.c.exact != signature.exact, t.crashes.c.keeper != IMPORTED)
+        first = select(func.min(t.crashes.c.id)).where(others).group_by(t.crashes.c.exact)
+        with self.begin() as c:
+            rows = c.execute(select(t.crashes).where(t.crashes.c.id.in_(first)).order_by(t.crashes.c.id.desc())).all()
+        return [self._crash(row) for row in rows]
+
     def find_last_good(self, signature: Signature | None, build: str | None, found: str | None) -> Build | None:
         """The build that was last found healthy, is another one than `build`, and never crashed so; None too where it
         has no commit. `found` = the build of crashes that name none."""

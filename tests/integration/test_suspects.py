@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 from checkouts import Bed, make_bed
-from git_world import GitWorld, new_file, start_git_world
+from git_world import GitWorld, new_file
+from stacks import StackReader, start
 from world import FakeReader
 
 from bot.posts import render_post
 from bot.suspicions import list_suspicions
 from pipeline.card_models import PostKind
 from pipeline.crash.rules import get_rules
-from pipeline.crash.signatures import VERSION
-from pipeline.model import Commit, CrashReport, Frame, Patch, ReportKind, Run, Signature, WholeFile
-from pipeline.ports import ExitEvidence
+from pipeline.model import Commit, CrashReport, Frame, Patch, ReportKind, Run, WholeFile
 from pipeline.read_models import CrashView
 from pipeline.suspects import list_places
 from pipeline.traces import Place
@@ -24,26 +23,6 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 MAP, SPELL = "src/game/Map.cpp", "src/game/Spell.cpp"
 CALM = "".join(f"    step{number}();\n" for number in range(1, 41))
 RUSHED = CALM.replace("step7", "leap")
-
-
-class StackReader(FakeReader):
-    """`Map::Update/Spell::Cast` is a stack in which each function stands at line 7 of its class's file."""
-
-    in_headers: frozenset[str] = frozenset()  # functions of which nothing but lines of a header is left
-
-    def read_name(self, name: str) -> Signature:
-        functions = name.split("/")
-        return Signature(f"access violation | {functions[0]}", " | ".join(("access violation", *functions)), VERSION)
-
-    def read(self, evidence: ExitEvidence) -> CrashReport:
-        name = str(evidence.output)
-        frames = tuple(Frame(each, self.place(each), 7) for each in name.split("/"))
-        signature = self.read_name(name)
-        return CrashReport(ReportKind.WHEATY, "access violation", frames=frames, crashing_frame=0, signature=signature)
-
-    def place(self, function: str) -> str:
-        header = function in self.in_headers
-        return "C:\\VC\\Tools\\MSVC\\memory" if header else f"C:\\TC\\src\\game\\{function.split(':')[0]}.cpp"
 
 
 @pytest.fixture
@@ -59,14 +38,6 @@ def bed(tmp_path: Path) -> Bed:
 @pytest.fixture
 async def world(tmp_path: Path, bed: Bed) -> GitWorld:
     return await start(tmp_path, bed)
-
-
-async def start(folder: Path, bed: Bed) -> GitWorld:
-    world = await start_git_world(folder, bed)
-    world.reader = StackReader()
-    world.tools = replace(world.tools, reader=world.reader)
-    world.restart()
-    return world
 
 
 def days_ago(days: int) -> datetime:
