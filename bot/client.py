@@ -32,7 +32,7 @@ from bot.commands import (
     update,
     whoami,
 )
-from bot.commands.buttons import press
+from bot.commands.buttons import press, submit
 from bot.limits import sound
 from bot.messages import Phase, failed
 from bot.outbox import Report
@@ -150,6 +150,8 @@ class SpiritHealer(discord.Client):
         if interaction.type is discord.InteractionType.component:
             data: Any = interaction.data or {}
             await press(self.desk, interaction, str(data.get("custom_id", "")))
+        elif interaction.type is discord.InteractionType.modal_submit:
+            await submit(self.desk, interaction)
 
     async def on_error(self, event_method: str, /, *args: Any, **_kwargs: Any) -> None:
         _log.exception("an error in %s", event_method)

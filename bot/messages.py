@@ -6,16 +6,16 @@ markup.py and Discord's limits in limits.py. Names of people and all else that c
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
-from bot.limits import cut_middle
+from bot.limits import DIALOGUE_TITLE, cut_middle
 from bot.markup import ago, code, count, duration, is_ours, name_build, plain, prose, short
 from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
-from pipeline.model import Actor, Done, Impossible
+from pipeline.model import Actor, Done, Impossible, RunKind
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
 from pipeline.status_models import RunLine
 
@@ -193,6 +193,23 @@ def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
     return Message(content="\n".join(lines), buttons=buttons)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """The words of a dialogue, without markup. Discord takes 45 characters of title and label, 100 of the rest."""
+
+    title: str
+    label: str
+    description: str
+    placeholder: str
+
+
+def ask_why(run: str, about: str) -> Asked:
+    """Before a change is rejected; `about` = the name of its card's thread, "" = it has none."""
+    title = cut_middle(f"Reject: {about}" if about else f"Reject run {run}", DIALOGUE_TITLE)
+    becomes = "It stands on the card, and the analyst reads it at /retry."
+    return Asked(title, "Why", becomes, "May be left empty")
+
+
 def ask_update(plan: UpdatePlan) -> Message:
     onto = f"into {code(plan.branch)}" if plan.branch else f"onto {code(short(plan.here))}, on a new night branch"
     comes = "1 commit comes with it" if plan.commits == 1 else f"{plan.commits} commits come with it"
@@ -242,7 +259,7 @@ def _outage(down_seconds: float | None, players: int | None) -> str:
 
 
 def paused(done: Done, by: Actor, reason: str) -> Message:
-    why = f": {plain(reason)}" if reason else ""
+    why = _why(reason)
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),)
     return _done(f"Pipeline paused by {plain(by.name)}{why}.", done, buttons)
 
@@ -263,7 +280,7 @@ def restarting(done: Done, by: Actor, reason: str, now: datetime) -> Message:
 
 def stopping(done: Done, by: Actor, reason: str, now: datetime) -> Message:
     if done.order is None:  # it was down already
-        why = f": {plain(reason)}" if reason else ""
+        why = _why(reason)
         return _done(f"The server stays down until `/start-server`, asked for by {plain(by.name)}{why}.", done)
     return _waiting("The server stops", done, by, reason, now)
 
@@ -275,7 +292,7 @@ def rolling_back(done: Done, by: Actor, reason: str, now: datetime) -> Message:
 
 def _waiting(what: str, done: Done, by: Actor, reason: str, now: datetime) -> Message:
     """With a Cancel button for as long as there is something to cancel."""
-    why = f": {plain(reason)}" if reason else ""
+    why = _why(reason)
     waits = done.due is not None and done.due > now
     when = f" {ago(done.due)}" if done.due is not None and waits else ""
     buttons = (Button("Cancel", f"cancel-order:{done.order}"),) if waits and done.order is not None else ()
@@ -302,7 +319,7 @@ _CARRIED_OUT = {
 def order_over(end: OrderEnd) -> Message:
     """What the answer to an order says once there is nothing to cancel any more."""
     ordered = f"the {plain(end.kind)} that {plain(end.by)} ordered"
-    why = f": {plain(end.reason)}" if end.reason else ""
+    why = _why(end.reason)
     match end.state:
         case "up":
             came = _CAME_UP.get(end.kind, "The server came up again")
@@ -353,23 +370,37 @@ def _say_over(end: OrderEnd, why: str) -> str:
 
 
 def approved(done: Done, run: str, by: Actor) -> Message:
-    return _done(f"Run {code(run)} approved by {plain(by.name)}.", done)
+    return _done(f"{_name_run(done, run)} approved by {plain(by.name)}.", done)
 
 
 def rejected(done: Done, run: str, by: Actor, reason: str = "") -> Message:
-    why = f": {plain(reason)}" if reason else ""
-    return _done(f"Run {code(run)} rejected by {plain(by.name)}{why}.", done)
+    why = _why(reason)
+    return _over(f"{_name_run(done, run)} rejected by {plain(by.name)}{why}.", run, done)
 
 
 def ended(done: Done, run: str, by: Actor) -> Message:
-    return _done(f"Run {code(run)} cancelled by {plain(by.name)}. `/retry` begins anew.", done)
+    return _over(f"{_name_run(done, run)} cancelled by {plain(by.name)}.", run, done)
+
+
+def _over(text: str, run: str, done: Done) -> Message:
+    """Nothing more comes of it by itself; what was built already is reverted first."""
+    return _done(
+        join_sentences(text, prose(done.text), f"{code(f'/retry {run}')} begins anew."), replace(done, text="")
+    )
 
 
 def retried(done: Done, run: str, by: Actor) -> Message:
     again = f" as run {code(done.run)}" if done.run else ""
-    return _done(
-        f"Run {code(run)} is tried again{again}, asked for by {plain(by.name)}. Its card tells the rest.", done
-    )
+    name = _name_run(done, run)
+    return _done(f"{name} is tried again{again}, asked for by {plain(by.name)}. Its card tells the rest.", done)
+
+
+def _name_run(done: Done, run: str) -> str:
+    """`Fix for Map::Update (run 9f3c21aa)`."""
+    if not done.subject:
+        return f"Run {code(run)}"
+    what = {RunKind.FIX: "Fix for ", RunKind.REVERT: "Revert of ", RunKind.UPDATE: "Update "}[done.kind]
+    return f"{what}{code(done.subject)} (run {code(run)})"
 
 
 def updating(done: Done, commit: str, by: Actor) -> Message:
@@ -379,7 +410,7 @@ def updating(done: Done, commit: str, by: Actor) -> Message:
 
 def deploying(done: Done, run: str, by: Actor) -> Message:
     when = "goes live as soon as it can" if done.text else "goes live now"
-    return _done(f"Run {code(run)} {when}, asked for by {plain(by.name)}.", done)
+    return _done(f"{_name_run(done, run)} {when}, asked for by {plain(by.name)}.", done)
 
 
 def starting(done: Done, by: Actor) -> Message:
@@ -392,6 +423,11 @@ def kept(by: Actor) -> Message:
 
 def _done(text: str, done: Done, buttons: tuple[Button, ...] = ()) -> Message:
     return Message(content=join_sentences(text, prose(done.text)), buttons=buttons)
+
+
+def _why(reason: str) -> str:
+    """Of a sentence whose stop comes behind it."""
+    return f": {plain(reason.rstrip('. '))}" if reason else ""
 
 
 def join_sentences(*parts: str) -> str:

@@ -482,6 +482,8 @@ class Done:
     order: int | None = None
     due: datetime | None = None
     build: str | None = None  # that a rollback leads to
+    subject: str = ""  # of the run that was ordered about, and its kind
+    kind: RunKind = RunKind.FIX
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ def find(tools: Tools, run: str) -> Run | Impossible:
     return found if found is not None else Impossible(f"There is no run `{run[:20]}`.")
 
 
+def _done(about: Run, text: str = "", run: str | None = None) -> Done:
+    """`run` = the one that goes on with it, None = that very one."""
+    return Done(text, run or about.id, subject=about.subject, kind=about.kind)
+
+
 # --- yes -------------------------------------------------------------------------------------------------------------
 
 
@@ -48,7 +53,7 @@ def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome
     below = carrying.list_below(tools, found) if found.question is Question.DEPLOY else []
     with tools.store.together():
         _approve(tools, found, below, by)
-    return Done(_name_below(below), run=found.id)
+    return _done(found, _name_below(below))
 
 
 def _approve(tools: Tools, run: Run, below: Sequence[Run], by: str) -> None:
@@ -83,7 +88,7 @@ def deploy_now(tools: Tools, run: str, by: str) -> Outcome:
         answered = (*found.answered, policy.NOW)
         tools.store.advance(found, found.state, tools.now(), answered=answered, not_before=None)
     waits = STOPPED if wish.is_stopped(tools) else name_wait(tools, found)
-    return Done(" ".join(filter(None, (_name_below(below), waits))), run=found.id)
+    return _done(found, " ".join(filter(None, (_name_below(below), waits))))
 
 
 def name_wait(tools: Tools, run: Run) -> str:
@@ -125,8 +130,9 @@ def take_back(
     point("revert.noted")
     end(found.id)
     if revert is None:
-        return Done(run=found.id)
-    return Done(f"It was built and committed already: run `{revert.id}` reverts it. {untold}".rstrip(), run=revert.id)
+        return _done(found)
+    words = f"It was built and committed already: run `{revert.id}` reverts it. {untold}".rstrip()
+    return _done(found, words, revert.id)
 
 
 def find_refused(tools: Tools, run: Run) -> str | None:
@@ -187,7 +193,7 @@ def retry(tools: Tools, run: str, by: str) -> Outcome:
             words = f"tried again as run {again.id}, asked for by {by}"
             tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
     paused = WHILE_PAUSED if again.kind is RunKind.FIX else THROUGH
-    return Done(paused if tools.store.get_pause() is not None else "", run=again.id)
+    return _done(found, paused if tools.store.get_pause() is not None else "", again.id)
 
 
 def begin_again(tools: Tools, run: Run, by: str) -> Run:

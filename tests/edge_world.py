@@ -156,6 +156,11 @@ class EdgeWorld:
         with self._moved(where):
             return await self.sandbox.click(message, custom_id)
 
+    async def submit_from(self, where: str, interaction: str, fields: dict[str, str]) -> Reply:
+        """The same of a dialogue."""
+        with self._moved(where):
+            return await self.sandbox.submit(interaction, fields)
+
     @contextmanager
     def _moved(self, where: str) -> Iterator[None]:
         gateway = self.sandbox._service.gateway

@@ -161,9 +161,9 @@ def ordered(outcome: Outcome, confirm: Callable[[Done], Message], state: str = W
     return replace(reply, order=outcome.order if isinstance(outcome, Done) else None, state=state)
 
 
-def trim_reason(reason: str | None) -> str:
-    """One line that fits a custom_id."""
-    return cut_middle(" ".join((reason or "").split()), LONGEST_REASON)
+def trim_reason(reason: str | None, longest: int = LONGEST_REASON) -> str:
+    """One line; unless told otherwise one that fits a custom_id."""
+    return cut_middle(" ".join((reason or "").split()), longest)
 
 
 # --- who --------------------------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
-"""Buttons are told apart by their custom_id, `<action>:<argument>`, so that they outlive the bot that sent them."""
+"""Buttons are told apart by their custom_id, `<action>:<argument>`, so that they outlive the bot that sent them; and so
+are the dialogues that a button may open first."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import discord
 
@@ -24,6 +26,7 @@ from bot.commands import (
     start_server,
     update,
 )
+from bot.commands.dialogues import Dialogue, open_dialogue, read_typed
 from pipeline.model import Actor
 
 # What a question's button does: void once the question is old.
@@ -36,6 +39,24 @@ async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) ->
     action, _, argument = custom_id.partition(":")
     if not await admit(desk, interaction, action, argument):
         return
+    if action in DIALOGUES:
+        await open_dialogue(interaction, DIALOGUES[action](argument, _name_thread(interaction)))
+    else:
+        await _order(desk, interaction, custom_id, partial(_choose, desk, interaction, action, argument))
+
+
+async def submit(desk: Desk, interaction: discord.Interaction) -> None:
+    """A dialogue that was filled in, perhaps long after it was opened and for another life of the bot."""
+    data: Any = interaction.data or {}
+    custom_id = str(data.get("custom_id", ""))
+    action, _, argument = custom_id.partition(":")
+    if not await admit(desk, interaction, action if action in DIALOGUES else "", argument):
+        return
+    await _order(desk, interaction, custom_id, partial(SUBMITTED[action], desk, argument, read_typed(data)))
+
+
+async def _order(desk: Desk, interaction: discord.Interaction, custom_id: str, make: Callable[[], Order]) -> None:
+    action = custom_id.partition(":")[0]
     message = interaction.message.id if interaction.message else 0
     mark = f"{message} {'?' if _answers(action) else custom_id}"
     if mark in desk.busy or (_answers(action) and message in desk.answered):
@@ -44,11 +65,17 @@ async def press(desk: Desk, interaction: discord.Interaction, custom_id: str) ->
         return
     desk.busy.add(mark)
     try:
-        reached = await serve(desk, interaction, _choose(desk, interaction, action, argument))
+        reached = await serve(desk, interaction, make())
     finally:
         desk.busy.discard(mark)
     if reached and _answers(action):  # else its buttons are still there, and are to work
         desk.answered.append(message)
+
+
+def _name_thread(interaction: discord.Interaction) -> str:
+    """What the thread of the pressed card is called, which is what it is about; "" = it has none."""
+    thread = interaction.message.thread if interaction.message else None
+    return thread.name if thread else ""
 
 
 def _answers(action: str) -> bool:
@@ -83,7 +110,6 @@ def _keep(_desk: Desk, argument: str) -> Order:
 
 ORDERS: dict[str, Callable[[Desk, str], Order]] = {
     "approve": runs.press_approve,
-    "reject": runs.reject,
     "deploy": runs.deploy_now,
     "start": lambda desk, _argument: start_server.order(desk),
     "stop": partial(delayed.order, delayed.STOP),
@@ -96,3 +122,6 @@ ORDERS: dict[str, Callable[[Desk, str], Order]] = {
     "cancel-order": delayed.cancel,
     "keep": _keep,
 }
+# What is asked before anything is ordered, and the order of what was typed.
+DIALOGUES: dict[str, Callable[[str, str], Dialogue]] = {"reject": runs.ask_why}
+SUBMITTED: dict[str, Callable[[Desk, str, str], Order]] = {"reject": runs.reject}

@@ -11,11 +11,13 @@ from discord import app_commands
 from bot import messages, records
 from bot.commands import Desk, Order, Reply, asked, serve, settled, trim_reason
 from bot.commands.completion import offer_runs
+from bot.commands.dialogues import Dialogue
 from bot.redaction import cleaned
 from pipeline.model import Actor, Impossible, RunState
 from pipeline.run_orders import CANCELLABLE, REJECTABLE, RETRYABLE
 
 WHICH = "Choose from the list, or give its id"
+LONGEST_WHY = 400  # UTF-16 units of what the analyst is told
 
 
 def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snowflake) -> None:
@@ -36,7 +38,7 @@ def register(tree: app_commands.CommandTree, desk: Desk, guild: discord.abc.Snow
     @app_commands.describe(run=WHICH, reason="Why; it stands on the card, and the analyst reads it at /retry")
     @app_commands.autocomplete(run=_complete(desk, REJECTABLE))
     async def _reject(interaction: discord.Interaction, run: str, reason: str) -> None:
-        await serve(desk, interaction, reject(desk, run, trim_reason(reason)))
+        await serve(desk, interaction, reject(desk, run, reason))
 
     @tree.command(name="cancel", description="End a run that is not live yet, whatever it does just now", guild=guild)
     @app_commands.describe(run=WHICH)
@@ -87,7 +89,14 @@ def press_approve(desk: Desk, argument: str) -> Order:
     return approve(desk, run, asks or None)
 
 
-def reject(desk: Desk, run: str, reason: str = "") -> Order:
+def ask_why(run: str, about: str) -> Dialogue:
+    """The Reject button of a card: a no, and why, which may be left out."""
+    return Dialogue(f"reject:{run}", messages.ask_why(run, about), LONGEST_WHY)
+
+
+def reject(desk: Desk, run: str, why: str = "") -> Order:
+    reason = trim_reason(why, LONGEST_WHY)
+
     async def work(by: Actor) -> Reply:
         outcome = await desk.orders.reject(run, by, reason)
         return settled(outcome, lambda done: messages.rejected(done, run, by, reason))

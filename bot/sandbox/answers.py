@@ -6,22 +6,26 @@ from dataclasses import replace
 from bot.sandbox.call import NOTHING, Answer, Call, Upload
 from bot.sandbox.errors import ApiError, Json, Refusal
 from bot.sandbox.guild import Flag, Message
-from bot.sandbox.interaction import CallbackType, Interaction, InteractionType
-from bot.sandbox.limits import Form, check_choices
+from bot.sandbox.interaction import CallbackType, Interaction, InteractionType, Opened
+from bot.sandbox.limits import Form, check_choices, check_dialogue
 from bot.sandbox.payloads import show_user
 from bot.sandbox.posting import compose, fill, rewrite
 from bot.sandbox.service import Service
 
 ALLOWED = {
-    InteractionType.COMMAND: (CallbackType.MESSAGE, CallbackType.DEFERRED_MESSAGE),
+    InteractionType.COMMAND: (CallbackType.MESSAGE, CallbackType.DEFERRED_MESSAGE, CallbackType.MODAL),
     InteractionType.COMPONENT: (
         CallbackType.MESSAGE,
         CallbackType.DEFERRED_MESSAGE,
         CallbackType.DEFERRED_UPDATE,
         CallbackType.UPDATE,
+        CallbackType.MODAL,
     ),
     InteractionType.AUTOCOMPLETE: (CallbackType.CHOICES,),
+    InteractionType.MODAL_SUBMIT: (CallbackType.MESSAGE, CallbackType.DEFERRED_MESSAGE),
 }
+# Of a dialogue that a button opened the message of the button may be changed; of a command's there is none.
+OF_A_BUTTON = (CallbackType.DEFERRED_UPDATE, CallbackType.UPDATE)
 
 
 def acknowledge(service: Service, call: Call) -> Answer:
@@ -42,6 +46,8 @@ def acknowledge(service: Service, call: Call) -> Answer:
 
 def _read_kind(interaction: Interaction, body: Json) -> CallbackType:
     allowed = ALLOWED[interaction.type]
+    if interaction.opener is not None and interaction.message is not None:
+        allowed += OF_A_BUTTON
     form = Form()
     form.one_of(["type"], body.get("type", 0), allowed)
     form.refuse()
@@ -68,6 +74,10 @@ def _carry_out(service: Service, interaction: Interaction, kind: CallbackType, c
         case CallbackType.CHOICES:
             check_choices(data.get("choices"))
             interaction.settle(data["choices"])
+        case CallbackType.MODAL:
+            check_dialogue(data)
+            interaction.dialogue = data
+            interaction.settle(Opened())
 
 
 def _post(service: Service, interaction: Interaction, body: Json, files: tuple[Upload, ...]) -> Message:

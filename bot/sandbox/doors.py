@@ -57,6 +57,7 @@ class Doors:
         app.router.add_get("/sandbox/state", self._admit(self._show_state))
         app.router.add_post("/sandbox/slash", self._admit(self._slash))
         app.router.add_post("/sandbox/click", self._admit(self._click))
+        app.router.add_post("/sandbox/submit", self._admit(self._submit))
         app.router.add_get("/sandbox/stream", self._admit(self.stream.serve))
         app.router.add_post("/sandbox/complete", self._admit(self._complete))
         app.router.add_post("/sandbox/press", self._admit(self._press))
@@ -80,18 +81,27 @@ class Doors:
     async def _slash(self, request: web.Request) -> web.Response:
         body = await _read_object(request)
         command, user = _read_text(body, "command").removeprefix("/"), _read_text(body, "user")
-        return web.json_response(await visitor.slash(self._service, command, _read_options(body), user))
+        return web.json_response(await visitor.slash(self._service, command, _read_object_of(body, "options"), user))
 
     async def _click(self, request: web.Request) -> web.Response:
         body = await _read_object(request)
-        message_id, custom_id = _read_text(body, "message_id"), _read_text(body, "custom_id")
-        return web.json_response(await visitor.click(self._service, message_id, custom_id, _read_text(body, "user")))
+        clicked = _read_text(body, "message_id"), _read_text(body, "custom_id"), _read_text(body, "user")
+        if body.get("dialogue") is True:  # can show one
+            return web.json_response(await visitor.press(self._service, *clicked))
+        return web.json_response(await visitor.click(self._service, *clicked, _read_object_of(body, "fields")))
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        body = await _read_object(request)
+        interaction, user = _read_text(body, "interaction_id"), _read_text(body, "user")
+        return web.json_response(
+            await visitor.submit(self._service, interaction, _read_object_of(body, "fields"), user)
+        )
 
     async def _complete(self, request: web.Request) -> web.Response:
         body = await _read_object(request)
         command, option, user = (_read_text(body, name) for name in ("command", "option", "user"))
         typed = body.get("value", "")
-        choices = await visitor.complete(self._service, command, option, typed, user, _read_options(body))
+        choices = await visitor.complete(self._service, command, option, typed, user, _read_object_of(body, "options"))
         return web.json_response({"choices": choices})
 
     async def _press(self, request: web.Request) -> web.Response:
@@ -134,11 +144,11 @@ async def _read_object(request: web.Request) -> Json:
     return body
 
 
-def _read_options(body: Json) -> Json:
-    options = body.get("options") or {}
-    if not isinstance(options, dict):
-        raise visitor.VisitorError("options must be an object")
-    return options
+def _read_object_of(body: Json, name: str) -> Json:
+    found = body.get(name) or {}
+    if not isinstance(found, dict):
+        raise visitor.VisitorError(f"{name} must be an object")
+    return found
 
 
 def _read_text(body: Json, name: str) -> str:

@@ -1,4 +1,4 @@
-"""One slash, click or completion of a visitor, from its event to its answer."""
+"""One slash, click, completion or filled in dialogue of a visitor, from its event to its answer."""
 
 import asyncio
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ class InteractionType(IntEnum):
     COMMAND = 2
     COMPONENT = 3
     AUTOCOMPLETE = 4
+    MODAL_SUBMIT = 5
 
 
 class CallbackType(IntEnum):
@@ -20,6 +21,12 @@ class CallbackType(IntEnum):
     DEFERRED_UPDATE = 6
     UPDATE = 7
     CHOICES = 8
+    MODAL = 9
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The bot asks in a dialogue before it answers."""
 
 
 @dataclass
@@ -34,13 +41,17 @@ class Interaction:
     begun: float
     # steady seconds
     answered: "asyncio.Future[Any]"
-    # message id, or the choices of an autocomplete
+    # message id, the choices of an autocomplete, or `Opened`
     message: str | None = None
     # id of the message with the component
     command: str | None = None
     # name of the slash command
     pressed: str | None = None
     # label of the button
+    opener: "Interaction | None" = None
+    # whose dialogue was filled in
+    dialogue: Json | None = None
+    # what the bot opened, as it sent it
     acknowledged: CallbackType | None = None
     original: str | None = None
     # id of the message that @original names
@@ -58,4 +69,6 @@ class Interaction:
             "user": user,
             "authorizing_integration_owners": {"0": guild_id},
         }
+        if self.opener is not None:
+            return about | {"triggering_interaction_metadata": self.opener.describe(user, guild_id)}
         return about | ({"interacted_message_id": self.message} if self.type is InteractionType.COMPONENT else {})

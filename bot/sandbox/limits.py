@@ -10,10 +10,11 @@ from bot.sandbox.errors import ApiError, Json, Refusal
 CONTENT, EMBEDS, EMBED_TOTAL, FIELDS, ROWS, BUTTONS, CHOICES, COMMANDS, OPTIONS = 2000, 10, 6000, 25, 5, 5, 25, 100, 25
 TITLE, DESCRIPTION, FOOTER, AUTHOR, FIELD_NAME, FIELD_VALUE, LABEL, CUSTOM_ID = 256, 4096, 2048, 256, 256, 1024, 80, 100
 NONCE, FILES, NAME = 25, 10, 100
+DIALOGUE, DIALOGUE_PARTS, TYPED, PLACEHOLDER, SHORT_LABEL = 45, 5, 4000, 100, 45
 LARGEST_FILE = 10 << 20
 # bytes, of a guild without boosts
 ARCHIVE_MINUTES = (60, 1440, 4320, 10080)
-ROW, BUTTON, LINK_STYLE = 1, 2, 5
+ROW, BUTTON, TEXT_INPUT, LABELLED, LINK_STYLE = 1, 2, 4, 18, 5
 COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
 
 Fault = tuple[tuple[str | int, ...], str, str]
@@ -48,6 +49,10 @@ class Form:
     def one_of(self, path: Sequence[str | int], value: Any, allowed: Sequence[int]) -> None:
         if value is not None and value not in allowed:
             self.fault(path, "BASE_TYPE_CHOICES", f"Value must be one of {{{', '.join(map(str, allowed))}}}.")
+
+    def between(self, path: Sequence[str | int], value: int | None, least: int, most: int) -> None:
+        if value is not None and not least <= value <= most:
+            self.fault(path, "NUMBER_TYPE_MAX", f"int value should be between {least} and {most}.")
 
     def refuse(self) -> None:
         """Raises ApiError 50035 if anything was wrong."""
@@ -137,6 +142,44 @@ def check_thread(body: Json, *, creating: bool) -> None:
         form.required(["name"], body.get("name"), NAME)
     form.one_of(["auto_archive_duration"], body.get("auto_archive_duration"), ARCHIVE_MINUTES)
     form.refuse()
+
+
+def check_dialogue(data: Json) -> None:
+    """A modal (developer docs, "Modals"): its parts are rows or labels, each with one text to type."""
+    form = Form()
+    form.required(["data", "title"], data.get("title"), DIALOGUE)
+    form.required(["data", "custom_id"], data.get("custom_id"), CUSTOM_ID)
+    form.required(["data", "components"], data.get("components"), DIALOGUE_PARTS)
+    form.refuse()
+    seen: set[str] = set()
+    for index, part in enumerate(data["components"]):
+        path: list[str | int] = ["data", "components", index]
+        form.one_of([*path, "type"], part.get("type", 0), (ROW, LABELLED))
+        if part.get("type") == LABELLED:
+            form.required([*path, "label"], part.get("label"), SHORT_LABEL)
+            form.length([*path, "description"], part.get("description"), PLACEHOLDER)
+        for field in list_fields(part):
+            _check_field(form, path, field, seen)
+    form.refuse()
+
+
+def list_fields(part: Json) -> list[Json]:
+    """What is to be typed in one part of a dialogue."""
+    return [part["component"]] if "component" in part else list(part.get("components") or [])
+
+
+def _check_field(form: Form, path: list[str | int], field: Json, seen: set[str]) -> None:
+    """The sandbox's page shows texts to type, and no other kind."""
+    form.one_of([*path, "type"], field.get("type", 0), (TEXT_INPUT,))
+    form.required([*path, "custom_id"], field.get("custom_id"), CUSTOM_ID)
+    form.one_of([*path, "style"], field.get("style", 0), (1, 2))
+    form.length([*path, "placeholder"], field.get("placeholder"), PLACEHOLDER)
+    form.length([*path, "value"], field.get("value"), TYPED)
+    form.between([*path, "max_length"], field.get("max_length"), 1, TYPED)
+    form.between([*path, "min_length"], field.get("min_length"), 0, TYPED)
+    if field.get("custom_id") in seen:
+        form.fault([*path, "custom_id"], "COMPONENT_CUSTOM_ID_DUPLICATED", "Component custom id cannot be duplicated")
+    seen.add(str(field.get("custom_id")))
 
 
 def check_choices(choices: Any) -> None:

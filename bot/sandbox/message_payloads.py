@@ -54,6 +54,8 @@ def _number_component(component: Json, ids: Iterator[int]) -> Json:
     numbered = {**component, "id": component.get("id") or next(ids)}
     if "components" in component:
         numbered["components"] = number_components(component["components"], ids)
+    if "component" in component:
+        numbered["component"] = _number_component(component["component"], ids)
     return numbered
 
 

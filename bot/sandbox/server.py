@@ -29,7 +29,7 @@ from bot.sandbox.permission import Permission
 from bot.sandbox.rest import Check, RestApi
 from bot.sandbox.rules import Rules
 from bot.sandbox.service import Service
-from bot.sandbox.state import Reply, SandboxState, describe_sandbox
+from bot.sandbox.state import Pressed, Reply, SandboxState, describe_sandbox
 from bot.sandbox.store import Store, load_guild
 
 T = TypeVar("T")
@@ -197,14 +197,22 @@ class Sandbox:
 
     async def slash(
         self, command: str, options: Json | None = None, user: str = "operator", *, channel_id: str | None = None
-    ) -> Reply:
+    ) -> Pressed:
         """As `POST /sandbox/slash`; `channel_id` may be a thread. Raises VisitorError for what Discord's client would
         not offer."""
         return await visitor.slash(self._service, command, options or {}, user, channel_id)
 
-    async def click(self, message_id: str, custom_id: str, user: str = "operator") -> Reply:
+    async def click(self, message_id: str, custom_id: str, user: str = "operator", fields: Json | None = None) -> Reply:
         """As `POST /sandbox/click`. Raises VisitorError if this person sees no such button."""
-        return await visitor.click(self._service, message_id, custom_id, user)
+        return await visitor.click(self._service, message_id, custom_id, user, fields)
+
+    async def press(self, message_id: str, custom_id: str, user: str = "operator") -> Pressed:
+        """As `click`, up to a dialogue that the bot opens."""
+        return await visitor.press(self._service, message_id, custom_id, user)
+
+    async def submit(self, interaction_id: str, fields: Json, user: str = "operator") -> Reply:
+        """As `POST /sandbox/submit`. Raises VisitorError if no such dialogue is open for this person."""
+        return await visitor.submit(self._service, interaction_id, fields, user)
 
     async def autocomplete(
         self, command: str, option: str, value: Any = "", user: str = "operator", *, options: Json | None = None

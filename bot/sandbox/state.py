@@ -1,6 +1,6 @@
 """What `GET /sandbox/state` shows: the channel for a reader who is not Discord."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from bot.sandbox.errors import Json
 from bot.sandbox.guild import Guild, Message
@@ -44,6 +44,13 @@ class Reply(TypedDict):
     interaction_id: str
     response: MessageState | None
     # the answering message; null when none came in time
+
+
+class Pressed(Reply):
+    """Of whoever can show a dialogue."""
+
+    dialogue: NotRequired[Json]
+    # what the bot asks first, as it sent it
 
 
 def describe_message(guild: Guild, base: str, message: Message) -> MessageState:

@@ -80,5 +80,11 @@ def show_to_page(guild: Guild, base: str, message: Message) -> Json:
         "asked_by": asked.get("user", {}).get("username"),
         "command": message.command,
         "pressed": message.pressed,
-        "reply_to": asked.get("interacted_message_id") or message.reply_to,
+        "reply_to": _find_pressed(asked) or message.reply_to,
     }
+
+
+def _find_pressed(asked: Json) -> str | None:
+    """The message whose button was pressed, also where a dialogue came between."""
+    pressed: str | None = asked.get("triggering_interaction_metadata", asked).get("interacted_message_id")
+    return pressed

@@ -1,5 +1,5 @@
-"""What a person does in the channel: a slash command, a click, a completion; and the waiting for what the bot
-answers."""
+"""What a person does in the channel: a slash command, a click, a dialogue that is filled in, a completion; and the
+waiting for what the bot answers."""
 
 import asyncio
 import secrets
@@ -8,12 +8,12 @@ from typing import Any
 
 from bot.sandbox.errors import Json
 from bot.sandbox.guild import Message, User
-from bot.sandbox.interaction import Interaction, InteractionType
-from bot.sandbox.limits import LARGEST_FILE
-from bot.sandbox.message_payloads import show_message
+from bot.sandbox.interaction import Interaction, InteractionType, Opened
+from bot.sandbox.limits import LARGEST_FILE, TYPED, list_fields
+from bot.sandbox.message_payloads import number_components, show_message
 from bot.sandbox.payloads import show_channel, show_member
 from bot.sandbox.service import Service
-from bot.sandbox.state import MessageState, Reply, describe_message
+from bot.sandbox.state import MessageState, Pressed, Reply, describe_message
 
 STRING, INTEGER, BOOLEAN, NUMBER = 3, 4, 5, 10
 CHAT_INPUT, BUTTON = 1, 2
@@ -24,7 +24,7 @@ class VisitorError(ValueError):
     """Discord's own client would not have let a person do this: no such command, option, message, button or user."""
 
 
-async def slash(service: Service, command: str, options: Json, user: str, channel: str | None = None) -> Reply:
+async def slash(service: Service, command: str, options: Json, user: str, channel: str | None = None) -> Pressed:
     """Waits for the answering message, for a deferred one until it is filled in, at most `rules.patience` seconds."""
     known = get_command(service, command)
     data = _describe_command(known, _read_options(known, options))
@@ -32,13 +32,56 @@ async def slash(service: Service, command: str, options: Json, user: str, channe
     return await _await_reply(service, interaction)
 
 
-async def click(service: Service, message_id: str, custom_id: str, user: str) -> Reply:
-    """As `slash`. An ephemeral message can be clicked only by the person who sees it."""
+async def click(service: Service, message_id: str, custom_id: str, user: str, fields: Json | None = None) -> Reply:
+    """As `slash`, with what is typed where the bot asks in a dialogue first; None = it is sent as it was opened. An
+    ephemeral message can be clicked only by the person who sees it."""
+    reply = await press(service, message_id, custom_id, user)
+    return reply if "dialogue" not in reply else await submit(service, reply["interaction_id"], fields or {}, user)
+
+
+async def press(service: Service, message_id: str, custom_id: str, user: str) -> Pressed:
+    """As `click`, with the dialogue itself where one is opened."""
     message, label = _get_clickable(service, message_id, custom_id, _get_user(service, user))
     data = {"component_type": BUTTON, "custom_id": custom_id}
     interaction = _begin(service, InteractionType.COMPONENT, data, user, message.channel, message)
     interaction.pressed = label
     return await _await_reply(service, interaction)
+
+
+async def submit(service: Service, interaction_id: str, fields: Json, user: str) -> Reply:
+    """The dialogue that was opened for this person is sent, with these texts by their custom_id. Until it is answered
+    it stays open and can be sent again."""
+    opener = service.interactions.get(interaction_id)
+    if opener is None or opener.dialogue is None or opener.user != _get_user(service, user).id:
+        raise VisitorError(f"no dialogue is open for {user}")
+    parts = [_fill_in(part, fields) for part in number_components(opener.dialogue["components"])]
+    data = {"custom_id": opener.dialogue["custom_id"], "components": parts}
+    message = service.guild.messages.get(opener.message or "")
+    interaction = _begin(service, InteractionType.MODAL_SUBMIT, data, user, opener.channel, message, opener)
+    reply = await _await_reply(service, interaction)
+    if interaction.acknowledged is not None:
+        opener.dialogue = None
+    return reply
+
+
+def _fill_in(part: Json, fields: Json) -> Json:
+    """A row or a label as it comes back: only what was typed."""
+    filled = [
+        {"type": each["type"], "id": each["id"], "custom_id": each["custom_id"], "value": _type_in(each, fields)}
+        for each in list_fields(part)
+    ]
+    inside = {"component": filled[0]} if "component" in part else {"components": filled}
+    return {"type": part["type"], "id": part["id"]} | inside
+
+
+def _type_in(field: Json, fields: Json) -> str:
+    typed = str(fields.get(field["custom_id"], field.get("value") or ""))
+    required = field.get("required", True)
+    if len(typed) > (longest := field.get("max_length") or TYPED):
+        raise VisitorError(f"{field['custom_id']} takes at most {longest} characters")
+    if (required or typed) and len(typed) < (shortest := field.get("min_length") or int(bool(required))):
+        raise VisitorError(f"{field['custom_id']} needs at least {shortest} characters")
+    return typed
 
 
 async def complete(service: Service, command: str, option: str, value: Any, user: str, options: Json) -> list[Json]:
@@ -115,7 +158,13 @@ def _list_components(components: tuple[Json, ...] | list[Json]) -> list[Json]:
 
 
 def _begin(
-    service: Service, kind: InteractionType, data: Json, user: str, channel: str, message: Message | None = None
+    service: Service,
+    kind: InteractionType,
+    data: Json,
+    user: str,
+    channel: str,
+    message: Message | None = None,
+    opener: Interaction | None = None,
 ) -> Interaction:
     person = _get_user(service, user)
     if channel not in service.guild.channels:
@@ -130,7 +179,9 @@ def _begin(
         begun=service.clock.steady(),
         answered=asyncio.get_running_loop().create_future(),
         message=None if message is None else message.id,
-        command=data.get("name"),
+        command=data.get("name") if opener is None else opener.command,
+        pressed=None if opener is None else opener.pressed,
+        opener=opener,
     )
     service.interactions[interaction.id] = interaction
     service.gateway.dispatch("INTERACTION_CREATE", _describe(service, interaction, data, person, message))
@@ -166,8 +217,10 @@ async def _await_answer(service: Service, interaction: Interaction) -> Any:
     return interaction.answered.result() if done else None
 
 
-async def _await_reply(service: Service, interaction: Interaction) -> Reply:
+async def _await_reply(service: Service, interaction: Interaction) -> Pressed:
     message_id = await _await_answer(service, interaction)
+    if isinstance(message_id, Opened) and interaction.dialogue is not None:
+        return {"interaction_id": interaction.id, "response": None, "dialogue": interaction.dialogue}
     return {"interaction_id": interaction.id, "response": _find_shown(service, message_id)}
 
 

@@ -114,7 +114,8 @@ async def test_the_commands_are_registered_once_and_again_only_when_they_changed
 
 
 def test_no_command_and_no_button_is_left_out_of_what_is_tried_by_everybody_everywhere() -> None:
-    assert {*EVERY_BUTTON} == {*buttons.ORDERS}
+    assert {*EVERY_BUTTON} == {*buttons.ORDERS, *buttons.DIALOGUES}
+    assert {*buttons.DIALOGUES} == {*buttons.SUBMITTED}
     assert {*EVERY_COMMAND} | {*EVERY_BUTTON} == {*TABLE}
 
 

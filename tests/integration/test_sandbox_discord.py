@@ -340,6 +340,69 @@ async def test_a_button_is_pressed_only_where_it_is_seen_and_enabled(
     assert response_of(await sandbox.click(message_id, "confirm"))["content"] == "hello operator"
 
 
+class Why(discord.ui.Modal, title="Really?"):
+    """What is done with what was typed is the test's."""
+
+    def __init__(self, act: Act) -> None:
+        super().__init__(custom_id="why")
+        self.first: discord.ui.TextInput[Why] = discord.ui.TextInput(label="Why", custom_id="first", min_length=3)
+        self.second = discord.ui.Label["Why"](
+            text="And", component=discord.ui.TextInput(custom_id="second", default="so it is", required=False)
+        )
+        self.add_item(self.first).add_item(self.second)
+        self._act = act
+
+    async def on_submit(self, interaction: discord.Interaction) -> None:
+        await self._act(interaction)
+
+
+async def test_a_dialogue_comes_back_filled_in_and_its_message_may_be_edited(
+    sandbox: Sandbox, bot: Bot, channel: discord.TextChannel
+) -> None:
+    async def open_dialogue(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(dialogue)
+
+    async def close(interaction: discord.Interaction) -> None:
+        typed = dialogue.second.component
+        assert isinstance(typed, discord.ui.TextInput)
+        await interaction.response.edit_message(content=f"{dialogue.first.value}, {typed.value}", view=None)
+
+    dialogue = Why(close)
+    asked = await channel.send("really?", view=Confirm(open_dialogue))
+    with pytest.raises(VisitorError, match="first needs at least 3 characters"):
+        await sandbox.click(str(asked.id), "confirm", "guest", {"first": "no"})
+    message = response_of(await sandbox.click(str(asked.id), "confirm", "guest", {"first": "because"}))
+    assert (message["id"], message["content"]) == (str(asked.id), "because, so it is")
+    assert sandbox.violations == []
+
+
+async def test_no_dialogue_opens_another(sandbox: Sandbox, bot: Bot, channel: discord.TextChannel) -> None:
+    async def open_dialogue(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Why(open_another))
+
+    async def open_another(interaction: discord.Interaction) -> None:
+        error = await error_of(interaction.response.send_modal(Why(greet)))
+        await interaction.response.send_message(f"refused with {error.code}")
+
+    asked = await channel.send("really?", view=Confirm(open_dialogue))
+    reply = await sandbox.click(str(asked.id), "confirm", fields={"first": "because"})
+    assert response_of(reply)["content"] == "refused with 50035"
+
+
+async def test_a_command_may_ask_in_a_dialogue_and_its_answer_names_the_command(sandbox: Sandbox, bot: Bot) -> None:
+    async def open_dialogue(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Why(greet))
+
+    bot.act = open_dialogue
+    opened = await sandbox.slash("status")
+    assert (opened["response"], opened["dialogue"]["title"]) == (None, "Really?")
+    message = response_of(await sandbox.submit(opened["interaction_id"], {"first": "because"}))
+    found = await bot.get_partial_messageable(int(sandbox.channel_id)).fetch_message(int(message["id"]))
+    assert found.interaction_metadata is not None
+    assert found.interaction_metadata.type is discord.InteractionType.modal_submit
+    assert sandbox.violations == []
+
+
 async def test_completion_offers_what_the_bot_answers(sandbox: Sandbox, bot: Bot) -> None:
     assert await sandbox.autocomplete("revert", "commit", "a1") == [
         {"name": "a1b2c3d", "value": "a1b2c3d"},
@@ -856,10 +919,29 @@ async def test_the_visitors_calls_answer_over_http(
     click = {"message_id": str(asked.id), "custom_id": "confirm", "user": "operator"}
     async with visitor.post("/sandbox/click", json=click) as answer:
         assert (await answer.json())["response"]["content"] == "hello operator"
+    await answers_a_dialogue_over_http(channel, visitor)
     async with visitor.get("/sandbox/state") as answer:
         assert await answer.json() == sandbox.state()
     async with visitor.get("/") as answer:
         assert answer.status == 200
+
+
+async def answers_a_dialogue_over_http(channel: discord.TextChannel, visitor: aiohttp.ClientSession) -> None:
+    """In one call, or by whoever can show it."""
+
+    async def open_dialogue(interaction: discord.Interaction) -> None:
+        await interaction.response.send_modal(Why(greet))
+
+    asked = await channel.send("why?", view=Confirm(open_dialogue))
+    click = {"message_id": str(asked.id), "custom_id": "confirm", "user": "guest"}
+    async with visitor.post("/sandbox/click", json=click | {"fields": {"first": "because"}}) as answer:
+        assert (await answer.json())["response"]["content"] == "hello guest"
+    async with visitor.post("/sandbox/click", json=click | {"dialogue": True}) as answer:
+        opened = await answer.json()
+    assert (opened["response"], opened["dialogue"]["custom_id"]) == (None, "why")
+    sent = {"interaction_id": opened["interaction_id"], "fields": {"first": "because"}, "user": "guest"}
+    async with visitor.post("/sandbox/submit", json=sent) as answer:
+        assert (await answer.json())["response"]["content"] == "hello guest"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from page_world import PageWorld, ask, open_loop, open_page_world
 
 from bot.sandbox import Panel, PanelButton, PanelGroup, PanelItem, Sandbox, VisitorError
 from pipeline.card_models import FixLink, PostKind
-from pipeline.model import RunState
+from pipeline.model import Question, RunState
 from pipeline.read_models import FixLine
 from pipeline.status_models import StatusView
 
@@ -375,6 +375,47 @@ def test_the_card_is_used_by_its_buttons(browser: Browser, world: PageWorld) -> 
     assert browser.texts(".origin") == ["operator pressed Revert"], "what it stood on may say something else by now"
 
 
+@pytest.mark.parametrize("dark", [True, False], ids=["dark", "light"])
+def test_reject_asks_why_in_a_dialogue_that_a_thumb_and_a_keyboard_can_use(
+    browser: Browser, world: PageWorld, dark: bool, tmp_path: Path
+) -> None:
+    browser.look_from(PHONE, dark=dark)
+    join(browser, world)
+    world.edge.ledger.show(make_card(run=make_run(RunState.AWAITING_APPROVAL, question=Question.PATCH), fix=FIX))
+    world.deliver()
+    browser.click(".row button", "Reject")
+    browser.wait_for("dialog h2", f"Reject: {NAME}")
+    assert browser.overflow() == [] and browser.ask(CONTRAST) == []
+    browser.photograph(tmp_path / "dialogue.png")
+    browser.press("not what I")
+    browser.press("ESCAPE")
+    browser.wait_gone("dialog")
+    assert browser.ask("return document.activeElement.textContent") == "Reject"
+    assert world.edge.desk.orders == []
+    browser.press("ENTER")
+    browser.wait_for("dialog h2", f"Reject: {NAME}")
+    browser.press("the wrong lock")
+    browser.click("dialog button", "Submit")
+    browser.wait_gone("dialog")
+    browser.wait_for("#channel .message", "rejected by operator: the wrong lock")
+    assert world.edge.desk.orders == [("reject", "operator", "9f3c21aa", "the wrong lock")]
+    assert browser.texts(".origin") == ["operator pressed Reject"]
+
+
+def test_a_dialogue_that_nobody_answers_stays_open_with_what_was_typed(browser: Browser, world: PageWorld) -> None:
+    join(browser, world)
+    world.edge.ledger.show(make_card(run=make_run(RunState.AWAITING_APPROVAL, question=Question.PATCH), fix=FIX))
+    world.deliver()
+    browser.click(".row button", "Reject")
+    browser.wait_for("dialog h2", f"Reject: {NAME}")
+    world.sandbox.rules.patience = 0.05
+    world.do(world.edge.log_out())
+    browser.press("the wrong lock")
+    browser.click("dialog button", "Submit")
+    browser.wait_for("dialog .composer-error", "The bot did not answer in time")
+    assert browser.ask("return document.querySelector('dialog textarea').value") == "the wrong lock"
+
+
 def test_how_long_ago_is_rounded_as_discord_rounds_it(browser: Browser, world: PageWorld) -> None:
     join(browser, world)
     script = "return import('/page/times.js').then((it) => arguments[0].map((each) => it.showTime(each, 'R', 0)))"
@@ -414,6 +455,14 @@ def test_the_panel_is_whatever_its_owner_put_there(browser: Browser, world: Page
     browser.click("#panel button", "fail")
     browser.wait_for(".panel-said.refused", "The realm does not answer.")
     assert any("400" in each for each in browser.complaints())
+    browser.look_from(PHONE)
+    browser.wait_gone("#panel")
+    browser.wait_for("#channel .welcome", "What you see.")
+    assert browser.overflow() == [] and browser.ask(CONTRAST) == []
+    browser.click("#channel .welcome button", "Try it")
+    browser.wait_for("#panel", "Crash it")
+    browser.click("#panel .close")
+    browser.wait_gone("#panel")
 
 
 # --- nothing that is relayed becomes markup --------------------------------------------------------------------------

@@ -216,12 +216,28 @@ def test_the_answer_to_an_order_that_is_over_says_how_it_ended(end: OrderEnd, te
             "Run `9f3c21aa` goes live as soon as it can, asked for by Ann. The server is stopped.",
         ),
         (messages.approved(Done(), "9f3c21aa", BY), "Run `9f3c21aa` approved by Ann."),
-        (messages.rejected(Done(), "9f3c21aa", BY), "Run `9f3c21aa` rejected by Ann."),
-        (messages.rejected(Done(), "9f3c21aa", BY, "wrong lock"), "Run `9f3c21aa` rejected by Ann: wrong lock."),
-        (messages.ended(Done(), "9f3c21aa", BY), "Run `9f3c21aa` cancelled by Ann. `/retry` begins anew."),
         (
-            messages.retried(Done(run="77aa77aa"), "9f3c21aa", BY),
-            "Run `9f3c21aa` is tried again as run `77aa77aa`, asked for by Ann. Its card tells the rest.",
+            messages.approved(Done("Its build contains these too.", subject=NAME), "9f3c21aa", BY),
+            f"Fix for `{NAME}` (run `9f3c21aa`) approved by Ann. Its build contains these too.",
+        ),
+        (
+            messages.rejected(Done(subject=NAME), "9f3c21aa", BY),
+            f"Fix for `{NAME}` (run `9f3c21aa`) rejected by Ann. `/retry 9f3c21aa` begins anew.",
+        ),
+        (
+            messages.rejected(Done("It was built: run `77aa77aa` reverts it.", subject=NAME), "9f3c21aa", BY, "Why."),
+            f"Fix for `{NAME}` (run `9f3c21aa`) rejected by Ann: Why. It was built: run `77aa77aa` reverts it."
+            " `/retry 9f3c21aa` begins anew.",
+        ),
+        (
+            messages.ended(Done(subject=NAME, kind=RunKind.REVERT), "9f3c21aa", BY),
+            f"Revert of `{NAME}` (run `9f3c21aa`) cancelled by Ann. `/retry 9f3c21aa` begins anew.",
+        ),
+        (messages.ended(Done(), "9f3c21aa", BY), "Run `9f3c21aa` cancelled by Ann. `/retry 9f3c21aa` begins anew."),
+        (
+            messages.retried(Done(run="77aa77aa", subject=NAME), "9f3c21aa", BY),
+            f"Fix for `{NAME}` (run `9f3c21aa`) is tried again as run `77aa77aa`, asked for by Ann."
+            " Its card tells the rest.",
         ),
         (
             messages.updating(Done(run="77aa77aa"), COMMIT, BY),

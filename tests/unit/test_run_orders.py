@@ -63,7 +63,7 @@ async def test_approving_a_build_approves_and_names_what_it_contains(careful: Wo
     await careful.pass_time(seconds=1)
     await careful.answer(two, OTHER)
     assert await careful.orders.approve(two.id, OPERATOR) == Done(
-        "Its build contains these too, which are approved with it: `Map::Update`.", run=two.id
+        "Its build contains these too, which are approved with it: `Map::Update`.", run=two.id, subject=two.subject
     )
     await careful.settle()
     careful.expect(one, RunState.VERIFYING)
@@ -75,7 +75,7 @@ async def test_approving_what_came_first_says_nothing_of_what_came_after(careful
     await careful.answer(one, GOOD)
     await careful.pass_time(seconds=1)
     await careful.answer(two, OTHER)
-    assert await careful.orders.approve(one.id, OPERATOR) == Done("", run=one.id)
+    assert await careful.orders.approve(one.id, OPERATOR) == Done("", run=one.id, subject=one.subject)
     await careful.settle()
     careful.expect(one, RunState.VERIFYING)
     careful.expect(two, RunState.AWAITING_APPROVAL)
@@ -111,7 +111,7 @@ async def test_a_change_that_is_rejected_while_its_deployment_is_announced_does_
 
 async def test_a_run_whose_analyst_is_being_asked_is_cancelled_and_a_late_answer_is_refused(world: World) -> None:
     run = await world.crash("Map::Update")
-    assert await world.orders.cancel_run(run.id, OPERATOR) == Done(run=run.id)
+    assert await world.orders.cancel_run(run.id, OPERATOR) == Done(run=run.id, subject=run.subject)
     assert world.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
     await world.answer(run, GOOD)
     world.expect(run, RunState.CANCELLED)
@@ -155,7 +155,8 @@ async def test_what_is_built_and_cancelled_is_reverted_on_the_branch(careful: Wo
     done = await careful.orders.cancel_run(run.id, OPERATOR)
     await careful.settle()
     revert = next(each for each in careful.runs() if each.kind is RunKind.REVERT)
-    assert done == Done(f"It was built and committed already: run `{revert.id}` reverts it.", run=revert.id)
+    words = f"It was built and committed already: run `{revert.id}` reverts it."
+    assert done == Done(words, run=revert.id, subject=run.subject)
     assert careful.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
     head = careful.source.remote["overnight-20261122"]
     assert careful.source.commits[head].files["src/Map.cpp"] == "bad"

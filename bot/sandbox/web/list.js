@@ -15,7 +15,8 @@ export class MessageList {
     this.items = new Map();
     this.following = true;
     this.limit = SHOWN;
-    this.blank = make("p", { class: "blank" });
+    this.blank = make("div", { class: "blank" });
+    this.said = null; // what stands in it
     this.earlier = make(
       "button",
       { class: "button earlier", type: "button", on: { click: () => this.#showMore() } },
@@ -43,9 +44,10 @@ export class MessageList {
     return added;
   }
 
-  /** Words instead of messages, until there are some. */
-  say(words) {
-    if (this.blank.textContent !== words) this.blank.textContent = words;
+  /** Words instead of messages, until there are some; drawn anew only where they changed. */
+  say(words, show = () => [words]) {
+    if (this.said !== words) this.blank.replaceChildren(...show().filter(Boolean));
+    this.said = words;
     if (!this.items.size) this.element.replaceChildren(this.blank);
   }
 

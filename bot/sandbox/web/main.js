@@ -3,6 +3,7 @@
 import { byId, make } from "/page/dom.js";
 import { Channel, headline } from "/page/channel.js";
 import { Composer } from "/page/composer.js";
+import { Dialogue } from "/page/dialogue.js";
 import { MessageList } from "/page/list.js";
 import { showMessage } from "/page/message.js";
 import { PanelView } from "/page/panel.js";
@@ -11,6 +12,7 @@ import { takeToken, Wire } from "/page/wire.js";
 
 const LINKS = { live: "live", lost: "connecting again", refused: "not admitted", waiting: "the bot is not there" };
 const CHOSEN = "sandbox-user";
+const LATE = "The bot did not answer in time; the channel shows what came of it.";
 const FLASH = 1500; // ms that a message is shown to be the one that was meant
 
 const wire = new Wire(takeToken());
@@ -37,9 +39,7 @@ const room = {
   },
   async press(message, button) {
     await during(`${message.id} ${button}`, async () => {
-      const answer = await wire.click(message.id, button, user);
-      if (answer.response === null)
-        composer.refuse("The bot did not answer in time; the channel shows what came of it.");
+      take(await wire.click(message.id, button, user), LATE, () => focusOn(message.id, button));
     });
   },
 };
@@ -51,16 +51,39 @@ const messages = new MessageList(
   (atEnd) => atEnd && (newest.hidden = true),
 );
 const inThread = new MessageList(byId("thread-messages"), (message) => showMessage(message, room));
+const dialogue = new Dialogue(byId("dialogue"));
 const panel = new PanelView(byId("panel"), byId("panel-toggle"), (button) => wire.press(button));
 const composer = new Composer(byId("composer"), {
   commands: () => channel.commands,
   complete: ({ command, option, value, options }) => wire.complete(command, option, value, options, user),
   async send(command, options) {
     messages.toEnd();
-    const answer = await wire.slash(command, options, user);
-    if (answer.response === null) composer.refuse(`/${command} got no answer in time; it may still come.`);
+    const late = `/${command} got no answer in time; it may still come.`;
+    take(await wire.slash(command, options, user), late, () => byId("line").focus());
   },
 });
+
+/** What came of an order: a message, which the stream brings, a dialogue, or nothing. */
+function take(answer, late, closed) {
+  if (answer.dialogue) dialogue.ask(answer.dialogue, (fields) => submit(answer.interaction_id, fields), closed);
+  else if (answer.response === null) composer.refuse(late);
+}
+
+/** Back to the button that opened a dialogue, which was drawn anew meanwhile. */
+function focusOn(message, button) {
+  const drawn = byId(`message-${message}`)?.querySelector(`[data-focus="${CSS.escape(`button ${button}`)}"]`);
+  (drawn ?? byId("channel")).focus({ preventScroll: true });
+}
+
+/** Why a dialogue stays open, "" = it was answered. */
+async function submit(interaction, fields) {
+  try {
+    messages.toEnd();
+    return (await wire.submit(interaction, fields, user)).response === null ? LATE : "";
+  } catch (error) {
+    return error.message;
+  }
+}
 
 /** Runs an order whose button stays out of use meanwhile. */
 async function during(key, act) {
@@ -96,11 +119,20 @@ function draw() {
   showPeople();
   panel.show(channel.panel);
   const said = channel.list(null, user, dismissed);
-  if (!said.length && link === "live")
-    messages.say(`Nothing has been said in #${channel.place.name} yet. Type / for a command.`);
+  if (!said.length && link === "live") sayNothingYet();
   const added = messages.show(said, keyOf);
   if (added && !messages.following) newest.hidden = false;
   showThread();
+}
+
+/** Where the panel hides behind a button, what one looks at and what to tap stand here meanwhile. */
+function sayNothingYet() {
+  const nothing = `Nothing has been said in #${channel.place.name} yet. Type / for a command.`;
+  const welcome = channel.panel?.text ?? "";
+  messages.say(`${nothing} ${welcome}`, () => {
+    const tap = make("button", { class: "button primary", type: "button", on: { click: () => panel.open() } }, "Try it");
+    return [welcome && make("div", { class: "welcome" }, make("p", {}, welcome), tap), make("p", {}, nothing)];
+  });
 }
 
 /** Whatever a message shows beyond itself. */

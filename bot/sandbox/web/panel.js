@@ -23,6 +23,10 @@ export class PanelView {
     this.#draw();
   }
 
+  open() {
+    this.#open(true);
+  }
+
   #open(open) {
     this.element.classList.toggle("open", open);
     this.toggle.setAttribute("aria-expanded", String(open));

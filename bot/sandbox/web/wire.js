@@ -27,8 +27,13 @@ export class Wire {
     return this.#post("/sandbox/slash", { command, options, user });
   }
 
+  /** Its answer may be a dialogue, to be shown and sent with `submit`. */
   click(message, button, user) {
-    return this.#post("/sandbox/click", { message_id: message, custom_id: button, user });
+    return this.#post("/sandbox/click", { message_id: message, custom_id: button, user, dialogue: true });
+  }
+
+  submit(interaction, fields, user) {
+    return this.#post("/sandbox/submit", { interaction_id: interaction, fields, user });
   }
 
   async complete(command, option, value, options, user) {
