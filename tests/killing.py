@@ -27,7 +27,7 @@ from pipeline import points
 T = TypeVar("T")
 LONG = 150.0  # seconds for what is begun anew after kills
 _MOST_WAITS = 5  # times so long, while something goes on
-SHOWN = 20.0  # seconds until a crash that was read with its facts has its request
+SHOWN = 60.0  # seconds until a crash that was read with its facts has its request, on a machine that does much else
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
 
 
@@ -205,10 +205,14 @@ class Night:
 
         def look() -> str | None:
             assert time.monotonic() < deadline, "no request"
-            asked = [row["request_id"] for row in self._runs(bug, "fix") if row["state"] == "ANALYZING"]
-            return next((each for each in asked if each in self.realm.list_requests()), None)
+            return next(iter(self._list_asked(bug)), None)
 
         return self.realm.wait(look, "a request")
+
+    def _list_asked(self, bug: PlantedBug) -> set[str]:
+        """The requests that lie there and wait for an answer."""
+        asked = {str(row["request_id"]) for row in self._runs(bug, "fix") if row["state"] == "ANALYZING"}
+        return asked & {*self.realm.list_requests()}
 
     def _order(self, give: Callable[[], object], done: Callable[[], object]) -> None:
         """Again, until it shows."""
@@ -235,7 +239,9 @@ class Night:
 
 
 @contextmanager
-def killing(ground: Ground, folder: Path, faults: Sequence[Fault]) -> Iterator[Night]:
+def killing(
+    ground: Ground, folder: Path, faults: Sequence[Fault], play: type[Night] = Night, **settings: str
+) -> Iterator[Night]:
     """A realm with these faults before it. Every invariant holds at its end."""
 
     def make(*arguments: Any) -> KilledRealm:
@@ -243,9 +249,9 @@ def killing(ground: Ground, folder: Path, faults: Sequence[Fault]) -> Iterator[N
         realm.arm(folder, faults)
         return realm
 
-    with living_as(make, ground, SERVER_SOAK="5s") as realm:
+    with living_as(make, ground, None, **{"SERVER_SOAK": "5s", **settings}) as realm:
         try:
-            yield Night(realm)
+            yield play(realm)
         except AssertionError as fault:
             fault.add_note(f"armed: {', '.join(map(str, faults))}; fired: {', '.join(map(str, realm.fired))}")
             raise

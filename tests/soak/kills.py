@@ -3,7 +3,8 @@
     python tests/soak/kills.py [--seed 1] [--faults 8] [--nights 0] [--only swap] [--share 1/2] [--held FILE]
     python tests/soak/kills.py --random 200 [--seed 1] [--mean 6] [--first 1]
 
-Points are found by playing one night undisturbed. Then the faults, some to a night, in an order that the seed gives.
+Points are found by playing one night undisturbed, which has to come to all that the code has. Then the faults, some to
+a night, in an order that the seed gives.
 `--share 1/2` and `--share 2/2` are two halves of the points, for two of them side by side; `--held` is a file that
 keeps which faults were held, so that a round that was ended goes on where it was, and several write into one.
 With `--random N` there are no points: N kills at moments that nobody chose, in nights of two minutes in which the dice
@@ -24,6 +25,8 @@ from zlib import crc32
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from chance import SETTINGS, Chance, Killer, Pace
+from full_night import SETTINGS as FULL
+from full_night import FullNight, list_missed
 from killing import Fault, MortalRealm, Victim, killing
 from living_ground import Ground, borrow_ground
 from living_realm import living_as, warm_up
@@ -51,7 +54,8 @@ def main() -> int:
 
 def play_all(ground: Ground, folder: Path, asked: argparse.Namespace) -> int:
     reached = find_points(ground, folder / "undisturbed")
-    points = [point for point in reached if point.startswith(asked.only) and is_in(point, asked.share)]
+    never = list_missed(reached)
+    points = [point for point in sorted(reached) if point.startswith(asked.only) and is_in(point, asked.share)]
     held = read_held(asked.held)
     every = [Fault(point, victim) for point in points for victim in Victim]
     wanted = [fault for fault in every if str(fault) not in held]
@@ -65,13 +69,14 @@ def play_all(ground: Ground, folder: Path, asked: argparse.Namespace) -> int:
         broken += not play(ground, folder / str(number), faults, fired, asked.held)
     missed = [str(fault) for fault in wanted if fault not in fired]
     print(f"{len(fired)} kills, {broken} nights with something broken; not come to: {', '.join(missed) or 'none'}")
-    return int(broken > 0)
+    print(f"points of the code that no night comes to: {', '.join(never) or 'none'}")
+    return int(broken > 0 or bool(never))
 
 
-def find_points(ground: Ground, folder: Path) -> list[str]:
-    with killing(ground, folder, []) as night:
+def find_points(ground: Ground, folder: Path) -> set[str]:
+    with killing(ground, folder, [], FullNight, **FULL) as night:
         night.play()
-        return sorted(night.realm.reached)
+        return night.realm.reached
 
 
 def is_in(point: str, share: str) -> bool:
@@ -105,7 +110,7 @@ def play(ground: Ground, folder: Path, faults: list[Fault], fired: list[Fault], 
     began = time.monotonic()
     fault = None
     try:
-        with killing(ground, folder, faults) as night:
+        with killing(ground, folder, faults, FullNight, **FULL) as night:
             kept = night.realm
             night.play()
     except Exception as error:
