@@ -14,8 +14,8 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -205,16 +205,35 @@ async def test_world_database_deleted_with_nothing_open_is_never_begun_anew_in_s
     await expect_well(world, "Map::Update", "Spell::Cast")
 
 
-async def test_world_database_corrupted_is_said_until_a_copy_is_put_back(tmp_path: Path) -> None:
+def damage_all(path: Path) -> str:
+    path.write_bytes(os.urandom(20_000))
+    return "file is not a database"
+
+
+def damage_a_page(path: Path) -> str:
+    """The first one of a table, as a disk does of which one block is bad."""
+    with closing(sqlite3.connect(path)) as database:
+        [(page,)] = database.execute("select rootpage from sqlite_master where name='runs'")
+        [(size,)] = database.execute("pragma page_size")
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(os.urandom(size))
+    return "database disk image is malformed"
+
+
+@pytest.mark.parametrize("damage", [damage_all, damage_a_page])
+async def test_world_database_corrupted_is_said_until_a_copy_is_put_back(
+    tmp_path: Path, damage: Callable[[Path], str]
+) -> None:
     world = await make_world(tmp_path)
     await world.crash("Map::Update")
     world.engine.dispose()
     shutil.copy(tmp_path / FILE, tmp_path / "copy.sqlite")
-    (tmp_path / FILE).write_bytes(os.urandom(20_000))
+    what = damage(tmp_path / FILE)
     world.keeper.crash("Spell::Cast")
     await expect_outage(
         world,
-        "the database does not work: file is not a database. Cure: stop the bot, put a copy back from `copies` beside "
+        f"the database does not work: {what}. Cure: stop the bot, put a copy back from `copies` beside "
         "it, or move it away to begin a new one, and start the bot again",
     )
     world.engine.dispose()
