@@ -96,12 +96,13 @@ class Crashes(Base):
         return [(Signature(family, exact, version), times, at) for family, exact, version, times, at in rows]
 
     def list_relatives(self, signature: Signature) -> list[Crash]:
-        """Of every other kind of crash of its family the first that a keeper told of, the newest kind first."""
+        """Of the newest other kinds of crash of its family the first that a keeper told of, the newest kind first."""
         same = (t.crashes.c.family == signature.family, t.crashes.c.version == signature.version)
         others = and_(*same, t.crashes.c.exact != signature.exact, t.crashes.c.keeper != IMPORTED)
         first = select(func.min(t.crashes.c.id)).where(others).group_by(t.crashes.c.exact)
         with self.begin() as c:
-            rows = c.execute(select(t.crashes).where(t.crashes.c.id.in_(first)).order_by(t.crashes.c.id.desc())).all()
+            query = select(t.crashes).where(t.crashes.c.id.in_(first)).order_by(t.crashes.c.id.desc())
+            rows = c.execute(query.limit(MOST_GROUPS)).all()
         return [self._crash(row) for row in rows]
 
     def find_last_good(self, signature: Signature | None, build: str | None, found: str | None) -> Build | None:
