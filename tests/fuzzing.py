@@ -80,6 +80,12 @@ GDB = """Program terminated with signal SIGSEGV, Segmentation fault.
 Thread 2 (Thread 0x7f (LWP 12)):
 #0  __futex_abstimed_wait_common () from /lib/libc.so.6
 """
+SYSTEMD = """        Signal: 11 (SEGV)
+       Message: Process 4711 (worldserver) of user 1000 dumped core.
+                Stack trace of thread 4713:
+                #0  0x0000555555555162 _ZN5Spell4CastEv (worldserver + 0x1162)
+                #1  0x0000555555555182 n/a (worldserver + 0x1182)
+"""
 GDB_JSON: dict[str, Any] = {
     "signal": "SIGSEGV", "address": 16, "stack_pointer": 4096, "assertion_message": None,
     "threads": [
@@ -325,7 +331,7 @@ TARGETS: dict[str, Target] = {
         check_response,
     ),
     "report": Target(
-        mutated((ASAN.encode(), ASSERTION.encode(), GDB.encode(), *read_samples("reports/*.txt", "linux/*.txt"))),
+        mutated((*map(str.encode, (ASAN, ASSERTION, GDB, SYSTEMD)), *read_samples("reports/*.txt", "linux/*.txt"))),
         check_report,
     ),
     "minidump": Target(

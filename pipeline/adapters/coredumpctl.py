@@ -1,13 +1,14 @@
 """Cores that systemd keeps: where core_pattern hands them to systemd-coredump they are asked for by process.
 
 systemd-coredump goes on writing after the process is gone, so that a core is waited for while it works. Options as in
-coredumpctl(1); what is decided here was tried with a program that answers like it, not under systemd itself.
+coredumpctl(1). `tests/soak/cores.py` tries it with systemd 252.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+import re
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ import psutil
 from pipeline.adapters.children import Child, Flood, TimedOut
 from pipeline.adapters.debugger import MARK, child_environment, tell_nobody
 from pipeline.adapters.limits import Limits
+from pipeline.crash.lines import read_head
 from pipeline.errors import ToolMissing
 from pipeline.ports import OnStarted
 
@@ -30,6 +32,9 @@ TIMEOUT = 60.0  # seconds for one answer
 LATE = 600  # seconds after an end in which its core is noted
 LARGEST = 64 << 30  # bytes
 _LOOK_EVERY = 0.5  # seconds
+_MOST_WORDS = 1 << 20  # bytes of what coredumpctl says that are looked at
+# It says what it knows of the crash too, and its complaint may stand anywhere in that.
+_COMPLAINT = re.compile(r"(?:Coredump entry has no core|Cannot |Failed to |Could not |No match found|Refusing )[^\n]*")
 _WRITER = "systemd-coredum"  # as the kernel cuts its name
 
 
@@ -56,6 +61,12 @@ def is_writing() -> bool:
 
 
 @dataclass(frozen=True)
+class NoCore:
+    why: str
+    said: str = ""  # what coredumpctl knows of the crash all the same
+
+
+@dataclass(frozen=True)
 class KeptCores:
     """`on_started`, `what` and `scratch` as `CrashFileReader` has them; the others are asked and may be replaced."""
 
@@ -68,14 +79,14 @@ class KeptCores:
     timeout: float = TIMEOUT
 
     @contextlib.contextmanager
-    def borrow(self, pid: int, started: float, at: float) -> Iterator[Path | str | None]:
+    def borrow(self, pid: int, started: float, at: float) -> Iterator[Path | NoCore | None]:
         """A copy of the core of a process that lived from `started` to `at` (seconds since the epoch), for as long as
-        it is looked at; why there is none; None where systemd keeps none. Raises what `on_started` raises."""
+        it is looked at; None where systemd keeps none. Raises what `on_started` raises."""
         program = find_coredumpctl()
         if not is_systemds(self.pattern()):
             yield None
         elif program is None:
-            yield "systemd keeps it, but coredumpctl is not installed"
+            yield NoCore("systemd keeps it, but coredumpctl is not installed")
         else:
             if self.scratch is not None:
                 self.scratch.mkdir(parents=True, exist_ok=True)
@@ -85,7 +96,7 @@ class KeptCores:
                 why = self._await([program, "dump", "--no-pager", *span, f"--output={core}", str(pid)], core, at)
                 yield why or core
 
-    def _await(self, argv: list[str], core: Path, at: float) -> str | None:
+    def _await(self, argv: list[str], core: Path, at: float) -> NoCore | None:
         """Why there is no core; None once it lies there, whole."""
         deadline = time.monotonic() + self.patience
         while True:
@@ -95,7 +106,7 @@ class KeptCores:
                 return why
             time.sleep(_LOOK_EVERY)
 
-    def _ask(self, argv: list[str], core: Path) -> str | None:
+    def _ask(self, argv: list[str], core: Path) -> NoCore | None:
         output = core.with_name("output")
         output.unlink(missing_ok=True)
         environment = child_environment(core.parent)
@@ -107,10 +118,15 @@ class KeptCores:
             status = child.wait(self.timeout, watch=Limits(core, LARGEST, core.parent))
         except (TimedOut, Flood, ToolMissing, OSError) as fault:
             core.unlink(missing_ok=True)
-            return f"systemd keeps it, but coredumpctl did not give it: {fault}"
+            return NoCore(f"systemd keeps it, but coredumpctl did not give it: {fault}")
         if status == 0 and core.is_file() and core.stat().st_size:
             return None
         core.unlink(missing_ok=True)
-        said = output.read_text("utf-8", errors="replace").split("\n") if output.is_file() else []
-        words = next((line.strip() for line in reversed(said) if line.strip()), f"it ended with {status}")
-        return f"systemd keeps cores here, but has none of this crash: {words[:200]}"
+        said = read_head(output, _MOST_WORDS).decode("utf-8", errors="replace") if output.is_file() else ""
+        return NoCore(f"systemd keeps cores here, but has none of this crash: {_find_words(said, status)[:200]}", said)
+
+
+def _find_words(said: str, status: int) -> str:
+    if complaint := _COMPLAINT.search(said):
+        return complaint[0].strip()
+    return next((line.strip() for line in reversed(said.split("\n")) if line.strip()), f"it ended with {status}")

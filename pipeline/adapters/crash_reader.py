@@ -38,6 +38,7 @@ from pipeline.crash.read import combine, read_report, tell_kind
 from pipeline.crash.reading import Reading
 from pipeline.crash.rules import Rules, get_rules, module_name
 from pipeline.crash.stderr_text import read_signal, read_text
+from pipeline.crash.systemd_text import read_systemd
 from pipeline.errors import Obstructed
 from pipeline.model import CrashReport, ReportKind
 from pipeline.ports import ExitEvidence, OnStarted
@@ -121,7 +122,10 @@ class CrashFileReader:
         with self._kept_cores.borrow(pid, evidence.started, evidence.at) as found:
             if isinstance(found, Path):
                 return self._read_core(found, evidence.executable)
-            return None if found is None else Reading(notes=(f"there is no core to read: {found}",))
+            if found is None:
+                return None
+            said = read_systemd(found.said) or Reading()
+            return replace(said, notes=(f"there is no core to read: {found.why}", *said.notes))
 
     def _read_reports(self, evidence: ExitEvidence) -> list[Reading]:
         """Newest first; the text of a crash before its minidump, because the text has the names of all threads. Where

@@ -24,6 +24,7 @@ from pipeline.crash.reading import Cause, Reading
 from pipeline.crash.revision import find_revision
 from pipeline.crash.rules import Rules
 from pipeline.crash.stderr_text import read_signal, read_text
+from pipeline.crash.systemd_text import read_systemd
 from pipeline.crash.wheaty import read_wheaty
 from pipeline.model import CrashReport, ExceptionInfo, ReportKind
 
@@ -79,11 +80,11 @@ def _read_text_file(path: Path, head: bytes) -> Reading:
 
 
 def _read_said(text: str) -> Reading | None:
-    """By a sanitizer, with what the server itself says of it; else by gdb, else by the server."""
+    """By a sanitizer, with what the server itself says of it; else by systemd or gdb, else by the server."""
     found = read_sanitizer(text)
     if found is not None:
         return merge([found, *filter(None, [read_text(text)])])
-    return read_own(text) or _read_gdb(text) or read_text(text)
+    return read_own(text) or read_systemd(text) or _read_gdb(text) or read_text(text)
 
 
 def _read_gdb(text: str) -> Reading | None:

@@ -1,4 +1,4 @@
-"""Cores that systemd keeps, asked of a program that answers as coredumpctl(1) says: systemd itself cannot run here."""
+"""Cores that systemd keeps, asked of a program that answers as coredumpctl; `tests/soak/cores.py` asks a real one."""
 
 import json
 import math
@@ -123,6 +123,30 @@ def test_where_systemd_has_none_and_works_on_none_the_signal_speaks_and_a_note_s
     key, notes = read(tmp_path, dead)
     assert (key, len(list_calls(tmp_path))) == (BARE, 1)
     assert "there is no core to read: systemd keeps cores here, but has none of this crash: No match found." in notes
+
+
+WORDS = """           PID: 4711 (worldserver)
+        Signal: 11 (SEGV)
+       Message: Process 4711 (worldserver) of user 0 dumped core.
+
+                Stack trace of thread 4711:
+                #0  0x0000555555555162 _ZN5Spell4CastEv (worldserver + 0x1162)
+                #1  0x0000555555555182 _ZN3Map6UpdateEP5Spell (worldserver + 0x1182)
+                #2  0x0000555555555153 main (worldserver + 0x1153)
+                ELF object binary architecture: AMD x86-64
+"""
+
+
+def test_of_a_core_that_was_not_kept_its_words_are_read_and_why_is_said(tmp_path: Path, dead: ExitEvidence) -> None:
+    program = tmp_path / "bin" / "coredumpctl"
+    complaint = "Coredump entry has no core attached (neither internally in the journal nor externally on disk)."
+    program.write_text(f"#!{sys.executable}\nprint({complaint!r})\nprint({WORDS!r})\nraise SystemExit(1)\n")
+    program.chmod(0o755)
+    assert read(tmp_path, dead) == (
+        KEY,
+        f"there is no core to read: systemd keeps cores here, but has none of this crash: {complaint} "
+        "the stack is what systemd noted of the core: without what was inlined",
+    )
 
 
 def test_one_that_does_not_answer_is_ended_and_said(tmp_path: Path, dead: ExitEvidence) -> None:
