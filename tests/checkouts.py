@@ -178,7 +178,11 @@ def make_bed(folder: Path, files: dict[str, str | bytes] | None = None, **settin
     """With other files than the usual ones it is built step by step, else copied from one that was."""
     if files is None:
         return _copy_bed(_template(), folder, **settings)
-    checkout = make_checkout(folder, files)
+    return lay_bed(folder, make_checkout(folder, files), **settings)
+
+
+def lay_bed(folder: Path, checkout: Checkout, **settings: Any) -> Bed:
+    """On a checkout that is there."""
     source = make_source(folder, checkout, **settings)
     source.prepare()
     base = source.base_head()

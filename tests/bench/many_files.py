@@ -2,7 +2,7 @@
 
     python tests/bench/many_files.py [--files 50000]
 
-Made with fast-import. Prints the seconds of each step of a first start, of a fix, and of what a failed build costs.
+Prints the seconds of each step of a first start, of a fix, and of what a failed build costs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,12 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from checkouts import CLEAN, NIGHT, Checkout, git, make_source
+from checkouts import NIGHT, make_source
+from many_files import make_many, name_file
 
 from pipeline.adapters.git_process import LOCAL
 from pipeline.model import Edit, Patch
 from pipeline.ports import PatchLimits
-
-FOLDERS = 500
 
 
 def main() -> int:
@@ -61,26 +60,6 @@ def measure(folder: Path, files: int) -> None:
     with timed("a search in all files for an edit that names none"):
         source.check(Patch(edits=(Edit(None, "int f99()", "long f99()"),)), PatchLimits(), base, base)
     print(f"the timeout of a call is {LOCAL:.0f} s")
-
-
-def make_many(folder: Path, files: int) -> Checkout:
-    """A bare remote with one commit, and a user's checkout of it."""
-    git(folder, "init", "-q", "--bare", "-b", "master", "remote.git")
-    git(folder / "remote.git", "fast-import", "--quiet", stdin="".join(list_import(files)).encode())
-    git(folder, "clone", "-q", "remote.git", "user")
-    return Checkout(folder / "user", folder / "remote.git")
-
-
-def list_import(files: int) -> Iterator[str]:
-    who = f"{CLEAN['GIT_AUTHOR_NAME']} <{CLEAN['GIT_AUTHOR_EMAIL']}> 1700000000 +0000"
-    yield f"commit refs/heads/master\ncommitter {who}\ndata 5\nstart\n"
-    for number in range(files):
-        text = f"int f{number}() {{ return {number}; }}\n" + "// what every file has\n" * 20
-        yield f"M 100644 inline {name_file(number)}\ndata {len(text)}\n{text}\n"
-
-
-def name_file(number: int) -> str:
-    return f"src/part{number % FOLDERS}/file{number}.cpp"
 
 
 @contextmanager

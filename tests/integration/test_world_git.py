@@ -17,14 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from checkouts import MAP_CPP, Bed, git, make_bed, make_source, snapshot
+from checkouts import MAP_CPP, Bed, git, lay_bed, make_bed, make_source, snapshot
 from git_world import GitWorld, make_git_world, start_git_world
 from hostile_patches import make_hostile_bed
+from many_files import make_many, name_file
 from small_disks import mounted
 from world import BOB, OPERATOR, edit
 
 from pipeline.housekeeping import push_owed
-from pipeline.model import Approval, Done, Impossible, Patch, RunKind, RunState
+from pipeline.model import Approval, Done, Edit, Impossible, Patch, RunKind, RunState
 from pipeline.orders import Orders
 from pipeline.read_models import UpdatePlan
 from pipeline.runner import Runner
@@ -504,6 +505,20 @@ async def test_world_git_submodule_is_carried_along_and_never_changed(tmp_path: 
     assert world.expect(refused, RunState.PROPOSED).reason == (
         "`src/dep/x.cpp` lies in the submodule `src/dep`, a repository of its own"
     )
+
+
+async def test_world_git_many_files_are_healed_like_few(tmp_path: Path) -> None:
+    (tmp_path / "git").mkdir()
+    world = await start_git_world(tmp_path, lay_bed(tmp_path / "git", make_many(tmp_path / "git", 50_000)))
+    first = await world.heal("Map::Update", edit(name_file(7), "int f7()", "long f7()"))
+    anywhere = Patch(edits=(Edit(None, "int f40000()", "long f40000()"),))
+    second = await world.heal("Spell::Cast", anywhere)
+    world.expect_each_once(world.branch, first, second)
+    assert world.checkout.remote_head(world.branch) == second.commit
+    changed = world.bed.in_clone("diff", "--name-only", world.bed.base, str(second.commit)).split()
+    assert changed == sorted([name_file(7), name_file(40_000)])
+    assert world.bed.in_clone("status", "--porcelain") == ""
+    expect_well(world)
 
 
 async def test_world_git_branch_foreign_to_a_new_database_is_left_and_the_next_name_told(tmp_path: Path) -> None:
