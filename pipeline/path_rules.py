@@ -46,15 +46,17 @@ def check_purpose(path: str, allowed: Sequence[str], denied: Sequence[str]) -> N
 
 
 def check_place(paths: Iterable[str], tree: Mapping[str, str]) -> None:
-    """Whether the paths fit into a tree (path -> git's mode of the file). Raises Refused."""
-    known = _fold_names(tree)
+    """Whether the paths fit into a tree (path -> git's mode of the file). Raises Refused. What is in it may be changed,
+    even two names of which some system makes one: that system cannot build it anyway."""
+    names = _list_names(tree)
+    known = {fold(name): name for name in names}
     for path in paths:
         for prefix in _prefixes(path):
             _check_prefix(path, prefix, tree.get(prefix))
-            actual = known.get(fold(prefix), prefix)
-            if actual != prefix:
+            actual = known.get(fold(prefix))
+            if actual is not None and prefix not in names:
                 raise Refused(f"{show(path)} differs only in upper and lower case from {show(actual)}, which exists")
-        if path not in tree and path in known.values():
+        if path not in tree and path in names:
             raise Refused(f"{show(path)} is a folder")
 
 
@@ -133,15 +135,15 @@ def _prefixes(path: str) -> list[str]:
     return ["/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
-def _fold_names(tree: Mapping[str, str]) -> dict[str, str]:
-    """Folded name -> name, of every file and every folder of the tree."""
+def _list_names(tree: Mapping[str, str]) -> dict[str, None]:
+    """Every folder and every file of the tree, in an order that is always the same."""
     folders: set[str] = set()
     for path in tree:
         folder = path.rpartition("/")[0]
         while folder and folder not in folders:
             folders.add(folder)
             folder = folder.rpartition("/")[0]
-    return {fold(name): name for name in (*folders, *tree)}
+    return dict.fromkeys((*sorted(folders), *tree))
 
 
 def _translate(pattern: str) -> str:

@@ -36,7 +36,7 @@ def check_paths(paths: Iterable[str], tree: Mapping[str, str], limits: PatchLimi
         path_rules.check_path(path)
         path_rules.check_purpose(path, limits.allowed, limits.denied)
     path_rules.check_place(wanted, tree)
-    _check_collisions(wanted)
+    _check_collisions([path for path in wanted if path not in tree])
     if len(wanted) > limits.max_files:
         raise Refused(f"it touches {len(wanted)} files: more than MAX_FILES ({limits.max_files})")
 

@@ -59,7 +59,7 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "disk_case": (
             "Names that differ in case only",
-            "A change never makes two such names, nor takes one for the other",
+            "A change never makes two such names, nor takes one for the other; two that are there may be changed",
         ),
     },
     "Database": {

@@ -25,7 +25,7 @@ from small_disks import mounted
 from world import BOB, OPERATOR, edit
 
 from pipeline.housekeeping import push_owed
-from pipeline.model import Approval, Done, Edit, Impossible, Patch, RunKind, RunState
+from pipeline.model import Approval, Done, Edit, Impossible, Patch, RunKind, RunState, WholeFile
 from pipeline.orders import Orders
 from pipeline.read_models import UpdatePlan
 from pipeline.runner import Runner
@@ -505,6 +505,24 @@ async def test_world_git_submodule_is_carried_along_and_never_changed(tmp_path: 
     assert world.expect(refused, RunState.PROPOSED).reason == (
         "`src/dep/x.cpp` lies in the submodule `src/dep`, a repository of its own"
     )
+
+
+UPPER, LOWER = "src/game/Grid.h", "src/game/grid.h"
+
+
+async def test_world_disk_case_tells_two_files_of_a_repository_apart(tmp_path: Path) -> None:
+    """They are two where the server is built; a third that only differs so would be one of them elsewhere."""
+    world = await make_git_world(tmp_path, {UPPER: "int upper;\n", LOWER: "int lower;\n", MAP: MAP_CPP})
+    first = await world.heal("Grid::Upper", edit(UPPER, "int upper;", "long upper;"))
+    second = await world.heal("Grid::Lower", edit(LOWER, "int lower;", "long lower;"))
+    there = {name: world.bed.read(name, str(second.commit)).decode() for name in (UPPER, LOWER)}
+    assert there == {UPPER: "long upper;\n", LOWER: "long lower;\n"}
+    world.expect_each_once(world.branch, first, second)
+    for name in ("src/game/GRID.h", "src/Game/Grid.h", "src/game/map.cpp"):
+        refused = await world.propose(f"Grid::{name}", Patch(files=(WholeFile(name, "int third;\n"),)))
+        assert name in str(world.expect(refused, RunState.PROPOSED).reason)
+    assert world.checkout.remote_head(world.branch) == second.commit
+    expect_well(world)
 
 
 async def test_world_git_many_files_are_healed_like_few(tmp_path: Path) -> None:

@@ -113,6 +113,15 @@ def test_world_disk_case_of_two_new_files_alone_is_refused() -> None:
         policy.check_paths(["src/New.h", "src/new.h"], TREE, PatchLimits())
 
 
+def test_world_disk_case_of_two_files_that_are_there_is_no_reason_to_refuse_a_change_of_them() -> None:
+    tree = {"src/game/Grid.h": "100644", "src/game/grid.h": "100644", "src/Game/Map.h": "100644"}
+    policy.check_paths([*tree, "src/Game/New.h", "src/game/Other.h"], tree, PatchLimits())
+    for third, there in (("src/game/GRID.h", "src/game/grid.h"), ("src/GAME/Map.h", "src/game")):
+        with pytest.raises(Refused) as refusal:
+            policy.check_paths([third], tree, PatchLimits())
+        assert str(refusal.value) == f"`{third}` differs only in upper and lower case from `{there}`, which exists"
+
+
 def test_more_files_than_allowed_are_refused() -> None:
     with pytest.raises(Refused, match=r"it touches 3 files: more than MAX_FILES \(2\)"):
         policy.check_paths(["src/a.h", "src/b.h", "src/c.h"], TREE, PatchLimits(max_files=2))
