@@ -11,7 +11,7 @@ from bot.payloads import Button, Colour, Style
 from pipeline.card_models import CardView
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Awaits, Question, Run, Verdict
-from pipeline.policy import is_hindered, is_ordered, is_stuck
+from pipeline.policy import is_hindered, is_kept_out, is_ordered, is_stuck
 
 BAR = 10  # cells of the progress bar
 
@@ -104,12 +104,16 @@ def waiting(view: CardView, run: Run) -> Face:
     """One thing is waited for, whatever else would have to be waited for without it."""
     awaits = view.awaits or Awaits.QUIET
     name = code(view.title) if awaits is Awaits.QUIET else ""
-    lines = (_say_wait(view, run, awaits), join(name, facts.fix_link(view), facts.owed(run), facts.asked(run)))
+    kept_out = awaits is Awaits.RETRY and is_kept_out(run)
+    needed = "**A person is needed:** " if kept_out else ""
+    known = join(name, facts.fix_link(view), facts.owed(run), facts.asked(run))
+    lines = (f"{needed}{_say_wait(view, run, awaits)}", known)
     now = Button("Deploy now", f"deploy:{run.id}", Style.PRIMARY)
     helps = awaits is not Awaits.START and not is_ordered(run)
     buttons = (*((now,) if helps else ()), Button("Reject", f"reject:{run.id}"))
     template = f"{words_for(view, run).built}, {_WAITS[awaits]}"
-    return make_face(view, template, Colour.GREY, *lines, buttons=buttons)
+    colour = Colour.AMBER if kept_out else Colour.GREY
+    return make_face(view, template, colour, *lines, buttons=buttons)
 
 
 def _say_wait(view: CardView, run: Run, awaits: Awaits) -> str:

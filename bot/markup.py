@@ -29,6 +29,7 @@ _LINK = re.compile(r"\[([^\]\n]+)\]\(<?(https?://[^)\s>]+)>?\)")
 _MARKS = re.compile(
     r"\\([*_`~|\\])|\*\*|(?<![\w*])\*(?=\S)|(?<=\S)\*(?![\w*])|`|^(?:-# |#{1,3} |> )|\u200b", re.MULTILINE
 )
+_WORD = re.compile(r"[a-z]+(?=[ ,:;])")
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>()\[\]`\"'\\]+")
 
 
@@ -147,6 +148,11 @@ def duration(seconds: float) -> str:
 
 def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large} {large_unit}" + (f" {small} {small_unit}" if small else "")
+
+
+def begin_sentence(text: str) -> str:
+    """With a capital, unless it begins with a name: of a file, of an option."""
+    return text[:1].upper() + text[1:] if _WORD.match(text) else text
 
 
 def size(number: int) -> str:

@@ -146,7 +146,8 @@ def _moment(need: Need) -> str:
 def _of_run(need: Need, words: str, home: Home | None) -> str:
     run = f"run {code(need.run)}" if need.run else ""
     see = f"[see]({home.link(need.message)})" if need.message and home else ""
-    return join(f"{name_change(need.subject, need.kind)} {words}", run, prose(cut_middle(need.detail, 200)), see)
+    name = name_put_back(need.subject) if need.puts_back else name_change(need.subject, need.kind)
+    return join(f"{name} {words}", run, prose(cut_middle(need.detail, 200)), see)
 
 
 def name_change(subject: str, kind: str) -> str:
@@ -154,8 +155,13 @@ def name_change(subject: str, kind: str) -> str:
     return code(subject) if kind == RunKind.FIX else f"the {plain(kind)} of {code(subject)}"
 
 
+def name_put_back(subject: str) -> str:
+    """A revert of a revert."""
+    return f"the putting back of {code(subject)}"
+
+
 def name_run(line: RunLine) -> str:
-    return f"the putting back of {code(line.subject)}" if line.puts_back else name_change(line.subject, line.kind)
+    return name_put_back(line.subject) if line.puts_back else name_change(line.subject, line.kind)
 
 
 # --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------

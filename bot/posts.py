@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from bot.cards import Home
 from bot.limits import TITLE, cut_middle, cut_text
 from bot.markup import (
+    begin_sentence,
     block,
     code,
     commit_link,
@@ -108,7 +109,7 @@ def _render(post: Post, home: Home | None) -> Message:
         case PostKind.BUILT:
             return _built(data)
         case PostKind.REFUSED:
-            return _plain_news("Patch refused", f"{_reason(data)}\nNothing was written.", Colour.AMBER)
+            return _plain_news("Patch refused", f"{begin_sentence(_reason(data))}\nNothing was written.", Colour.AMBER)
         case PostKind.DEPLOYED:
             return _deployed(data)
         case PostKind.VERDICT:
@@ -232,7 +233,7 @@ def _build_failed(data: Data) -> Message:
     shown = block("\n".join(errors[:SHOWN_ERRORS])) if errors else ""
     rest = f"{count(more, 'more error')} in the log" if more > 0 else ""
     attempt = f"try {data['attempt']}" if data.get("attempt") else ""
-    reason = "" if _text(data, "reason") in errors else _reason(data)
+    reason = "" if _text(data, "reason") in errors else begin_sentence(_reason(data))
     text = "\n".join(part for part in (reason, shown, join(attempt, rest)) if part)
     log = (Attachment("build.log", path=Path(_text(data, "log"))),) if data.get("log") else ()
     return _plain_news("The fix does not compile" if errors else "The build failed", text, Colour.AMBER, log)
@@ -264,7 +265,7 @@ def _deployed(data: Data) -> Message:
 
 def _verdict(data: Data) -> Message:
     verdict = Verdict(data.get("verdict") or Verdict.INCONCLUSIVE)
-    detail = prose(_text(data, "detail"))
+    detail = begin_sentence(prose(_text(data, "detail")))
     match verdict:
         case Verdict.HEALTHY:
             return _plain_news("Verdict: healthy", detail or "It stayed up through the soak.", Colour.GREEN)
@@ -314,7 +315,8 @@ def _news(data: Data) -> Message:
     facts = join(named if build else "", f"by {plain(person)}" if person else "")
     needed = LOOK_FIRST if what == "paused" and by == OURS else ""
     goes_on = GOES_ON.get(what, "") if what != "swap failed" or data.get("rolled") == "back" else ""
-    text = "\n".join(part for part in (prose(_text(data, "detail")), facts, needed, goes_on) if part)
+    told = begin_sentence(prose(_text(data, "detail")))
+    text = "\n".join(part for part in (told, facts, needed, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
 
@@ -347,7 +349,7 @@ def _start_up_error(data: Data, heading: str, colour: Colour) -> Message:
     """No bug and no crash: what stands in the way, and that nobody has to start it again."""
     cause = _text(data, "cause")
     again = "It is tried again by itself, every minute at the latest; `/status` tells when."
-    text = "\n".join(part for part in (prose(_text(data, "detail")), again) if part)
+    text = "\n".join(part for part in (begin_sentence(prose(_text(data, "detail"))), again) if part)
     return _plain_news(f"{heading}: {cause}" if cause else heading, text, colour)
 
 

@@ -142,10 +142,11 @@ def _of_left(left: Left | None) -> Iterator[Need]:
 
 
 def list_stuck(store: Store, pause: PauseView | None) -> list[Run]:
-    """Built, and not live before a person does something. What a pause holds is not looked at before it goes on."""
+    """Built, and not live before a person does something. What a pause holds is not looked at before it goes on. What
+    could not be put in place for so long is tried on; it waits for whoever makes room for it."""
     built = store.list_runs_in(RunState.AWAITING_DEPLOYMENT)
     looked_at = [run for run in built if pause is None or not policy.waits_for_resume(run, asked=False)]
-    return [run for run in looked_at if policy.is_stuck(run)]
+    return [run for run in looked_at if policy.is_stuck(run) or policy.is_kept_out(run)]
 
 
 # --- what nobody works on any more -----------------------------------------------------------------------------------
@@ -196,7 +197,10 @@ def is_paused_over(deployment: Deployment, pause: PauseView | None) -> bool:
 def _of_run(store: Store, run: Run) -> Need:
     topic = Topic.APPROVAL if run.state is RunState.AWAITING_APPROVAL else Topic.LOOK
     message = store.get_message_of_run(run.id)
-    return Need(topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "", kind=run.kind)
+    return Need(
+        topic, run.subject, run.reason or "", run.id, message, run.state, run.question or "", kind=run.kind,
+        puts_back=store.puts_back(run),
+    )  # fmt: skip
 
 
 def _review(store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run]) -> Review:

@@ -162,6 +162,15 @@ def is_stuck(run: Run) -> bool:
     return run.hindrance in (Hindrance.BASE, Hindrance.REFUSED, Hindrance.NO_FALLBACK)
 
 
+KEPT_OUT = 6  # tries to put a build in place, half an hour of them, after which a person is told
+
+
+def is_kept_out(run: Run) -> bool:
+    """Its build could not be put in place again and again: the machine's fault, which seldom mends itself."""
+    put_off = run.state is RunState.AWAITING_DEPLOYMENT and run.not_before is not None
+    return put_off and run.attempts >= KEPT_OUT
+
+
 # --- what a build or a merge would bring that nobody wants -----------------------------------------------------------
 
 REJECTED, REVERTED, CALLED_OFF = "rejected by", "reverted by", "cancelled by"  # how a person's no begins, as a reason

@@ -98,6 +98,7 @@ class Need:
     setback: Setback | None = None  # why it is not to be merged
     since: float | None = None  # seconds since the epoch: since when it is unanswered, or owed
     kind: str = RunKind.FIX  # of the run
+    puts_back: bool = False  # the run is a revert of a revert
 
 
 @dataclass(frozen=True)

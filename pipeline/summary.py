@@ -269,6 +269,8 @@ def _stand(store: Store, run: Run, waiting: Waiting) -> str:
         return "paused"
     if any(each.id == run.id for each in waiting.unanswered):
         return "in queue"
+    if policy.is_kept_out(run):
+        return "stuck"
     if policy.is_hindered(run):
         return "stuck" if policy.is_stuck(run) else "hindered"
     if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and store.was_only_taken_back(run.signature):

@@ -103,6 +103,7 @@ MARKDOWN = {
     ">>> all\n\nof it": "<blockquote><p>all\n\nof it</p></blockquote>",
     "- a\n- b\n  - c\n1. d\n2. e": "<ul><li>a</li><li>b<ul><li>c</li></ul></li></ul>"
     '<ol start="1"><li>d</li><li>e</li></ol>',
+    "- a\n  goes on\n- b\nover": "<ul><li>a\ngoes on</li><li>b</li></ul><p>over</p>",
     "x ```cpp\nint a;\n``` y": f"<p>x </p>{CODE.format('int a;')}<p> y</p>",
     "```diff\n-a\n+b\n```": CODE.format('<span class="diff-removed">-a</span><span class="diff-added">\n+b</span>'),
     "<@{operator}> <@&{role}> <#{channel}> </status:1>": f"<p>{MENTION.format('@operator')} "

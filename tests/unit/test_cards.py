@@ -334,6 +334,23 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"the disk is full; tried again <t:{THEN}:R>\n{LINK}",
         ["deploy:9f3c21aa", "reject:9f3c21aa"],
     ),
+    "awaiting a try that failed for half an hour": (
+        card(
+            RunState.AWAITING_DEPLOYMENT,
+            of_run={
+                "reason": f"the disk is full; tried again {write_moment(NOW)}",
+                "pushed": True,
+                "attempts": 6,
+                "not_before": NOW,
+            },
+            awaits=Awaits.RETRY,
+            fix=FIX,
+        ),
+        f"Fix built, tried again: {NAME}",
+        Colour.AMBER,
+        f"**A person is needed:** the disk is full; tried again <t:{THEN}:R>\n{LINK}",
+        ["deploy:9f3c21aa", "reject:9f3c21aa"],
+    ),
     "awaiting nothing but its turn": (
         card(
             RunState.AWAITING_DEPLOYMENT,

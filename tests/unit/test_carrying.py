@@ -5,8 +5,9 @@ from pathlib import Path
 
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
+from bot.needs import say_need
 from pipeline import status_views
-from pipeline.model import Approval, FixState, Hindrance, RunKind, RunState
+from pipeline.model import Approval, Diagnostic, FixState, Hindrance, RunKind, RunState
 from pipeline.runner import MOST_ATTEMPTS
 from pipeline.status_models import Topic
 from pipeline.store.runs import CHUNK
@@ -199,3 +200,18 @@ async def test_a_fix_that_a_person_brings_back_is_no_obstacle_to_the_next(world:
     await world.answer(other, OTHER)
     await world.pass_time(minutes=3)
     assert world.running == world.expect(other, RunState.SUCCEEDED).commit
+
+
+async def test_a_fix_that_cannot_be_brought_back_is_not_called_its_own_revert(world: World) -> None:
+    fix = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    await world.orders.revert(world.get(fix).commit or "", BOB)
+    await world.pass_time(minutes=3)
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    world.builder.broken["good"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    await world.orders.revert(world.get(revert).commit or "", BOB)
+    await world.pass_time(minutes=3)
+    (back,) = [run for run in world.runs() if run.kind is RunKind.REVERT and run.id != revert.id]
+    world.expect(back, RunState.FAILED)
+    (need,) = [each for each in status_views.status(world.tools).needs if each.run == back.id]
+    assert say_need(need).startswith("the putting back of `Map::Update` **given up: needs a person** · ")

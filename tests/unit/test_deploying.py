@@ -5,10 +5,13 @@ from pathlib import Path
 import pytest
 from world import GOOD, OPERATOR, OTHER, World
 
+from bot.markup import prose
+from bot.needs import say_need
 from pipeline import change_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import EventKind
 from pipeline.model import Done, FixState, Hindrance, RunState, Verdict
+from pipeline.records import night_summary
 from pipeline.stages import wish
 from pipeline.status_models import Topic
 from pipeline.tools import Tools
@@ -112,6 +115,30 @@ async def test_fault_a5_a_build_that_cannot_be_put_in_place_waits_and_takes_noth
     world.expect(run, RunState.VERIFYING)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
+
+
+async def test_a_build_that_cannot_be_put_in_place_for_half_an_hour_is_what_a_person_reads_of_first(
+    world: World,
+) -> None:
+    world.keeper.swap_fault = NO_SPACE
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    for _ in range(15):
+        await world.pass_time(minutes=2)
+        assert status_views.status(world.tools).needs == ()
+    await world.pass_time(minutes=2)
+    (need,) = status_views.status(world.tools).needs
+    reason = world.expect(run, RunState.AWAITING_DEPLOYMENT).reason or ""
+    assert say_need(need) == (
+        f"`Map::Update` **built, and may not go live: needs a person** · run `{run.id}` · {prose(reason)}"
+    )
+    (line,) = night_summary(world.tools, world.tools.night()).unfixed
+    assert line.state == "stuck"
+    world.keeper.swap_fault = None
+    await world.pass_time(minutes=31)
+    await world.pass_time(minutes=3)
+    world.expect(run, RunState.SUCCEEDED)
+    assert [each.topic for each in status_views.status(world.tools).needs] == [Topic.REVIEW]
 
 
 async def test_a_fix_that_goes_out_with_its_own_revert_is_never_called_live(

@@ -178,6 +178,18 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "Live",
         f"Server up with [`a1b2c3d`]({URL}) · was down for 21 s · the server says `a1b2c3d4e5f6`",
     ),
+    (
+        PostKind.VERDICT,
+        {"verdict": "unhealthy", "detail": "the new server died 12 s after ready in `BotAI::~BotAI`"},
+        "Verdict: unhealthy, going back",
+        "The new server died 12 s after ready in `BotAI::~BotAI`",
+    ),
+    (
+        PostKind.VERDICT,
+        {"verdict": "inconclusive", "detail": "src/Map.cpp was changed"},
+        "Verdict: inconclusive",
+        "src/Map.cpp was changed",
+    ),
     (PostKind.VERDICT, {"verdict": "healthy", "detail": ""}, "Verdict: healthy", "It stayed up through the soak."),
     (
         PostKind.SERVER,
@@ -196,20 +208,20 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         PostKind.SERVER,
         {"what": "swap failed", "detail": "the disk is full", "build": COMMIT, "rolled": "back"},
         "A build could not be put in place",
-        "the disk is full\nbuild `a1b2c3d`\n"
+        "The disk is full\nbuild `a1b2c3d`\n"
         "The build before stays in place, and it is tried again by itself; its card has the cure.",
     ),
     (
         PostKind.SERVER,
         {"what": "swap failed", "detail": "the disk is full", "build": COMMIT, "rolled": "stuck"},
         "A build could not be put in place",
-        "the disk is full\nbuild `a1b2c3d`",
+        "The disk is full\nbuild `a1b2c3d`",
     ),
     (
         PostKind.PIPELINE,
         {"what": "paused", "detail": "rolled back: `Map::Update`", "by": OURS},
         "Pipeline paused itself",
-        "rolled back: `Map::Update`\n"
+        "Rolled back: `Map::Update`\n"
         "**A person is needed:** the thread of its card has what to look at, then Resume.\n"
         "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
         " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
@@ -228,7 +240,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         "A response was refused",
         "`response_x.json`: nobody asked for this\nIt lies in `rejected/`; nothing was changed.",
     ),
-    (PostKind.ORDER, {"what": "restarting", "detail": "new map", "by": "Ann"}, "Server restarts", "new map\nby Ann"),
+    (PostKind.ORDER, {"what": "restarting", "detail": "new map", "by": "Ann"}, "Server restarts", "New map\nby Ann"),
     (
         PostKind.SUMMARY,
         {"night": "2024-11-23", "counts": {"up": 80000.0}},

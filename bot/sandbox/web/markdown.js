@@ -8,7 +8,7 @@ const QUOTE_REST = />>> ([^]*)/y;
 const QUOTE = /(?:> [^\n]*(?:\n|$))+/y;
 const HEADING = /(#{1,3}) +([^\n]+)(?:\n|$)/y;
 const SUBTEXT = /-# +([^\n]+)(?:\n|$)/y;
-const LIST = /(?: *(?:[-*]|\d{1,9}\.) +[^\n]+(?:\n|$))+/y;
+const LIST = /(?: *(?:[-*]|\d{1,9}\.) +[^\n]+(?:\n|$)(?: +(?![-*] |\d{1,9}\. )[^\s][^\n]*(?:\n|$))*)+/y;
 const LIST_LINE = /^( *)([-*]|\d{1,9}\.) +(.*)$/;
 const LINE = /[^\n]*?(?=```)|[^\n]*(?:\n|$)/y;
 
@@ -68,10 +68,12 @@ function findBlock(text, at) {
   if (found) return [{ kind: "subtext", children: parseSpans(found[1]) }, found[0].length];
   found = match(LIST, text, at);
   if (!found) return null;
-  const lines = found[0]
-    .trimEnd()
-    .split("\n")
-    .map((line) => LIST_LINE.exec(line));
+  const lines = [];
+  for (const line of found[0].trimEnd().split("\n")) {
+    const item = LIST_LINE.exec(line);
+    if (item) lines.push(item);
+    else lines.at(-1)[3] += `\n${line.trimStart()}`; // an indented line goes on with the item above it
+  }
   return [{ kind: "lists", children: parseLists(lines) }, found[0].length];
 }
 
