@@ -155,7 +155,7 @@ async def test_deploy_now_while_the_server_is_stopped_starts_nothing(world: Worl
     await world.settle()
     await world.answer(run, GOOD)
     assert await world.orders.deploy_now(run.id, BOB) == Done(
-        "The server is stopped: it goes live with the next start.", run=run.id
+        "The server is stopped: it goes live with the next start.", run=run.id, subject=run.subject
     )
     await world.settle()
     assert world.keeper.now and world.keeper.now.pid is None
@@ -449,7 +449,7 @@ async def test_the_news_of_a_restart_tell_that_the_server_is_up(world: World) ->
     (post,) = world.ledger.list_outlived_posts()
     over = render_over(post, "Test realm").embed
     assert over is not None and (over.title, over.colour) == ("Server up again", Colour.GREEN)
-    assert over.description == "Ready after **12 s**\nnew maps\nby Ann"
+    assert over.description == "Ready after **12 s**\nNew maps\nby Ann"
 
 
 async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(world: World) -> None:
