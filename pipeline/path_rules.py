@@ -21,7 +21,9 @@ _UNUSUAL = frozenset('<>"|?*:')
 _BUILD_FOLDERS = frozenset({"cmake", ".github", ".gitlab", ".ci", ".circleci", ".vscode", ".devcontainer"})
 _BUILD_FILES = re.compile(
     r"cmakelists\.txt|.*\.cmake(\.in)?|cmake(user)?presets\.json|(gnu)?makefile|.*\.(mk|vcxproj|sln|props|targets|ninja)"
-    r"|conanfile\..*|vcpkg\.json|meson\.build",
+    r"|conanfile\..*|vcpkg\.json|meson\.build"
+    # What is no C++ and is built all the same: templates that cmake fills in, resources, assembler, linker scripts.
+    r"|.*\.(in|rc|rc2|s|asm|nasm|ld|lds)",
     re.I,
 )
 
