@@ -34,6 +34,7 @@ MARK = 3  # and how wide
 
 BACKGROUND = (30, 31, 34)
 LINE = (66, 68, 74)
+TO_COME = (43, 45, 49)  # of the night; not the grey of what nobody saw
 WORDS = (219, 222, 225)
 FAINT = (148, 155, 164)
 GREEN, AMBER, RED, BLUE, GREY = (46, 204, 113), (241, 163, 60), (231, 76, 60), (88, 148, 242), (78, 80, 88)
@@ -102,19 +103,27 @@ def _title(sheet: Sheet, top: float, text: str) -> float:
 
 
 def _draw_server(sheet: Sheet) -> None:
-    x = _title(sheet, SERVER, "Server") + EDGE
-    for word, colour in KEY:
-        sheet.box(x, SERVER - 34, x + 20, SERVER - 14, colour, 4)
-        x = sheet.words(x + 28, SERVER - 14, word, FAINT) + 24
-    sheet.box(x, SERVER - 34 + 3, x + MARK, SERVER - 34 + 3 + TICK, RED)
-    sheet.words(x + 11, SERVER - 14, "for moments", FAINT)
-    sheet.box(LEFT, SERVER, RIGHT, SERVER + BAND, LINE, 6)
+    _draw_key(sheet)
+    sheet.box(LEFT, SERVER, RIGHT, SERVER + BAND, TO_COME, 6)
     columns = _fill(sheet)
     for phase, alike in groupby(range(len(columns)), lambda number: columns[number]):
         found = list(alike)
         if phase is not None:
             sheet.box(LEFT + found[0], SERVER, LEFT + found[-1] + 1, SERVER + BAND, PHASES[phase])
     _draw_short_outages(sheet, columns)
+
+
+def _draw_key(sheet: Sheet) -> None:
+    """Of what nobody saw only where there is some."""
+    x = _title(sheet, SERVER, "Server") + EDGE
+    for word, colour in KEY:
+        sheet.box(x, SERVER - 34, x + 20, SERVER - 14, colour, 4)
+        x = sheet.words(x + 28, SERVER - 14, word, FAINT) + 24
+    sheet.box(x, SERVER - 34 + 3, x + MARK, SERVER - 34 + 3 + TICK, RED)
+    x = sheet.words(x + 11, SERVER - 14, "for moments", FAINT) + 24
+    if any(span.what == Phase.UNKNOWN for span in sheet.chart.server):
+        sheet.box(x, SERVER - 34, x + 20, SERVER - 14, GREY, 4)
+        sheet.words(x + 28, SERVER - 14, "not seen", FAINT)
 
 
 def _fill(sheet: Sheet) -> list[Phase | None]:

@@ -48,6 +48,14 @@ def test_the_servers_band_has_the_colour_of_each_phase() -> None:
     }  # fmt: skip
 
 
+def test_the_key_tells_of_what_nobody_saw_only_where_there_is_some() -> None:
+    key = (LEFT, SERVER - 24, RIGHT, SERVER - 23)
+    seen = show(server=(Span(BEGIN, EMPTY.end, Phase.UP),)).crop(key)
+    unseen = show(server=(Span(BEGIN, BEGIN + HOUR, Phase.UNKNOWN),)).crop(key)
+    greys = [sum(colour == GREY for colour in each.getdata()) for each in (seen, unseen)]
+    assert greys[0] == 0 and greys[1] >= 18
+
+
 def up_but_for(*outages: tuple[float, float]) -> tuple[Span, ...]:
     """A night that was down from the one hour to the other."""
     edges = [BEGIN, *(BEGIN + hours * HOUR for outage in outages for hours in outage), EMPTY.end]
