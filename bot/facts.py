@@ -120,7 +120,7 @@ def first_diagnostic(view: CardView) -> str:
     )
 
 
-_ANSWERED = "`docs/analyst.md` says how to answer"
+_ANSWERED = "`docs/analysts.md` says how to answer"
 
 
 def say_request(request_id: str) -> str:

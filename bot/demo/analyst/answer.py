@@ -11,7 +11,7 @@ from bot.demo.analyst.rules import RULES, find_mistake
 
 
 def answer(case: Case) -> dict[str, object]:
-    """The file protocol's JSON object (docs/analyst.md)."""
+    """The file protocol's JSON object (docs/analysts.md)."""
     finding = find_mistake(case)
     return abstain(case) if finding is None else propose(case, finding)
 
