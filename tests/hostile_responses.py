@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostile_patches import CONTENTS, DIFFS, MAP, PATHS, change, diff, whole
-from hostile_world import SECRET, End, as_raw, of_candidates, of_patch
+from hostile_world import SECRET, End, Outcome, as_raw, of_candidates, of_patch
 
 from pipeline.model import Edit, Patch
 
@@ -23,6 +23,9 @@ class Case:
     raw: Raw
     end: End | None = None  # None = REJECTED or REFUSED, whichever comes first
     reason: str = ""  # words of what people are told
+
+    def expect(self, outcome: Outcome) -> None:
+        outcome.expect(self.end, self.reason)
 
 
 def text(content: str | bytes) -> Raw:
@@ -168,12 +171,19 @@ SHAPES: dict[str, Callable[[str], dict[str, Any]]] = {
     "whole": lambda path: of_patch(whole(path)),
     "before": before_and_after,
 }
-# In every shape; all others in one each: every shape and every path together are tried at the level of the source.
+EVERY_SHAPE = {
+    f"{shape}-{name}": Case(as_raw(make(path)))
+    for name, path in PATHS.items()
+    for shape, make in SHAPES.items()
+    if name not in STRIPPED
+}
+# These in every shape, all others in one each: every shape and every path together are tried at the level of the
+# source, and by tests/soak/hostile.py.
 IN_EVERY_SHAPE = ("up", "absolute", "drive", "unc", "git", "git-stream", "stream", "device-nul", "trailing-dot",
                   "through-link", "in-submodule", "below-file", "other-case", "cmake-lists", "not-allowed")  # fmt: skip
 REACHING = {
-    f"{shape}-{name}": Case(as_raw(SHAPES[shape](path)))
-    for number, (name, path) in enumerate(PATHS.items())
+    f"{shape}-{name}": EVERY_SHAPE[f"{shape}-{name}"]
+    for number, name in enumerate(PATHS)
     for shape in (SHAPES if name in IN_EVERY_SHAPE else [list(SHAPES)[number % len(SHAPES)]])
     if name not in STRIPPED
 }
@@ -224,6 +234,9 @@ class Deed:
     script: str
     end: End
     reason: str = ""
+
+    def expect(self, outcome: Outcome) -> None:
+        outcome.expect(self.end, self.reason)
 
 
 def writes(path: str, content: str = "x\n") -> Deed:

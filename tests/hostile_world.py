@@ -52,6 +52,16 @@ class Outcome:
     strays: list[str]
     posts: list[Post]
 
+    def expect(self, end: End | None, reason: str) -> None:
+        """Nothing stray is left, and people are told so much of why. `end` None = it is rejected or refused."""
+        assert self.strays == []
+        assert self.end in ((End.REJECTED, End.REFUSED) if end is None else (end,)), self
+        assert reason in self.reason
+        if self.end in (End.REJECTED, End.REFUSED):
+            assert self.reason.strip("; ")
+            assert self.reason.isprintable()
+            assert len(self.reason) < 1000
+
 
 class HostileWorld:
     """`command`: responses come from a program that is run, and not as files. Shared by cases: none may change it."""

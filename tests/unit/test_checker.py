@@ -1,9 +1,13 @@
 """The checker finds what is wrong: for each invariant a history that breaks it, beside one that breaks none."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import checker
 import pytest
 from checker import INVARIANTS, Commit, History, Look, Message, Push, broken, paused_stays_paused
 
@@ -104,6 +108,13 @@ BROKEN: dict[str, History] = {
     ),
     "each_message_is_there_once": replace(SOUND, messages=(*SOUND.messages, SOUND.messages[0])),
 }
+
+
+def test_it_knows_nothing_of_what_it_checks() -> None:
+    program = "import checker, sys; print({'bot', 'pipeline'} & {each.partition('.')[0] for each in sys.modules})"
+    folder = Path(checker.__file__).parent
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n", done.stderr
 
 
 def test_a_night_as_it_should_be_breaks_nothing() -> None:

@@ -10,7 +10,8 @@ import pipeline
 from pipeline import points
 
 TRY = (
-    "import sys, pipeline.points as p\n"
+    "import sys, time, pipeline.points as p\n"
+    "time.sleep = lambda seconds: print('slept', seconds, end=' ')\n"
     "for name in sys.argv[1:]:\n"
     "    try: p.point(name)\n"
     "    except Exception as fault: print(type(fault).__name__, end=' ')\n"
@@ -18,11 +19,13 @@ TRY = (
 )
 
 
-def reach(*names: str, cwd: Path, armed: str = "", seen: str = "") -> subprocess.CompletedProcess[str]:
+def reach(
+    *names: str, cwd: Path, armed: str = "", seen: str = "", program: str = TRY
+) -> subprocess.CompletedProcess[str]:
     root = str(Path(pipeline.__file__ or "").parents[1])
     environment = {"PYTHONPATH": root, points.VARIABLE: armed, points.SEEN: seen}
     return subprocess.run(
-        [sys.executable, "-c", TRY, *names], cwd=cwd, env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, *names], cwd=cwd, env=environment, capture_output=True, text=True, timeout=60
     )
 
 
@@ -32,9 +35,16 @@ def test_a_point_does_nothing_unless_it_was_armed(tmp_path: Path) -> None:
     assert reach("a", cwd=tmp_path, armed="a:off").stdout == "a\n"
 
 
+def test_a_point_looks_at_nothing_where_none_was_armed(tmp_path: Path) -> None:
+    forbidden = TRY.replace("\nfor ", "\np._reach = None\nfor ", 1)
+    assert reach("a", "b", cwd=tmp_path, program=forbidden).stdout == "a\nb\n"
+    assert reach("a", cwd=tmp_path, armed="b:kill", program=forbidden).stdout == "TypeError a\n", "so it would be seen"
+
+
 def test_an_armed_point_does_what_was_asked_for(tmp_path: Path) -> None:
     assert reach("a", cwd=tmp_path, armed="a:raise").stdout == "FaultPoint a\n"
     assert reach("a", cwd=tmp_path, armed="a:full").stdout == "OSError a\n"
+    assert reach("a", cwd=tmp_path, armed="a:sleep").stdout == f"slept {points.SLEEP} a\n"
     assert reach("a", cwd=tmp_path, armed="a:exit").returncode == points.EXIT_CODE
     assert reach("a", cwd=tmp_path, armed="a:kill").returncode != 0
 
