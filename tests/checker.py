@@ -236,8 +236,8 @@ def list_brought_by_order(history: History, ordered: set[str]) -> set[str]:
 
 def _pauses(history: History) -> Iterator[tuple[datetime, datetime]]:
     """From its beginning to shortly before the audit has its end, which is written down when it was done: what begins
-    then follows from it."""
-    rows = [row for row in history.rows("audit") if (row["command"], row.get("outcome")) != ("pause", "begun")]
+    then follows from it. An order to pause that was not carried out is none."""
+    rows = [row for row in history.rows("audit") if row["command"] != "pause" or row.get("outcome", "done") == "done"]
     given = [(row["at"], row["command"]) for row in rows if row["command"] in ("pause", "resume")]
     own = [(row["at"], "pause") for row in history.rows("run_events") if row["after"] == "ROLLED_BACK"]
     since: datetime | None = None

@@ -121,12 +121,12 @@ def test_a_night_as_it_should_be_breaks_nothing() -> None:
     assert broken(SOUND) == []
 
 
-def paused_night(*, build: str = C, pressed: str = "r2", since: str = "pause") -> History:
+def paused_night(*, build: str = C, pressed: str = "r2", since: str = "pause", outcome: str = "done") -> History:
     """Two fixes go live while paused, r2 built on r3."""
     way = ("AWAITING_DEPLOYMENT", "DEPLOYING")
     late = [{**each, "at": "2026-11-20 03:00"} for each in [*steps("r2", *way, first=20), *steps("r3", *way, first=30)]]
     runs = [run("r2", "DEPLOYING", deployment="d2", commit=C), run("r3", "DEPLOYING", deployment="d2", commit=B)]
-    audit = [{"id": 1, "command": since, "arguments": "", "at": "2026-11-20 02:00"}]
+    audit = [{"id": 1, "command": since, "arguments": "", "at": "2026-11-20 02:00", "outcome": outcome}]
     audit += [{"id": 2, "command": "deploy", "arguments": pressed, "at": "2026-11-20 02:30"}] if pressed else []
     tables = {"runs": runs, "audit": audit, "run_events": late, "deployments": [deployment("d2", build, "03:00", None)]}
     return History(tables=tables, commits=[commit(B), commit(C, B)])
@@ -145,9 +145,10 @@ def commit(name: str, *below: str) -> Commit:
         (paused_night(pressed="r3"), ["r2", "r3"]),  # a newer one, which nobody ordered, came with it
         (paused_night(pressed="r3", build=B), ["r2"]),
         (paused_night(pressed="", since="resume"), []),
+        (paused_night(pressed="", outcome="impossible: Nothing was changed"), []),
     ],
     ids=["ordered with what its build contains", "by itself", "another was ordered", "a newer build",
-         "not in the ordered build", "not paused"],
+         "not in the ordered build", "not paused", "not paused, as that was impossible"],
 )  # fmt: skip
 def test_while_paused_only_what_was_ordered_goes_live_with_what_its_build_contains(
     night: History, late: list[str]
