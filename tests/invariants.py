@@ -49,6 +49,8 @@ class Site:
     # what the server was built from at first
     secrets: dict[str, "Secret"]
     # by what they are
+    numbers: bool = True
+    # whether cards and posts have every one from 1: PostgreSQL leaves some out where a transaction was cut off
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,8 @@ class Witness:
 
     def find_gaps(self, messages: list[Said]) -> list[str]:
         """Numbers that are missing: whoever counts cards and posts leaves none out."""
-        gaps = []
-        for kind in ("c", "p"):
+        gaps: list[str] = []
+        for kind in ("c", "p") if self._site.numbers else ():
             seen = {each.number for each in messages if each.kind == kind}
             gaps += [f"{kind}{number}" for number in range(1, max(seen, default=0) + 1) if number not in seen]
         return gaps

@@ -54,6 +54,8 @@ class Waited(AssertionError):
 class LivingRealm:
     """`start`, then everything else. Settings of the bot by name; `conf` = keys of worldserver.conf."""
 
+    numbers = True  # see Site
+
     def __init__(self, ground: Ground, conf: dict[str, object], settings: dict[str, str]) -> None:
         self.root = ground.home
         self.commit = ground.commit
@@ -491,8 +493,9 @@ def warm_up(ground: Ground) -> None:
 
 def _site(realm: LivingRealm) -> Site:
     return Site(
-        realm.root, realm.checkout, realm.remote, realm.server_dir, realm.state, realm.commit, realm.list_secrets()
-    )
+        realm.root, realm.checkout, realm.remote, realm.server_dir, realm.state, realm.commit, realm.list_secrets(),
+        realm.numbers,
+    )  # fmt: skip
 
 
 def _is_about(card: Said, bug: PlantedBug) -> bool:
