@@ -113,7 +113,6 @@ class KeptCores:
         try:
             child = Child.start(
                 argv, cwd=core.parent, env=environment, output=output, what=self.what, on_started=self.on_started,
-                low_priority=True,
             )  # fmt: skip
             status = child.wait(self.timeout, watch=Limits(core, LARGEST, core.parent))
         except (TimedOut, Flood, ToolMissing, OSError) as fault:

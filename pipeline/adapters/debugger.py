@@ -1,5 +1,6 @@
 """gdb or lldb, programs that may be absent: one batch run in a folder of its own, bounded in time and in what it
-writes, of which nothing stays."""
+writes, of which nothing stays. Not at the low priority of a build: everybody waits for what it says, and beside a busy
+server half a second of work took ten there."""
 
 from __future__ import annotations
 
@@ -53,7 +54,6 @@ def _run_in(folder: Path, argv: Sequence[str], timeout: float, on_started: OnSta
         output=output,
         what=what,
         on_started=on_started,
-        low_priority=True,
     )
     child.wait(timeout, watch=Limits(output, MOST_OUTPUT))
     with output.open("rb") as file:

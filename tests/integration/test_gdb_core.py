@@ -254,6 +254,11 @@ def test_what_is_no_core_is_noted_and_the_signal_speaks(program: Path, tmp_path:
     assert any(note.startswith("there is a core, but gdb") for note in report.notes)
 
 
+def test_a_debugger_does_not_give_way_as_a_build_does() -> None:
+    said = run_debugger([sys.executable, "-c", "import os; print(os.getpriority(os.PRIO_PROCESS, 0))"])
+    assert said == f"{os.getpriority(os.PRIO_PROCESS, 0)}\n"
+
+
 def test_gdb_that_takes_too_long_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "gdb"
     slow.write_text(f"#!/bin/sh\nsleep 600 &\necho $! > {tmp_path / 'child'}\nwait\n", encoding="utf-8")
