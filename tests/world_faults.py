@@ -138,8 +138,11 @@ WORLD: dict[str, dict[str, tuple[str, str]]] = {
     },
 }
 
-# row -> the program below tests/ that plays it, where that takes too long for a test
-PROGRAMS = {"git_many_files": "bench/many_files.py"}
+# row -> the program below tests/ that plays it too, for longer than a test may take
+PROGRAMS = {
+    "git_many_files": "bench/many_files.py",
+    "database_restarts": "soak/outages.py",
+}
 
 _NAME = re.compile(r"test_(?:fault_(?:[ab]\d+_)+|invariant_\d+_)?world_(\w+)")
 
