@@ -66,7 +66,7 @@ async def test_world_process_dies_late_45_seconds_after_ready_and_is_not_healthy
 async def test_world_process_stopped_in_its_soak_is_neither_healthy_nor_dead_and_is_told_once(world: World) -> None:
     run = await world.crash("Map::Update")
     await world.answer(run, GOOD)
-    world.keeper.halt = Halt(Halted.SERVER, "the server (process 7) is stopped: nobody can play on it. `kill -CONT 7`")
+    world.keeper.halt = Halt(Halted.SERVER, "The server (process 7) is stopped: nobody can play on it. `kill -CONT 7`")
     for _ in range(3):
         await world.pass_time(minutes=30)
     world.expect(run, RunState.VERIFYING)
@@ -83,7 +83,7 @@ async def test_world_process_stopped_in_its_soak_is_neither_healthy_nor_dead_and
     world.expect(run, RunState.SUCCEEDED)
     told = [render_post(post, "Realm").embed for post in world.posts() if post.card is None]
     assert [(each.title, each.description) for each in told if each] == [
-        ("Server stands still", "the server (process 7) is stopped: nobody can play on it. `kill -CONT 7`"),
+        ("Server stands still", "The server (process 7) is stopped: nobody can play on it. `kill -CONT 7`"),
         ("Server no longer stands still", "It was seen to stand still for 1 h."),
     ]
 
