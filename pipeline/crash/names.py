@@ -36,7 +36,7 @@ _BEFORE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"`(?:adjustor|vtordisp|vtordispex)\{[^}]*\}'", ""),
         (r"^(?:public|private|protected):\s*", ""),
         (r"\b__(?:cdecl|thiscall|stdcall|fastcall|vectorcall|clrcall|ptr64|restrict)\b", ""),
-        (r"`anonymous[ -]namespace'|\banonymous-namespace\b|\b_GLOBAL__N_1\b|\b[A?]0x[0-9a-f]{8}\b", ""),
+        (r"[`']?\banonymous[ -]namespace\b[`']?|\b_GLOBAL__N_1\b|\b[A?]0x[0-9a-f]{8}\b", ""),
         (r"`(?:scalar|vector) deleting d(?:estructor|tor)'", "~~"),
         (r"`(?:eh )?vector (?:vbase )?(?:con|de)structor iterator'", "vector_iterator"),
         (r"`dynamic (?:initializer|atexit destructor) for '[^']*''", "static_initialization"),
@@ -72,7 +72,7 @@ OPERATOR = re.compile(
 )
 _QUALIFIERS = re.compile(r"(?:\s+(?:const|volatile|noexcept|mutable|static|&&|&))+\s*$")
 _LAMBDA_BRACKET = re.compile(r"[<{]'?lambda")
-_QUOTED = re.compile(r"`anonymous namespace'")
+_QUOTED = re.compile(r"[`']?\banonymous namespace\b[`']?")
 _ABI_TAG = re.compile(r"\[abi:\w+\]")
 _OPENING, _CLOSING = "(<{[", ")>}]"
 _NAMELESS = frozenset({"", "??", "operator()", "_FUN", "__invoke", "~", "<unknown>", "(null)"})

@@ -20,7 +20,7 @@ from pipeline.crash.names import bare_name, normalise
 from pipeline.crash.rules import Rules, module_name
 from pipeline.model import Assertion, Frame, Signature
 
-VERSION = 2  # raised with every change of a rule or of a spelling
+VERSION = 3  # raised with every change of a rule or of a spelling
 NAMELESS = 0  # the version of a crash of which nothing is known: no rule made its key
 DEPTH = 3  # own functions of the exact key
 _SENTINEL_DEPTH = 60  # innermost frames in which the machinery of dying is looked for

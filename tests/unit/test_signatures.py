@@ -31,6 +31,8 @@ SAME_FUNCTION = {
         "[thunk]:public: virtual void __cdecl Game::Map::Update`adjustor{16}' (unsigned int)",
         "(anonymous namespace)::Game::Map::Update(unsigned int)",
         "`anonymous namespace'::Game::Map::Update",
+        "`anonymous namespace`::Game::Map::Update",
+        "anonymous namespace::Game::Map::Update(unsigned int)",
         "Game::{anonymous}::Map::Update",
         "Game::Map::Update[abi:cxx11](int)",
         "_ZN4Game3Map6UpdateEj",
@@ -91,6 +93,7 @@ def test_parameters_go_and_template_arguments_stay_where_a_person_reads_the_fram
     assert drop_parameters("Chain[abi:cxx11](Player const*)") == "Chain"
     assert drop_parameters("(anonymous namespace)::Spin()") == "(anonymous namespace)::Spin"
     assert drop_parameters("int `anonymous namespace'::Spin(int)") == "`anonymous namespace'::Spin"
+    assert drop_parameters("int anonymous namespace::Spin(int)") == "anonymous namespace::Spin"
 
 
 def frames(*functions: str) -> tuple[Frame, ...]:
