@@ -96,10 +96,11 @@ def proposed(view: CardView, run: Run) -> Face:
         f"**A person is needed:** {reason}",
         facts.cause(run),
         "The proposal is in the thread, and another answer is taken",
-        f"`/retry {run.id}` asks anew, `/reject {run.id}` closes it",
+        f"`/retry {run.id}` asks anew, `/reject {run.id} <reason>` closes it",
         facts.server_line(view),
     )
-    return make_face(view, "Needs a look: {}", Colour.AMBER, *lines)
+    buttons = (Button("Retry", f"retry:{run.id}", Style.PRIMARY), Button("Reject", f"reject:{run.id}"))
+    return make_face(view, "Needs a look: {}", Colour.AMBER, *lines, buttons=buttons)
 
 
 def ready(view: CardView, run: Run) -> Face:

@@ -76,8 +76,8 @@ def _look(need: Need) -> str:
 
 
 _CURES = {
-    RunState.AWAITING_APPROVAL: "`/approve {}` or `/reject {}`",
-    RunState.PROPOSED: "`/retry {}` asks anew, `/reject {}` closes it",
+    RunState.AWAITING_APPROVAL: "`/approve {}` or `/reject {} <reason>`",
+    RunState.PROPOSED: "`/retry {}` asks anew, `/reject {} <reason>` closes it",
     RunState.FAILED: "`/retry {}` tries it again",
     RunState.ROLLED_BACK: "`/retry {}` tries it again",
 }

@@ -111,6 +111,7 @@ def _keep(_desk: Desk, argument: str) -> Order:
 ORDERS: dict[str, Callable[[Desk, str], Order]] = {
     "approve": runs.press_approve,
     "deploy": runs.deploy_now,
+    "retry": runs.retry,
     "start": lambda desk, _argument: start_server.order(desk),
     "stop": partial(delayed.order, delayed.STOP),
     "roll-back": rollback.order,

@@ -1,4 +1,4 @@
-"""/run, /approve, /reject, /cancel, /retry, and the buttons of a card: approve, reject, deploy now."""
+"""/run, /approve, /reject, /cancel, /retry, and the buttons of a card: approve, reject, deploy now, retry."""
 
 from __future__ import annotations
 

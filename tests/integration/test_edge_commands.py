@@ -44,6 +44,7 @@ BUTTONS: list[tuple[str, tuple[str, ...]]] = [
     ("approve:9f3c21aa:deploy-0", ("approve", "operator", "9f3c21aa", "deploy-0")),
     ("reject:9f3c21aa", ("reject", "operator", "9f3c21aa")),
     ("deploy:9f3c21aa", ("deploy", "operator", "9f3c21aa")),
+    ("retry:9f3c21aa", ("retry", "operator", "9f3c21aa")),
     ("start:server", ("start", "operator")),
     ("resume:pipeline", ("resume", "operator")),
     ("cancel-order:5", ("cancel-order", "operator", "5")),

@@ -43,7 +43,7 @@ CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · it 
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 PROPOSAL = (
     "The proposal is in the thread, and another answer is taken\n"
-    "`/retry 9f3c21aa` asks anew, `/reject 9f3c21aa` closes it"
+    "`/retry 9f3c21aa` asks anew, `/reject 9f3c21aa <reason>` closes it"
 )
 
 
@@ -184,7 +184,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Needs a look: {NAME}",
         Colour.AMBER,
         f"**A person is needed:** it touches `sql/`\n{CAUSE}\n{PROPOSAL}\n{BACK}",
-        [],
+        ["retry:9f3c21aa", "reject:9f3c21aa"],
     ),
     "ready": (
         card(RunState.READY, changes=CHANGES),
@@ -525,7 +525,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.AMBER,
         f"**A person is needed:** It touches `sql/`.\n{CAUSE}\n{PROPOSAL}\n{BACK}\n"
         f"**crashed 3 times tonight**, last <t:{THEN}:R>",
-        [],
+        ["retry:9f3c21aa", "reject:9f3c21aa"],
     ),
     "rolled back": (
         card(

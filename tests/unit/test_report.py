@@ -265,7 +265,7 @@ No bot runs: crashes are restarted, nothing is healed; `spirit-healer run` start
   the server is held: it died too often (5 deaths in 3 min) · /start-server starts it
   the pipeline is paused by Ann · raid · /resume lets it go on
   EventDispatcher::UnsubscribeAll waits for an approval of its patch · run 9f3c21aa · it waits · \
-/approve 9f3c21aa or /reject 9f3c21aa
+/approve 9f3c21aa or /reject 9f3c21aa <reason>
   Loot::Roll given up: needs a person · run 66bb66bb · no try left · /retry 66bb66bb tries it again
   overnight-20241122 does not reach the remote · no route · it goes there by itself once the remote takes it
 Tonight: 2 crashes and 1 restart

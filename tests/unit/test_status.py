@@ -66,7 +66,7 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
     assert embed is not None
     assert (embed.title, embed.colour) == ("Testrealm: server held", Colour.RED)
     asks = f"`{NAME}` **waits for an approval** of its patch · run `9f3c21aa`"
-    approval = f"{asks} · `/approve 9f3c21aa` or `/reject 9f3c21aa`"
+    approval = f"{asks} · `/approve 9f3c21aa` or `/reject 9f3c21aa <reason>`"
     assert embed.description == (
         "**3 things need you**\n"
         "- the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it\n"

@@ -660,9 +660,9 @@ TEXT = f"""\
 1. the server is held: it died too often (5 deaths in 3 min) · `/start-server` starts it
 2. the pipeline is paused by Ann · I look myself · `/resume` lets it go on
 3. `Map::Update` **waits for an approval** of its patch · run `9f3c21aa` · {SEE} · `/approve 9f3c21aa` \
-or `/reject 9f3c21aa`
+or `/reject 9f3c21aa <reason>`
 4. `Spell::Cast` **needs a look** · run `9f3c21ab` · the change touches `sql/` · {SEE} · `/retry 9f3c21ab` asks \
-anew, `/reject 9f3c21ab` closes it
+anew, `/reject 9f3c21ab <reason>` closes it
 5. `overnight-20241122` **does not reach the remote** · the remote does not answer · it goes there by itself \
 once the remote takes it
 6. `overnight-20241122` has 2 fixes to review: [compare](https://example.org/compare/b...overnight)
