@@ -40,6 +40,7 @@ CHANGES = (Change("src/server/game/EventDispatcher.cpp", 12, 1),)
 LIVE = DeploymentView("d1", COMMIT, "verifying", 21.0, NOW, NOW + timedelta(seconds=100), "7d14957a32df0000")
 BACK = "Server back after **4 s**"
 CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · it ran `7d14957a32df`"
+BUSY: dict[str, Any] = {"players": 14, "player_limit": 5, "deploy_at_latest": NOW + timedelta(hours=6)}
 UNDECLARED = Diagnostic("'_priorityManager' was not declared", "BotAI.cpp", 337)
 PROPOSAL = (
     "The proposal is in the thread, and another answer is taken\n"
@@ -266,9 +267,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             RunState.AWAITING_DEPLOYMENT,
             of_run={"pushed": True},
             fix=FIX,
-            players=14,
-            player_limit=5,
-            deploy_at_latest=NOW + timedelta(hours=6),
+            **BUSY,
         ),
         "Fix built, waiting for a quiet moment",
         Colour.GREY,
@@ -284,9 +283,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             },
             awaits=Awaits.QUIET,
             fix=FIX,
-            players=14,
-            player_limit=5,
-            deploy_at_latest=NOW + timedelta(hours=6),
+            **BUSY,
         ),
         "Fix built, waiting for a quiet moment",
         Colour.GREY,
@@ -305,9 +302,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             awaits=Awaits.LANE,
             fix=FixLink(REVERT, None, "overnight-20241122"),
             undone=FixLink(COMMIT, URL, None),
-            players=14,
-            player_limit=5,
-            deploy_at_latest=NOW + timedelta(hours=6),
+            **BUSY,
         ),
         f"Revert built, next in line: {NAME}",
         Colour.GREY,
@@ -373,9 +368,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
                 "pushed": True,
             },
             fix=FIX,
-            players=14,
-            player_limit=5,
-            deploy_at_latest=NOW + timedelta(hours=6),
+            **BUSY,
         ),
         f"Fix may not go live yet: {NAME}",
         Colour.GREY,
