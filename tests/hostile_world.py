@@ -105,9 +105,12 @@ class HostileWorld:
     # --- the two ways in ---------------------------------------------------------------------------------------------
 
     async def crash(self, name: str) -> Run:
-        """A request lies there; the bot was started anew before."""
+        """A request lies there; the bot was started anew before. Its run is the newest: all of them would be many."""
         self.world.restart()
-        return await self.world.crash(f"Case::{name}")
+        await self.world.die(f"Case::{name}")
+        (newest,) = self.world.store.list_latest_runs(1)
+        assert newest.subject == f"Case::{name}"
+        return newest
 
     async def put(self, name: str, drop: Callable[[Path, str], None], also: Collection[str] = ()) -> Outcome:
         """`drop` gets the folder of responses and the id, and does what it likes; `also` = files of the queue that it
