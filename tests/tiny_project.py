@@ -31,7 +31,7 @@ MAIN = """\
 #include <cstdio>
 #include "revision.h"
 int other();
-int main() { std::printf("Tiny rev. %s 2024-01-01 (main branch)\\n", REVISION); return other(); }
+int main() { std::puts("Tiny rev. " REVISION " 2024-01-01 (main branch)"); return other(); }
 """
 LAUNCHER = """\
 import json, os, pathlib, signal, subprocess, sys, time

@@ -23,7 +23,7 @@ from pipeline.adapters.builder_run import OnProgress, Order
 from pipeline.adapters.children import TimedOut, end_marked, end_recorded
 from pipeline.adapters.diagnostics import DISK_FULL, find_machine_fault, find_machine_words, parse_diagnostics
 from pipeline.errors import DefiniteError, Obstructed, ToolMissing, TransientError, Unconfigured
-from pipeline.keeper.protocol import Manifest, ReadyRule
+from pipeline.keeper.protocol import Manifest
 from pipeline.model import BuildResult
 from pipeline.obstacles import find_obstacle
 from pipeline.ports import OnStarted
@@ -55,7 +55,6 @@ class CMakeBuilder:
     build_env: Mapping[str, str] = field(default_factory=dict)
     withhold: Sequence[str] = ()  # variables of ours that no compiler may see
     min_free_disk: int = 0  # bytes
-    revision: str = ReadyRule().revision  # pattern with the groups `hash` and `dirty`
     most_output: int = MOST_BYTES  # bytes a build may print
 
     def build(
@@ -159,8 +158,7 @@ class CMakeBuilder:
         self._compile(order, plan)
         target = builder_products.find_target(order.build_dir, self.target, plan.config)
         products = builder_products.choose_products(order.build_dir, target, self.artifacts, self._program)
-        said = builder_run.ask_version(order, products[0].source)
-        revision = builder_products.check_revision(said, self.revision, order.commit)
+        revision = builder_products.check_revision(products, order.commit)
         return self._archive.add(order.commit, products, revision, order.source / SQL)
 
     def _configure(self, order: Order) -> Plan:

@@ -21,7 +21,11 @@ _REPLY = Path(".cmake", "api", "v1", "reply")
 _DIRECTORIES = Path("CMakeFiles", "TargetDirectories.txt")
 _OF_CMAKE = frozenset({"edit_cache", "install", "list_install_components", "local", "rebuild_cache", "strip", "test"})
 _NAMES_SHOWN = 12
-_NO_REVISION = ("unknown", "archived")  # what a build without git prints
+# As TrinityCore's GitRevision.cpp puts it together at compile time; a build without git has a word for the hash. The
+# date tells it from anything else that a program may hold.
+_REVISION = re.compile(rb"rev\. (?P<hash>[0-9a-f]{7,40})(?P<dirty>\+?) \d{4}-\d\d-\d\d")
+_LONGEST_REVISION = 64  # bytes
+_PIECE = 1 << 20  # bytes read at once
 
 ArtifactRule = tuple[str, str | None]  # glob in the build folder, folder in SERVER_DIR (None = beside the executable)
 
@@ -114,16 +118,31 @@ def choose_products(build: Path, target: Target, rules: Sequence[ArtifactRule], 
     return list(products.values())
 
 
-def check_revision(said: Iterable[str], pattern: str, commit: str) -> str | None:
-    """The hash a program says it was built from, None where it says none. Raises NoProduct for another one."""
-    match = next((match for line in said if (match := re.search(pattern, line)) is not None), None)
-    if match is None or match["hash"].lower() in _NO_REVISION:
+def check_revision(products: Iterable[Product], commit: str) -> str | None:
+    """The hash that a program holds in its bytes, None where it holds none. Raises NoProduct for another one.
+
+    It is not asked by `--version`: a server that does not know the word would come up, whoever wants it down.
+    """
+    match = next((found for each in products if each.executable and (found := _find_revision(each.source))), None)
+    if match is None:
         return None
-    if match.groupdict().get("dirty"):
-        raise NoProduct(f"the program says {match['hash']}+: its source had changes that are in no commit")
-    if not commit.startswith(match["hash"]):
-        raise NoProduct(f"the program says it was built from {match['hash']}, not from {commit[:12]}")
-    return match["hash"]
+    revision = match["hash"].decode()
+    if match["dirty"]:
+        raise NoProduct(f"the program says {revision}+: its source had changes that are in no commit")
+    if not commit.startswith(revision):
+        raise NoProduct(f"the program says it was built from {revision}, not from {commit[:12]}")
+    return revision
+
+
+def _find_revision(program: Path) -> re.Match[bytes] | None:
+    """Read piece by piece, as a server may be a gigabyte."""
+    rest = b""
+    with program.open("rb") as file:
+        while piece := file.read(_PIECE):
+            if (match := _REVISION.search(rest + piece)) is not None:
+                return match
+            rest = (rest + piece)[-_LONGEST_REVISION:]
+    return None
 
 
 def _choose_executable(found: Iterable[Path], target: Target, program: str) -> Path:

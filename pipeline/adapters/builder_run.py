@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.adapters import children
-from pipeline.adapters.build_log import GrowingLog, TooMuchOutput, read_lines
+from pipeline.adapters.build_log import GrowingLog, read_lines
 from pipeline.adapters.build_progress import Pace, ProgressReader, estimate_left
 from pipeline.adapters.builder_machine import Room
-from pipeline.adapters.children import Child, TimedOut
-from pipeline.errors import ToolMissing
+from pipeline.adapters.children import Child
 from pipeline.keeper.protocol import parse_json, replace_file
 from pipeline.model import Progress
 from pipeline.ports import OnStarted
@@ -23,7 +22,6 @@ from pipeline.ports import OnStarted
 _PACE = "spirit-healer-pace.json"  # in the build folder
 # What Ninja, Make and MSBuild say of it; Ninja only where it failed, the others name no target of theirs otherwise.
 _CONFIGURES = re.compile(r"rebuilding 'build\.ninja'|cmake_check_build_system\]|generate\.stamp(\.rule)?'.* \d+\.?$")
-_VERSION_TIMEOUT = 5.0  # seconds that `<program> --version` may take
 _LAST_WORDS = 300  # characters
 
 OnProgress = Callable[[Progress, float | None], None]
@@ -79,22 +77,6 @@ def run(order: Order, argv: Sequence[str], reader: ProgressReader, learned: Pace
         child.end_tree()  # also what a build that went well has left in a session of its own
         growing.truncate()
     return status
-
-
-def ask_version(order: Order, program: Path) -> list[str]:
-    """What `<program> --version` prints; nothing where it cannot be run here or does not come to an end."""
-    growing = GrowingLog(order.log, order.most_output)
-    said: list[str] = []
-    try:
-        child = _start(order, [str(program), "--version"], program.parent, "version")
-        try:
-            child.wait(min(_VERSION_TIMEOUT, order.left), order.cancelled, lambda: said.extend(growing.read_new()))
-        finally:
-            child.end_tree()
-        said.extend(growing.read_new())
-    except (TimedOut, ToolMissing, TooMuchOutput, OSError):
-        return []
-    return said
 
 
 def describe_end(status: int) -> str:

@@ -19,9 +19,10 @@ from small_disks import put_on_small
 from tiny_project import CMAKE_LISTS, COMMIT, MAIN, OTHER, TinyProject
 
 from pipeline.adapters import builder_configure, builder_machine, children
-from pipeline.adapters.archive import digest
+from pipeline.adapters.archive import Product, digest
 from pipeline.adapters.builder_configure import OWN, STAMP
 from pipeline.adapters.builder_like import parse_cache
+from pipeline.adapters.builder_products import check_revision
 from pipeline.adapters.children import end_marked
 from pipeline.errors import Cancelled, DefiniteError, Obstructed, ToolMissing, TransientError, Unconfigured
 from pipeline.keeper.protocol import BuildFile, Manifest
@@ -68,7 +69,7 @@ def test_a_build_is_archived_with_its_revision_and_reports_how_far_it_is(
     )
     assert (kept / "sql" / "updates" / "1.sql").read_text() == "select 1;"
     assert project.progress[-1][0].percent == 100
-    assert [what.split(":")[1] for _, _, what in project.started] == ["build", "build", "version"]
+    assert [what.split(":")[1] for _, _, what in project.started] == ["build", "build"]
     assert result.log.parent == project.state / "logs"
     assert project.builder().manifest(COMMIT) == result.manifest
 
@@ -274,13 +275,26 @@ def test_a_program_that_does_not_tell_its_revision_is_known_by_its_checksum(proj
     assert result.manifest.revision is None
 
 
-def test_a_program_that_ignores_the_question_is_ended(project: TinyProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.adapters.builder_run._VERSION_TIMEOUT", 0.2)
-    project.write("main.cpp", "#include <unistd.h>\nint main() { for (;;) pause(); }\n")
+def test_a_program_that_was_built_is_not_run_to_be_known(project: TinyProject) -> None:
+    """A server of one's own may not know `--version` and come up although an operator has stopped it."""
+    up = project.folder / "up"
+    program = f'#include <fstream>\n#include "revision.h"\nint main() {{ std::ofstream("{up}") << TEXT; }}\n'
+    project.write("main.cpp", program.replace("TEXT", '"Tiny rev. " REVISION " 2024-01-01"'))
     result = project.build()
     assert result.manifest is not None
-    assert result.manifest.revision is None
-    assert project.living == []
+    assert (result.manifest.revision, up.exists()) == (COMMIT[:12], False)
+    subprocess.run([project.state / "builds" / COMMIT / "files" / "worldserver", "--version"], check=True, timeout=60)
+    assert up.exists(), "it comes up for whoever runs it"
+
+
+@pytest.mark.parametrize("before", [(1 << 20) - 20, (1 << 20) - 5, 1 << 20, 3])
+def test_a_revision_is_found_wherever_in_a_program_it_lies(tmp_path: Path, before: int) -> None:
+    program = tmp_path / "worldserver"
+    program.write_bytes(b"\0" * before + b"rev. unknown 1970-01-01 rev. 7777777 of what is linked in\0")
+    product = Product("worldserver", program, executable=True)
+    assert check_revision([product], COMMIT) is None
+    program.write_bytes(b"\0" * before + f"TrinityCore rev. {COMMIT[:12]} 2024-01-01 07:00:00 +0100".encode())
+    assert check_revision([Product("data", tmp_path / "none"), product], COMMIT) == COMMIT[:12]
 
 
 def test_world_build_prints_more_than_it_may_and_is_ended(project: TinyProject) -> None:
