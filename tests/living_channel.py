@@ -82,7 +82,7 @@ class Channel:
         headers = {"X-Sandbox-Token": self._token, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, content, headers, method=method)  # noqa: S310 (http, ours)
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as reply:  # noqa: S310 (our own http address)
             found: Json = json.load(reply)
         return found
 

@@ -91,7 +91,7 @@ def start(tmp_path: Path, script: str, *, what: str = "test", **more: object) ->
         output=tmp_path / "output",
         what=what,
         on_started=ignore,
-        **more,  # type: ignore[arg-type]
+        **more,  # type: ignore[arg-type]  # each field by its name
     )
 
 

@@ -684,7 +684,7 @@ async def test_fault_b7_a_blocked_database_does_not_hold_up_other_answers(world:
             held.wait(10)
         append(*row)
 
-    world.ledger.append_audit = block_the_first  # type: ignore[method-assign, assignment]
+    world.ledger.append_audit = block_the_first  # type: ignore[method-assign, assignment]  # a fake of one call
     pausing = asyncio.create_task(world.slash("pause"))
     await until(reached.is_set)
     try:

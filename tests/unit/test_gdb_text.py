@@ -179,7 +179,7 @@ def test_a_fault_beside_the_stack_pointer_is_a_stack_overflow() -> None:
     report = conclude(read_gdb_json(core("A", "B", "A", "B", "A", address=0x7FFDFFF8)))
     assert key(report) == "stack overflow | A | B"
     deep = core("A", "B", "A", "B", address=None)
-    deep["threads"][0]["depth"] = 20000  # type: ignore[index]
+    deep["threads"][0]["depth"] = 20000  # type: ignore[index]  # JSON, typed no deeper
     assert conclude(read_gdb_json(deep)).category == "stack overflow"
 
 

@@ -39,11 +39,11 @@ SITUATION = Situation(now=NOW, boot="boot", wish=WISH, life=LIFE, placed="old")
 
 
 def look(**changes: object) -> decision.Action:
-    return decide(replace(SITUATION, **changes))  # type: ignore[arg-type]
+    return decide(replace(SITUATION, **changes))  # type: ignore[arg-type]  # each field by its name
 
 
 def wish(**changes: object) -> Desired:
-    return replace(WISH, **{"generation": 8, **changes})  # type: ignore[arg-type]
+    return replace(WISH, **{"generation": 8, **changes})  # type: ignore[arg-type]  # each field by its name
 
 
 def held(why: Hold, *, boot: str = "boot") -> Held:

@@ -470,7 +470,7 @@ READY_LINE = "TrinityCore rev. 0123456789ab+ 2025-11-04 (x branch) (Unix) (world
 
 
 def watch(tmp_path: Path, **rule: object) -> ready.ReadyWatch:
-    made = ReadyRule(**{"port": 0, **rule})  # type: ignore[arg-type]
+    made = ReadyRule(**{"port": 0, **rule})  # type: ignore[arg-type]  # each field by its name
     return ready.ReadyWatch(made, tmp_path, tmp_path / "output.log", started=0.0)
 
 
