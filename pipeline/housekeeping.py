@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from itertools import islice
 
 from pipeline import policy, records
 from pipeline.card_models import PostKind
@@ -130,7 +131,7 @@ def _tell_absent(tools: Tools, absent: Sequence[Run]) -> None:
 
 def prune(tools: Tools) -> bool:
     """Old builds go, never one that runs, waits, or is a fallback."""
-    healthy = tools.store.list_healthy_builds(2)
+    healthy = islice(finding.list_kept(tools), 2)
     open_builds = [run.commit for run in tools.store.list_unfinished_runs() if run.state not in OVER and run.commit]
     found = tools.store.get_fact(Fact.FOUND) or {}
     settled = tools.store.get_fact(Fact.BUILD)

@@ -30,7 +30,6 @@ NO_FALLBACK = (
     "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
     "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
 )
-MOST_HEALTHY = 20  # builds that are looked at for one to go back to
 LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
 
 
@@ -69,7 +68,7 @@ def begin_or_stand_by(tools: Tools, load: Load) -> bool:
     observed = tools.keeper.observed()
     if observed is None:
         return False
-    if wish.fallback_for(tools, build) is None:
+    if finding.find_kept(tools, build) is None:
         postponing.tell(tools, runs, NO_FALLBACK, Hindrance.NO_FALLBACK)
         return False
     if wish.is_stopped(tools):
@@ -150,7 +149,7 @@ def announce(tools: Tools, load: Load, observed: Observed, players: int | None) 
 def new_deployment(
     tools: Tools, build: str, state: str, observed: Observed, runs: Sequence[Run], stop_at: datetime | None = None
 ) -> Deployment:
-    healthy = wish.fallback_for(tools, build)
+    healthy = finding.find_kept(tools, build)
     by = next((run.asked_by for run in runs if run.asked_by), None)
     return Deployment(
         secrets.token_hex(4), build, healthy, state, by, None, tools.now(), stop_at, None, None, None, None, None, None
@@ -368,12 +367,12 @@ def note_reverted(tools: Tools, run: Run) -> None:
 def leave_out(tools: Tools, undone: Run) -> None:
     """A rollback never brings back what was reverted: builds that hold it are none to go back to, where there are
     others."""
-    healthy = tools.store.list_healthy_builds(MOST_HEALTHY)
-    commits = {build: finding.commit_of(tools, build) for build in healthy}
+    kept = list(finding.list_kept(tools))
+    commits = {build: finding.commit_of(tools, build) for build in kept}
     holding = [
         build
         for build, commit in commits.items()
         if commit is not None and tools.source.holds_fix(commit, undone.commit or "", undone.id)
     ]
-    for build in holding if len(holding) < len(healthy) else []:
+    for build in holding if len(holding) < len(kept) else []:
         tools.store.note_unwanted(build)

@@ -1,12 +1,14 @@
-"""Which commit runs, and which one crashed: what is known, never guessed."""
+"""Which commit runs, which one crashed, and which build there is to go back to: what is known, never guessed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pipeline.keeper.protocol import Observed
 from pipeline.store import Crash, Fact
 from pipeline.tools import Tools
+
+MOST_HEALTHY = 1000  # builds that are looked at for one to go back to
 
 
 def running_commit(tools: Tools) -> str | None:
@@ -47,6 +49,21 @@ def found_commit(tools: Tools, observed: Observed | None) -> str | None:
         if commit is not None:
             return commit
     return resolve(tools, tools.realm.server_commit)
+
+
+def list_kept(tools: Tools) -> Iterator[str]:
+    """Builds that were found healthy, and whose files are still there, newest first. An old one has left but its row:
+    what is named there is nothing to go back to."""
+    for build in tools.store.list_healthy_builds(MOST_HEALTHY):
+        if tools.builder.manifest(build) is not None:
+            yield build
+
+
+def find_kept(tools: Tools, other_than: str | None, wanted: str | None = None) -> str | None:
+    """The last of them that is not the one to run, or the wanted one where its files are still there."""
+    if wanted is not None and tools.builder.manifest(wanted) is not None:
+        return wanted
+    return next((build for build in list_kept(tools) if build != other_than), None)
 
 
 def crashed_commit(tools: Tools, crash: Crash | None) -> str | None:

@@ -44,16 +44,11 @@ def find_way_back(tools: Tools) -> WayBack | Impossible:
     running = active.build if active is not None else tools.store.get_fact(Fact.BUILD)
     if running is None or running.startswith("found-"):
         return Impossible("Nothing of ours runs: the server is as it was before the first deployment.")
-    target = active.previous if active is not None else find_healthy(tools, running)
-    if target is None or tools.builder.manifest(target) is None:
+    target = finding.find_kept(tools, running, wanted=None if active is None else active.previous)
+    if target is None:
         return Impossible("No healthy build from before is kept any more: there is nothing to go back to.")
     runs = tools.store.list_runs_of(active.id) if active is not None else list_live_since(tools, target)
     return WayBack(running, target, tuple(newest_first(tools, runs)), active)
-
-
-def find_healthy(tools: Tools, other_than: str) -> str | None:
-    healthy = tools.store.get_last_healthy(other_than)
-    return None if healthy is None else healthy.build
 
 
 def list_live_since(tools: Tools, target: str) -> list[Run]:
@@ -134,14 +129,15 @@ def begin_ordered(tools: Tools, way: WayBack, by: str, reason: str, news: Mappin
 
 
 def begin(tools: Tools, deployment: Deployment, reason: str) -> bool:
-    """The wish that follows (wish.py) names the build before."""
+    """The wish that follows (wish.py) names the build before; another one, where that is not kept any more."""
     tools.store.note_bad(deployment.build)
+    before = finding.find_kept(tools, deployment.build, wanted=deployment.previous)
     point("rollback.begun")
     data = {"verdict": Verdict.UNHEALTHY, "detail": reason}
     tools.store.move_deployment(
         deployment, "rolling back", tools.now(), runs=RunState.ROLLING_BACK, note=reason,
         posts=[NewPost(PostKind.VERDICT, data)], run_changes={"reason": reason, "verdict": Verdict.UNHEALTHY},
-        verdict=Verdict.UNHEALTHY, reason=reason,
+        verdict=Verdict.UNHEALTHY, reason=reason, previous=before,
     )  # fmt: skip
     return True
 

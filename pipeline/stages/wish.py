@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.keeper.protocol import Desired, Manifest, Want
 from pipeline.model import OURS, Realm
 from pipeline.points import point
+from pipeline.stages import finding
 from pipeline.store import Deployment, Fact
 from pipeline.tools import Tools
 
@@ -46,7 +47,7 @@ def compose(tools: Tools, previous: Desired | None) -> Desired:
         server: dict[str, Any] = tools.store.get_fact(Fact.SERVER) or {}
         active, standby = tools.store.get_lane()
         build = build_to_run(tools, active)
-        fallback = fallback_for(tools, build)
+        fallback = finding.find_kept(tools, build)
         if active is not None or tools.store.get_pause() is not None:
             standby = None
     watched = active if active is not None and active.state in ("stopping", "verifying") else None
@@ -91,12 +92,6 @@ def build_to_run(tools: Tools, active: Deployment | None) -> str | None:
     if active is None or active.state == "announcing":
         return settled
     return active.previous if active.state == "rolling back" else active.build
-
-
-def fallback_for(tools: Tools, build: str | None) -> str | None:
-    """The last healthy build that is not the one to run."""
-    healthy = tools.store.get_last_healthy(other_than=build)
-    return healthy.build if healthy else None
 
 
 def _manifest(tools: Tools, build: str | None) -> Manifest | None:

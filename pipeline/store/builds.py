@@ -87,19 +87,10 @@ class Builds(Base):
             at: datetime = c.execute(select(t.builds.c.started_at).where(t.builds.c.build == build)).scalar_one()
         return at
 
-    def get_last_healthy(self, other_than: str | None = None) -> Build | None:
-        """The build that verification last found healthy."""
-        with self.begin() as c:
-            query = select(t.builds).where(t.builds.c.healthy_at.is_not(None), t.builds.c.bad.is_(False))
-            if other_than is not None:
-                query = query.where(t.builds.c.build != other_than)
-            row = c.execute(query.order_by(t.builds.c.healthy_at.desc()).limit(1)).first()
-        return None if row is None else read_build(row)
-
     def list_healthy_builds(self, most: int) -> list[str]:
-        """Newest first."""
+        """Those that verification found healthy, newest first; their files may be gone."""
         with self.begin() as c:
-            query = select(t.builds.c.build).where(t.builds.c.healthy_at.is_not(None))
+            query = select(t.builds.c.build).where(t.builds.c.healthy_at.is_not(None), t.builds.c.bad.is_(False))
             return list(c.execute(query.order_by(t.builds.c.healthy_at.desc()).limit(most)).scalars())
 
     # --- deployments -------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
-from pipeline.model import Done, FixState, Patch, RunKind, RunState, Verdict, WholeFile
+from pipeline.model import Done, FixState, Patch, Run, RunKind, RunState, Verdict, WholeFile
+from pipeline.read_models import RollbackPlan
 from pipeline.stages import rolling_back
 
 
@@ -18,6 +19,38 @@ async def test_fault_a5_a13_a_server_that_does_not_get_ready_is_rolled_back(worl
     assert world.running == "found-1"
     await _is_reverted_and_paused(world)
     assert [post.data["what"] for post in world.posts() if post.card is None] == ["paused"]  # its card says the rest
+
+
+async def test_it_goes_back_to_a_build_whose_files_are_kept_and_to_no_older_one_of_which_a_row_is_left(
+    world: World,
+) -> None:
+    await world.crash("Aura::Tick")  # known from now on
+    first = await _heal(world, "Map::Update", GOOD)
+    second = await _heal(world, "Spell::Cast", OTHER)
+    world.builder.archive.pop(first.commit or "")  # beyond KEEP_BUILDS
+    assert isinstance(await world.orders.revert(second.commit or "", OPERATOR), Done)
+    await world.settle()
+    await world.crash("Aura::Tick")  # in the soak: nobody can tell
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    assert plan.target == "found-1"
+    world.keeper.never_ready = _all_builds_of(world, "dies at start")
+    run = await world.crash("Aura::Tick")
+    await world.answer(run, Patch(files=(WholeFile("src/Map.cpp", "dies at start"),)))
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+    assert world.store.get_pause() is not None
+
+
+async def test_a_build_whose_files_went_while_its_successor_was_watched_is_not_waited_for(world: World) -> None:
+    first = await _heal(world, "Map::Update", GOOD)
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, OTHER)
+    assert world.expect(run, RunState.VERIFYING)
+    world.builder.archive.pop(first.commit or "")
+    await world.die("Loot::Roll")
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
 
 
 async def test_fault_b17_a_new_crash_in_the_soak_is_rolled_back_and_its_analysis_waits_behind_the_pause(
@@ -117,9 +150,7 @@ async def test_a_known_crash_in_the_soak_is_inconclusive_and_no_fallback(world: 
     await world.answer(run, GOOD)
     await world.crash("Spell::Cast")
     assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
-    healthy = world.store.get_last_healthy()
-    assert healthy is not None
-    assert healthy.build == "found-1"
+    assert world.store.list_healthy_builds(1) == ["found-1"]
 
 
 async def test_fault_b13_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
@@ -155,3 +186,10 @@ async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
     world.keeper.journal = late
     await world.settle()
     assert world.expect(run, RunState.FAILED).verdict is Verdict.NOT_CURED
+
+
+async def _heal(world: World, name: str, patch: Patch) -> Run:
+    run = await world.crash(name)
+    await world.answer(run, patch)
+    await world.pass_time(minutes=3)
+    return world.expect(run, RunState.SUCCEEDED)
