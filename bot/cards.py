@@ -11,7 +11,7 @@ from typing import assert_never
 from bot import faces_change, faces_crash, faces_over, facts, markup
 from bot.faces import Face
 from bot.limits import cut_middle
-from bot.markup import plain
+from bot.markup import begin_sentence, plain
 from bot.payloads import Embed, Message
 from pipeline.card_models import CardView
 from pipeline.model import Run, RunState
@@ -37,7 +37,8 @@ def render_card(view: CardView, home: Home | None = None) -> Message:
     """The message of a card in its present state."""
     face = _choose(view)
     earlier = f"[The card before this one]({home.link(view.previous_card)})" if home and view.previous_card else ""
-    text = "\n".join(line for line in (*face.lines, facts.withdrawn(view), _again(view), earlier) if line)
+    below = (facts.withdrawn(view), _again(view), _death(view, home), earlier)
+    text = "\n".join(line for line in (*face.lines, *below) if line)
     return Message(embed=Embed(face.title, text, face.colour, footer=footer(view)), buttons=face.buttons)
 
 
@@ -45,6 +46,14 @@ def _again(view: CardView) -> str:
     """That the server goes on dying of it while its fix is on the way, or waits for somebody."""
     on_the_way = view.run is not None and view.run.state in ON_THE_WAY
     return facts.seen_again(view) if on_the_way else ""
+
+
+def _death(view: CardView, home: Home | None) -> str:
+    """The thread of this card has no stack of what its build died of."""
+    if view.death is None:
+        return ""
+    link = home.link(view.death.message) if home and view.death.message else None
+    return begin_sentence(facts.say_death(view.death.title, link))
 
 
 def footer(view: CardView) -> str:

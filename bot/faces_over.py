@@ -81,14 +81,16 @@ _ROLLED_BACK = {
 }  # fmt: skip
 
 
-_PAUSED = "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`"
-_PAUSED_BY_ORDER = "**Pipeline paused:** `/resume` lets it go on"
+_PAUSED = "**Pipeline paused, a person is needed:** see what it died of, then `/resume`"
+_PAUSED_ALIVE = "**Pipeline paused, a person is needed:** see in the thread why, then `/resume`"
+_PAUSED_BY_ORDER = "**Pipeline paused:** `/resume` lets it go on, when you like"
 
 
 def rolled_back(view: CardView, run: Run) -> Face:
     build = facts.name_previous(view.deployment) or "the previous build"
     taken = f"{_GONE[run.kind]} in {commit_link(view.revert.commit, view.revert.url)}" if view.revert else ""
-    paused = _PAUSED if run.verdict is Verdict.UNHEALTHY else _PAUSED_BY_ORDER
+    worse_so = _PAUSED if view.death is not None else _PAUSED_ALIVE
+    paused = worse_so if run.verdict is Verdict.UNHEALTHY else _PAUSED_BY_ORDER
     look = facts.WITHOUT.get(run.kind, facts.LOOK_WORDS[run.state])
     again = f"{look}: `/retry {run.id}` tries it again" if view.given_up else ""
     buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()

@@ -120,6 +120,12 @@ def first_diagnostic(view: CardView) -> str:
     )
 
 
+def say_death(title: str, link: str | None) -> str:
+    """Where its stack is; `link` to its card."""
+    name = f"[{code(title)}]({link}) or " if link else ""
+    return f"what it died of: {name}{code(f'/crash {title}')}"
+
+
 _ANSWERED = "`docs/analysts.md` says how to answer"
 
 

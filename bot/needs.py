@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from bot.cards import Home
-from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT
+from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT, say_death
 from bot.limits import cut_middle
 from bot.markup import ago, code, count, join, plain, prose, short, web_link
 from pipeline.keeper.protocol import Hold
@@ -45,8 +45,9 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.SERVER:
             return _server(need)
         case Topic.PAUSE:
-            when = _moment(need) if need.subject == OURS else _lasting(need)
-            return join(f"the pipeline {say_pauser(need.subject)}{when}", detail, _say_resume(need, home))
+            when = _moment(need) if need.subject == OURS and not need.ordered else _lasting(need)
+            by = "is paused by a rollback" if need.ordered else say_pauser(need.subject)
+            return join(f"the pipeline {by}{when}", detail, _say_resume(need, home))
         case Topic.APPROVAL:
             asks = f" of {QUESTIONS[Question(need.question)]}" if need.question in list(Question) else ""
             return join(_of_run(need, f"**waits for an approval**{asks}", home), _order(need))
@@ -97,8 +98,13 @@ def _uncured(need: Need) -> str:
 
 def _say_resume(need: Need, home: Home | None) -> str:
     """What to look at before, where the pipeline has paused itself over it."""
+    if need.ordered:
+        return "`/resume` lets it go on, when you like"
     if need.subject != OURS:
         return "`/resume` lets it go on"
+    if need.crash:
+        link = home.link(need.message) if need.message and home else None
+        return join(say_death(need.crash, link), "then `/resume` lets it go on")
     card = f"[its card]({home.link(need.message)})" if need.message and home else "its card"
     return f"the thread of {card} has what to look at, then `/resume` lets it go on"
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from typing import Any, assert_never
 
 from bot.cards import Home
+from bot.facts import say_death
 from bot.limits import TITLE, cut_middle, cut_text
 from bot.markup import (
     begin_sentence,
@@ -46,6 +47,8 @@ STILL_RUNS = (
     " people order, goes through. Nothing else is patched, built or deployed until `/resume`."
 )
 LOOK_FIRST = "**A person is needed:** the thread of its card has what to look at, then Resume."
+LOOK_AT_DEATH = "**A person is needed:** look at what it died of, then Resume."
+WHEN_YOU_LIKE = "Nobody has to look at anything: Resume, when you like."
 GOES_ON = {  # by itself, behind what a post begins with
     "paused": STILL_RUNS,
     "push owed": "It goes there by itself once the remote takes it; what is built goes live meanwhile.",
@@ -73,6 +76,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("goes on: keeper", "The keeper looks after the server again", Colour.GREEN, False),
     ("goes on: server", "Server no longer stands still", Colour.GREEN, False),
     ("released", "Server no longer held", Colour.BLUE, False),
+    ("paused by", "Pipeline paused by a rollback", Colour.AMBER, False),
     ("paused itself", "Pipeline paused itself", Colour.AMBER, False),
     ("paused", "Pipeline paused", Colour.AMBER, False),
     ("resumed", "Pipeline goes on", Colour.BLUE, False),
@@ -115,7 +119,7 @@ def _render(post: Post, home: Home | None) -> Message:
         case PostKind.VERDICT:
             return _verdict(data)
         case PostKind.SERVER | PostKind.PIPELINE | PostKind.ORDER:
-            return _news(data)
+            return _news(data, home)
         case PostKind.REJECTED_RESPONSE:
             return _refused_responses(data)
         case PostKind.SUMMARY:
@@ -297,10 +301,10 @@ def _refused_responses(data: Data) -> Message:
     return _plain_news(heading, text, Colour.AMBER)
 
 
-def _news(data: Data) -> Message:
+def _news(data: Data, home: Home | None) -> Message:
     what = _text(data, "what") or "news"
     by = _text(data, "by")
-    heading, colour, ping = _find_news(_say_whose(what, by))
+    heading, colour, ping = _find_news(_say_whose(data))
     if what == "start-up error":
         return _start_up_error(data, heading, colour)
     if what == "back":
@@ -313,10 +317,10 @@ def _news(data: Data) -> Message:
     person = "" if by == OURS else by
     named = f"build {name_build(build)}" if is_ours(build) else name_build(build)
     facts = join(named if build else "", f"by {plain(person)}" if person else "")
-    needed = LOOK_FIRST if what == "paused" and by == OURS else ""
+    looked_at = _look_at(data, home) if what == "paused" and by == OURS else ()
     goes_on = GOES_ON.get(what, "") if what != "swap failed" or data.get("rolled") == "back" else ""
     told = begin_sentence(prose(_text(data, "detail")))
-    text = "\n".join(part for part in (told, facts, needed, goes_on) if part)
+    text = "\n".join(part for part in (told, facts, *looked_at, goes_on) if part)
     embed = Embed(title("{}", heading), text, colour)
     return Message(embed=embed, buttons=_news_buttons(what), ping=ping)
 
@@ -335,11 +339,14 @@ def _tell_up(message: Message, seconds: float) -> Message:
     return replace(message, embed=told)
 
 
+_TO_BE_DONE = (LOOK_FIRST, LOOK_AT_DEATH, WHEN_YOU_LIKE, *GOES_ON.values())
+
+
 def close_news(message: Message) -> Message:
     """Its title is all that many read."""
     embed = message.embed or Embed()
     over = cut_middle(f"Over: {embed.title}", TITLE)
-    held = [line for line in embed.description.splitlines() if line not in (LOOK_FIRST, *GOES_ON.values())]
+    held = [line for line in embed.description.splitlines() if line not in _TO_BE_DONE]
     text = "\n".join(["**This is over.** `/status` tells what is now.", *held])
     told = replace(embed, title=over, description=text, colour=Colour.GREY)
     return replace(message, embed=told, buttons=(), ping=False)
@@ -381,8 +388,22 @@ def _name_taken(change: Data) -> str:
     return join(f"{name_change(_text(change, 'subject'), _text(change, 'kind'))} {link}", undone)
 
 
-def _say_whose(what: str, by: str) -> str:
-    return f"{what} itself" if by == OURS else what
+def _say_whose(data: Data) -> str:
+    what = _text(data, "what") or "news"
+    if _text(data, "by") != OURS:
+        return what
+    return f"{what} by a rollback" if data.get("ordered") else f"{what} itself"
+
+
+def _look_at(data: Data, home: Home | None) -> tuple[str, ...]:
+    """What there is for a person before the pipeline goes on, which paused over a rollback."""
+    death = data.get("death") or {}
+    if data.get("ordered"):
+        return (WHEN_YOU_LIKE,)
+    if not death.get("title"):
+        return (LOOK_FIRST,)
+    link = home.link(str(death["message"])) if home and death.get("message") else None
+    return LOOK_AT_DEATH, begin_sentence(say_death(str(death["title"]), link))
 
 
 def _find_news(what: str) -> tuple[str, Colour, bool]:

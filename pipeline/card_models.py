@@ -50,6 +50,14 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
+class Death:
+    """The crash that a build was taken back for; the thread of its own card has its stack."""
+
+    title: str
+    message: str | None  # id of that card in the channel
+
+
+@dataclass(frozen=True)
 class CardView:
     """Everything a card shows: the present state of one signature on one night."""
 
@@ -91,6 +99,7 @@ class CardView:
     went_with: int = 0  # other changes that were rolled back with it: it may be any of them that made it worse
     given_up: bool = False  # nobody works on its crash any more: a person's turn
     not_cured: FixLink | None = None  # the fix that the run goes on from, which stays and cured nothing
+    death: Death | None = None  # what its build was rolled back for
     next_try: Run | None = None  # of a run that was rolled back: what follows it by itself, without an answer yet
     undone: FixLink | None = None  # the commit that the run takes back, where it was live
     taken_back: TakenBack | None = None  # the fix that was live before the run began

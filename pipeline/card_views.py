@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline import policy
-from pipeline.card_models import CardView, DeploymentView, FixLink, TakenBack, Withdrawn
+from pipeline.card_models import CardView, Death, DeploymentView, FixLink, TakenBack, Withdrawn
 from pipeline.errors import PipelineError
 from pipeline.fix_links import add_page, find_revert, link
 from pipeline.keeper.protocol import Exit, Observed, from_plain
@@ -22,7 +22,7 @@ from pipeline.model import (
     RunState,
     Verdict,
 )
-from pipeline.needs import find_down_since, is_given_up, is_paused_over
+from pipeline.needs import find_death, find_down_since, is_given_up, is_paused_over
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -120,6 +120,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         undone=FixLink(run.reverts, None, None) if run and run.reverts and withdrawn is None else None,
         in_queue=waits is not None and is_in_queue(store, waits, None),
         next_try=next_try,
+        death=_find_death(store, run),
         absent=run is not None and run.id in store.list_absent(),
         mended=_is_mended(store, run, withdrawn),
         made_worse=_made_worse(store, run),
@@ -219,6 +220,13 @@ def _made_worse(store: Store, run: Run | None) -> bool:
     rolled_back = run is not None and run.state is RunState.ROLLED_BACK
     deployment = store.get_deployment(run.deployment) if run and rolled_back and run.deployment else None
     return deployment is None or not store.crashed_as_known(deployment.build, deployment.created_at)
+
+
+def _find_death(store: Store, run: Run | None) -> Death | None:
+    """Asked of what was rolled back; else its card does not tell."""
+    rolled_back = run is not None and run.state is RunState.ROLLED_BACK
+    deployment = store.get_deployment(run.deployment) if run and rolled_back and run.deployment else None
+    return None if deployment is None else find_death(store, deployment)
 
 
 def _paused_itself(tools: Tools, run: Run | None, pause: PauseView | None) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from pipeline import policy
+from pipeline.card_models import Death
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
@@ -179,11 +180,28 @@ def _is_undone_order(store: Store, run: Run, reverts: Sequence[Run]) -> bool:
 
 
 def _of_pause(store: Store, pause: PauseView) -> Need:
-    """With the card of what was rolled back, where that is why: its thread has what there is to look at."""
+    """Where a rollback is why, with the card that has what there is to look at: of the crash, else of what was rolled
+    back."""
     last = store.get_active_deployment() or store.get_last_deployment()
-    runs = store.list_runs_of(last.id) if last is not None and is_paused_over(last, pause) else []
-    message = store.get_message_of_run(runs[0].id) if runs else None
-    return Need(Topic.PAUSE, pause.by, pause.reason, message=message, since=pause.at.timestamp())
+    need = Need(Topic.PAUSE, pause.by, pause.reason, since=pause.at.timestamp())
+    if last is None or not is_paused_over(last, pause):
+        return need
+    if last.verdict is not Verdict.UNHEALTHY:
+        return replace(need, ordered=True)
+    if (death := find_death(store, last)) is not None:
+        return replace(need, crash=death.title, message=death.message)
+    runs = store.list_runs_of(last.id)
+    return replace(need, message=store.get_message_of_run(runs[0].id) if runs else None)
+
+
+def find_death(store: Store, deployment: Deployment) -> Death | None:
+    """None = it was not found worse, or did not crash."""
+    if deployment.verdict is not Verdict.UNHEALTHY:
+        return None
+    for crash in store.list_crashes_of_build(deployment.build, deployment.created_at):
+        if crash.signature is not None and crash.card is not None:
+            return Death(crash.signature.title, store.get_card_state(crash.card).message)
+    return None
 
 
 def is_paused_over(deployment: Deployment, pause: PauseView | None) -> bool:

@@ -99,6 +99,8 @@ class Need:
     since: float | None = None  # seconds since the epoch: since when it is unanswered, or owed
     kind: str = RunKind.FIX  # of the run
     puts_back: bool = False  # the run is a revert of a revert
+    crash: str = ""  # what the build died of over which the pipeline paused itself; `message` is its card then
+    ordered: bool = False  # a person's rollback made the pause: there is nothing to look at
 
 
 @dataclass(frozen=True)

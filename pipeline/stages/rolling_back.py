@@ -10,6 +10,7 @@ from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OURS, FixState, Impossible, Patch, Run, RunKind, RunState, Verdict
+from pipeline.needs import find_death
 from pipeline.points import point
 from pipeline.stages import finding
 from pipeline.store import Crash, Deployment, Fact, NewPost
@@ -154,7 +155,7 @@ def finish(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
         return False  # what it died of is known only then
     reason = say_where(tools, deployment)
     runs = tools.store.list_runs_of(deployment.id)
-    pause(tools, f"rolled back: {name_all(runs)}: {reason}")
+    pause(tools, f"rolled back: {name_all(runs)}: {reason}", deployment)
     point("rollback.paused")
     tools.store.set_fact(Fact.BUILD, deployment.previous)
     begin_revert(tools, deployment, runs)
@@ -222,11 +223,16 @@ def attempt_of(run: Run, what: str, detail: str, deaths: Sequence[Mapping[str, o
     }  # fmt: skip
 
 
-def pause(tools: Tools, reason: str) -> None:
+def pause(tools: Tools, reason: str, deployment: Deployment) -> None:
     if tools.store.get_pause() is not None:
         return
+    death = find_death(tools.store, deployment)
+    data = {
+        "what": "paused", "detail": reason, "by": OURS, "ordered": deployment.verdict is not Verdict.UNHEALTHY,
+        "death": death and asdict(death),
+    }  # fmt: skip
     value = {"by": OURS, "reason": reason, "at": tools.now().isoformat()}
-    posts = [NewPost(PostKind.PIPELINE, {"what": "paused", "detail": reason, "by": OURS}, to_channel=True, offers=True)]
+    posts = [NewPost(PostKind.PIPELINE, data, to_channel=True, offers=True)]
     tools.store.set_fact(Fact.PAUSE, value, posts=posts, at=tools.now())
 
 

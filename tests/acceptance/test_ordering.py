@@ -117,7 +117,7 @@ def test_a_rollback_reverts_pushes_and_pauses_and_the_build_before_runs(ground: 
         assert realm.revision != healed and realm.commit.startswith(realm.revision)
         realm.wait(lambda: len(realm.log()) == 2, "the revert on the remote")
         assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
-        assert "the pipeline paused itself" in realm.channel.slash("status").text
+        assert "the pipeline is paused by a rollback" in realm.channel.slash("status").text
         again = realm.channel.slash("rollback")
         assert "Nothing of ours runs" in again.content and not again.buttons
         assert "goes on" in realm.channel.slash("resume").content

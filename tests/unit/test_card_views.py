@@ -100,12 +100,14 @@ async def test_a_card_tells_of_the_rollback_until_the_new_try_has_an_answer(worl
     await world.pass_time(minutes=3)
     worse = show(world, run).embed
     assert worse is not None and worse.title == "Rolled back: the fix made it worse"
-    assert worse.description.splitlines()[-1] == ("A new try, which is told of this, is asked for after `/resume`")
+    assert worse.description.splitlines()[-2:] == [
+        "A new try, which is told of this, is asked for after `/resume`", "What it died of: `/crash Loot::Roll`",
+    ]  # fmt: skip
     await world.orders.resume(OPERATOR)
     await world.settle()
     asked = show(world, run).embed
     assert asked is not None and asked.title == worse.title
-    assert asked.description.splitlines()[-1].startswith(
+    assert asked.description.splitlines()[-2].startswith(
         "*The request for a new try waits in the queue for an answer, since* <t:"
     )
     card_of_its_crash = show_card(world, "Loot::Roll").embed
@@ -363,7 +365,7 @@ async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_l
     again = world.expect(back, RunState.SUCCEEDED).commit or ""
     embed = show(world, revert).embed
     assert embed is not None
-    assert embed.description.splitlines()[-1] == (
+    assert embed.description.splitlines()[-2] == (
         f"the previous build `{commit[:7]}` was put back · the fix is in again: its revert was reverted in "
         f"[`{again[:7]}`]({world.source.url(again)})"
     )
@@ -396,7 +398,7 @@ async def test_an_ordered_revert_that_went_out_with_what_was_worse_is_a_need_and
     shown = show(world, revert).embed
     assert shown is not None and shown.title == "Revert rolled back: Map::Update"
     assert shown.description.splitlines()[:2] == [
-        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`",
+        "**Pipeline paused, a person is needed:** see what it died of, then `/resume`",
         f"**rolled back: what it had taken back is live again**: {retry}",
     ]
     await world.orders.retry(revert.id, BOB)
@@ -450,7 +452,7 @@ async def test_a_fix_that_was_rolled_back_says_what_was_put_back_then_and_who_is
     gone = world.expect(run, RunState.ROLLED_BACK)
     shown = show(world, run).embed
     assert shown is not None and shown.description.splitlines()[:2] == [
-        "**Pipeline paused:** `/resume` lets it go on",
+        "**Pipeline paused:** `/resume` lets it go on, when you like",
         f"**rolled back, so it still crashes: needs a person**: `/retry {gone.id}` tries it again",
     ]
     (need,) = [each for each in status_views.status(world.tools).needs if each.run == gone.id]

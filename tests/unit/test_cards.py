@@ -14,7 +14,7 @@ from bot import limits
 from bot.cards import Home, render_card, thread_name
 from bot.payloads import Colour
 from bot.redaction import cleaned
-from pipeline.card_models import CardView, DeploymentView, FixLink, Withdrawn
+from pipeline.card_models import CardView, Death, DeploymentView, FixLink, Withdrawn
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import (
     Analysis,
@@ -38,6 +38,7 @@ CAUSE = "**Members are destroyed in reverse order.**"
 FIX = FixLink(COMMIT, URL, "overnight-20241122")
 CHANGES = (Change("src/server/game/EventDispatcher.cpp", 12, 1),)
 LIVE = DeploymentView("d1", COMMIT, "verifying", 21.0, NOW, NOW + timedelta(seconds=100), "7d14957a32df0000")
+PAGE = "https://discord.com/channels/1/2"
 BACK = "Server back after **4 s**"
 CRASH = "access violation at `EventDispatcher.cpp:132` · first time seen · it ran `7d14957a32df`"
 BUSY: dict[str, Any] = {"players": 14, "player_limit": 5, "deploy_at_latest": NOW + timedelta(hours=6)}
@@ -528,12 +529,28 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
             revert=FixLink(REVERT, None, None),
             paused=True,
             paused_by_it=True,
+            death=Death("BotAI::~BotAI", "88"),
         ),
         "Rolled back: the fix made it worse",
         Colour.RED,
-        "**Pipeline paused, a person is needed:** see in the thread what it died of, then `/resume`\n"
+        "**Pipeline paused, a person is needed:** see what it died of, then `/resume`\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
-        "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
+        "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`\n"
+        f"What it died of: [`BotAI::~BotAI`]({PAGE}/88) or `/crash BotAI::~BotAI`",
+        ["resume:pipeline"],
+    ),
+    "rolled back, and it did not crash": (
+        card(
+            RunState.ROLLED_BACK,
+            of_run={"reason": "the server says it runs 12ab, not 34cd", "verdict": Verdict.UNHEALTHY},
+            deployment=LIVE,
+            paused_by_it=True,
+        ),
+        "Rolled back: the fix made it worse",
+        Colour.RED,
+        "**Pipeline paused, a person is needed:** see in the thread why, then `/resume`\n"
+        f"`{NAME}` · the server says it runs 12ab, not 34cd\n"
+        "the previous build `7d14957` was put back",
         ["resume:pipeline"],
     ),
     "rolled back, and nobody works on its crash": (
@@ -547,7 +564,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ),
         f"Rolled back: {NAME}",
         Colour.RED,
-        "**Pipeline paused:** `/resume` lets it go on\n"
+        "**Pipeline paused:** `/resume` lets it go on, when you like\n"
         "**rolled back, so it still crashes: needs a person**: `/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",

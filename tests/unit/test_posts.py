@@ -228,6 +228,25 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
     ),
     (
         PostKind.PIPELINE,
+        {"what": "paused", "detail": "rolled back", "by": OURS, "death": {"title": "Loot::Roll", "message": "88"}},
+        "Pipeline paused itself",
+        "Rolled back\n"
+        "**A person is needed:** look at what it died of, then Resume.\n"
+        "What it died of: `/crash Loot::Roll`\n"
+        "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
+        " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
+    ),
+    (
+        PostKind.PIPELINE,
+        {"what": "paused", "detail": "rolled back: `A`: ordered by Ann", "by": OURS, "ordered": True},
+        "Pipeline paused by a rollback",
+        "Rolled back: `A`: ordered by Ann\n"
+        "Nobody has to look at anything: Resume, when you like.\n"
+        "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
+        " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
+    ),
+    (
+        PostKind.PIPELINE,
         {"what": "paused", "detail": "raid", "by": "Ann"},
         "Pipeline paused",
         "raid\nby Ann\n"

@@ -89,6 +89,15 @@ def test_a_pipeline_that_paused_itself_says_so() -> None:
     assert say_need(need, Home(1, 2)).endswith(
         f"the thread of {linked} has what to look at, then `/resume` lets it go on"
     )
+    of = Need(Topic.PAUSE, OURS, need.detail, message="77", since=NOW.timestamp(), crash="Loot::Roll")
+    assert say_need(of) == f"{words} · what it died of: `/crash Loot::Roll` · then `/resume` lets it go on"
+    named = "[`Loot::Roll`](https://discord.com/channels/1/2/77) or `/crash Loot::Roll`"
+    assert say_need(of, Home(1, 2)) == f"{words} · what it died of: {named} · then `/resume` lets it go on"
+    ordered = Need(Topic.PAUSE, OURS, "rolled back: `A`: ordered by Ann", since=NOW.timestamp(), ordered=True)
+    assert say_need(ordered) == (
+        f"the pipeline is paused by a rollback since <t:{THEN}:R> · rolled back: `A`: ordered by Ann · "
+        "`/resume` lets it go on, when you like"
+    )
     by_ann = Need(Topic.PAUSE, "Ann", "raid", since=NOW.timestamp())
     assert say_need(by_ann) == f"the pipeline is paused by Ann since <t:{THEN}:R> · raid · `/resume` lets it go on"
 
