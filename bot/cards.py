@@ -73,6 +73,8 @@ def _choose(view: CardView) -> Face:
         return _of_run(view, view.run)
     if view.report is not None and view.report.environment:
         return faces_crash.environment(view, view.report)
+    if view.brought_again:
+        return faces_crash.brought_again(view)
     return faces_crash.taken_back(view) if view.only_taken_back else faces_crash.counted(view)
 
 

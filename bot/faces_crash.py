@@ -52,6 +52,11 @@ def taken_back(view: CardView) -> Face:
     return crash_face(view, known, facts.server_line(view), facts.crash_line(view))
 
 
+def brought_again(view: CardView) -> Face:
+    known = "**What brought it is live again:** should the server crash so again, the analyst is asked"
+    return crash_face(view, known, facts.server_line(view), facts.crash_line(view))
+
+
 def crash_face(view: CardView, *lines: str) -> Face:
     """Its title goes on telling what came of the fix before, while a new one is asked for."""
     down = view.back_after is None and view.server in (None, ServerState.BACKOFF, ServerState.ABSENT)

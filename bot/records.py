@@ -171,6 +171,8 @@ def _crash_row(line: CrashLine) -> str:
 def fate(line: CrashLine) -> str:
     """What became of it, in a few words."""
     run = line.run
+    if line.judged == OF_WHAT_WENT and not line.only_taken_back and run is None:
+        return "what brought it was taken back, and is live again"
     if run is None or line.work is None:
         return _JUDGED.get(line.judged or "", plain(line.judged or "not read yet"))
     if run.fix_state is FixState.RECURRED:

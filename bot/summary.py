@@ -17,7 +17,16 @@ from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import OF_WHAT_WENT, FixState, RunState, Verdict
 from pipeline.status_models import Need, Topic
-from pipeline.summary import BEING_REVERTED, BranchLine, CrashLine, FixedLine, NightSummary, UndoneLine, UnfixedLine
+from pipeline.summary import (
+    BEING_REVERTED,
+    BROUGHT_AGAIN,
+    BranchLine,
+    CrashLine,
+    FixedLine,
+    NightSummary,
+    UndoneLine,
+    UnfixedLine,
+)
 
 OLD = timedelta(days=180)  # a night of which the day alone could be another year's
 SHOWN = 8  # lines of one part; the rest is counted
@@ -178,6 +187,7 @@ _DOING = {
     FixState.RECURRED: "came back with its fix in place",
     FixState.REVERTED: "its fix was reverted",
     BEING_REVERTED: "its fix is being taken back",
+    BROUGHT_AGAIN: "what brought it was taken back, and is live again",
 }
 
 

@@ -89,6 +89,7 @@ class CardView:
     max_returns: int = 2
     paused_by_it: bool = False  # the pause that holds is the one that its rollback made
     only_taken_back: bool = False  # it was seen only in a build that was taken back
+    brought_again: bool = False  # its build was taken back, and what that had brought is live again
     puts_back: bool = False  # the run reverts a revert: what that one took out comes back
     build: str | None = None  # that the server was last started with, as the keeper observes
     withdrawn: Withdrawn | None = None  # what the run reverts, where that was never live

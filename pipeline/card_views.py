@@ -20,9 +20,10 @@ from pipeline.model import (
     Run,
     RunKind,
     RunState,
+    Signature,
     Verdict,
 )
-from pipeline.needs import find_death, find_down_since, is_given_up, is_paused_over
+from pipeline.needs import find_death, find_down_since, is_given_up, is_gone, is_paused_over
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -127,6 +128,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         given_up=run is not None and is_given_up(tools, run),
         went_with=_count_others(store, run),
         only_taken_back=_was_only_taken_back(store, run, last),
+        brought_again=run is None and _was_taken_back(last) and not _is_gone(store, last),
         not_cured=_find_not_cured(store, run),
         taken_back=_find_taken_back(store, run),
     )
@@ -158,10 +160,19 @@ def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bo
 def _was_only_taken_back(store: Store, run: Run | None, last: Any) -> bool:
     """Asked of what nobody was asked about, is live, or was given up; else its card does not tell."""
     if run is None:
-        return last is not None and last.judged == OF_WHAT_WENT
+        return _was_taken_back(last) and _is_gone(store, last)
     if run.state not in (RunState.SUCCEEDED, RunState.FAILED):
         return False
-    return store.was_only_taken_back(run.signature)
+    return is_gone(store, run.signature)
+
+
+def _was_taken_back(last: Any) -> bool:
+    """How the last crash of the card was judged, when its build went."""
+    return last is not None and last.judged == OF_WHAT_WENT
+
+
+def _is_gone(store: Store, last: Any) -> bool:
+    return is_gone(store, Signature(last.family, last.exact, last.version))
 
 
 def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:

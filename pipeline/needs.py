@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pipeline import policy
 from pipeline.card_models import Death
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Verdict
+from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Signature, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
 from pipeline.store import Branch, Deployment, Fact, Store
 from pipeline.tools import Tools
@@ -158,9 +158,28 @@ def list_given_up(store: Store, since: date, reverts: Sequence[Run]) -> list[Run
     build that was taken back is not missed."""
     failed = store.list_failed_last(since)
     return [
-        *(run for run in failed if run.kind is not RunKind.FIX or not store.was_only_taken_back(run.signature)),
+        *(run for run in failed if run.kind is not RunKind.FIX or not is_gone(store, run.signature)),
         *(run for run in reverts if run.updated_at.date() >= since and _is_undone_order(store, run, reverts)),
     ]
+
+
+def is_gone(store: Store, signature: Signature | None) -> bool:
+    """Whether nothing that is live ever crashed so: it was seen only in builds that were taken back, and nothing of
+    what those had brought came again."""
+    if signature is None or not store.was_only_taken_back(signature):
+        return False
+    reverts, updates = store.list_reverts(), store.list_live_updates()
+    taken = store.list_runs_that_crashed(signature)
+    return not any(is_live(run) or is_brought_again(run, updates, reverts) for run in taken)
+
+
+def is_brought_again(run: Run, updates: Sequence[Run], reverts: Sequence[Run]) -> bool:
+    """Whether one of these live updates was ordered after this one was taken out, and stands: it brings that again."""
+    out = [each.created_at for each in reverts if run.commit in each.undoes]
+    if run.kind is not RunKind.UPDATE or not out:
+        return False
+    later = [each for each in updates if each.created_at > max(out)]
+    return any(policy.find_revert(each.commit or "", reverts) is None for each in later)
 
 
 def is_given_up(tools: Tools, run: Run) -> bool:

@@ -11,7 +11,7 @@ from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.fix_links import link, links_of, revert_link
 from pipeline.model import Impossible, Run, RunKind, Signature
-from pipeline.needs import is_given_up
+from pipeline.needs import is_given_up, is_gone
 from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, FixLine, RunStep, RunView
 from pipeline.run_views import deployment_view, run_line
 from pipeline.server_views import look
@@ -163,7 +163,7 @@ def _line(tools: Tools, signature: Signature, rows: list[CrashRow]) -> CrashLine
         run=run,
         work=run_line(tools.store, run) if run is not None else None,
         fix=link(tools, run.commit, run.branch) if run is not None and run.commit else None,
-        only_taken_back=tools.store.was_only_taken_back(signature),
+        only_taken_back=is_gone(tools.store, signature),
         absent=run is not None and run.id in tools.store.list_absent(),
     )
 

@@ -18,7 +18,9 @@ from pipeline.needs import (
     Waiting,
     gather_waiting,
     is_being_taken_out,
+    is_brought_again,
     is_fixed,
+    is_gone,
     is_live,
     list_needs,
 )
@@ -32,6 +34,7 @@ TELLING = (
     EventKind.SPAWN_FAILED, EventKind.HELD,
 )  # fmt: skip
 BEING_REVERTED = "being reverted"
+BROUGHT_AGAIN = "brought again"  # only in what was taken back, and that is live again
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
 
@@ -71,8 +74,8 @@ class FixedLine:
 class UnfixedLine:
     subject: str = ""
     crashes: int = 0  # this night
-    # a RunState, "paused", "in queue", "hindered", "stuck", OF_WHAT_WENT, BEING_REVERTED, "environment", "recurred";
-    # else what became of it
+    # a RunState, "paused", "in queue", "hindered", "stuck", OF_WHAT_WENT, BEING_REVERTED, BROUGHT_AGAIN,
+    # "environment", "recurred"; else what became of it
     state: str = ""
     why: str = ""
     message: str | None = None
@@ -215,13 +218,14 @@ def _branch(scene: Scene, review: Review) -> BranchLine:
 def _list_undone(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UndoneLine]:
     """By reverts of this night that stand, of an operator or of a rollback: each change that one took out, whose ever
     card it is on; not what was itself a revert, as that brought something back."""
-    over = (RunState.SUCCEEDED, RunState.ROLLED_BACK)
+    over, updates = (RunState.SUCCEEDED, RunState.ROLLED_BACK), store.list_live_updates()
     made = [run for card in cards for run in card.runs if run.kind is RunKind.REVERT and run.state in over]
     for revert in made:
         if revert.commit is None or policy.find_revert(revert.commit, waiting.reverts) is not None:
             continue
         undone = [run for run in map(store.get_run_by_commit, revert.undoes) if run is not None]
-        gone = [run for run in undone if run.kind is not RunKind.REVERT and not is_live(run)]
+        back = [run for run in undone if is_live(run) or is_brought_again(run, updates, waiting.reverts)]
+        gone = [run for run in undone if run.kind is not RunKind.REVERT and run not in back]
         yield from (_undone(scene, revert, run) for run in gone)
 
 
@@ -245,7 +249,7 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
         live_since=ready.timestamp() if ready else None,
         crashes=card.crashes,
         message=card.message,
-        only_taken_back=store.was_only_taken_back(run.signature),
+        only_taken_back=is_gone(store, run.signature),
         absent=run.id in store.list_absent(),
     )
 
@@ -258,7 +262,8 @@ def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) ->
         if fixes:
             state, why = _stand(store, fixes[-1], waiting), fixes[-1].reason
         else:
-            state = card.judged or "not read yet"
+            gone = card.judged != OF_WHAT_WENT or is_gone(store, card.signature)
+            state = (card.judged or "not read yet") if gone else BROUGHT_AGAIN
             why = (card.report or {}).get("cure") if card.judged == "environment" else None
         yield UnfixedLine(card.title, card.crashes, state, why or "", card.message)
 
@@ -273,7 +278,7 @@ def _stand(store: Store, run: Run, waiting: Waiting) -> str:
         return "stuck"
     if policy.is_hindered(run):
         return "stuck" if policy.is_stuck(run) else "hindered"
-    if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and store.was_only_taken_back(run.signature):
+    if run.state in (RunState.ROLLED_BACK, RunState.FAILED) and is_gone(store, run.signature):
         return OF_WHAT_WENT
     if is_being_taken_out(run, waiting.reverts):
         return BEING_REVERTED

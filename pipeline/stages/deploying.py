@@ -345,6 +345,8 @@ def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgemen
         )  # fmt: skip
         for run in undone:
             tools.store.set_fix_state(run.id, FixState.REVERTED, now)
+        if any(run.kind is RunKind.UPDATE or tools.store.puts_back(run) for run in runs):
+            tools.store.show_taken_back_anew(now)
     point("verdict.noted")
     return True
 

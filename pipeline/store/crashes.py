@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, select, update
 from pipeline import tables as t
 from pipeline.keeper.protocol import Exit, from_plain
 from pipeline.model import (
+    OF_WHAT_WENT,
     CrashReport,
     FixState,
     Run,
@@ -27,6 +28,7 @@ from pipeline.store.rows import (
     read_build,
 )
 from pipeline.store.writes import (
+    LATELY,
     card_key,
     get_card,
     insert_posts,
@@ -143,6 +145,13 @@ class Crashes(Base):
         with self.begin() as c:
             seen = _builds_that_crashed(c, signature)
             return bool(seen) and seen <= _bad_builds(c)
+
+    def show_taken_back_anew(self, at: datetime) -> None:
+        """On the cards of what was seen only in a build that was taken back: what that had brought may be live now."""
+        theirs = select(t.crashes.c.card).where(t.crashes.c.judged == OF_WHAT_WENT, t.crashes.c.at >= at - LATELY)
+        values = {"wanted": t.cards.c.wanted + 1, "touched_at": at}
+        with self.begin() as c:
+            c.execute(update(t.cards).where(t.cards.c.id.in_(theirs)).values(**values))
 
     def signature_is_known(self, signature: Signature, build: str) -> bool:
         """Whether this crash was seen with another build (imported history included). What made another build worse

@@ -10,9 +10,11 @@ from sqlalchemy import and_, func, or_, select
 
 from pipeline import tables as t
 from pipeline.keeper.protocol import EventKind
-from pipeline.model import Run
+from pipeline.model import Run, Signature
 from pipeline.store.base import Base
 from pipeline.store.rows import IMPORTED, Branch, Deployment, read_branch, read_deployment, read_run
+
+SIGNATURE = ("family", "exact", "version")  # columns
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class NightCard:
     judged: str | None  # what became of the newest of them
     report: dict[str, Any] | None  # of the newest
     runs: tuple[Run, ...]  # oldest first
+    signature: Signature | None = None  # of the newest
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,10 @@ class Nights(Base):
     def _night_card(self, c: Any, row: Any, before: date) -> NightCard:
         of_card = and_(t.crashes.c.card == row.id, t.crashes.c.keeper != IMPORTED)
         crashes = c.execute(
-            select(t.crashes.c.judged, t.crashes.c.report).where(of_card).order_by(t.crashes.c.id)
-        ).all()  # fmt: skip
+            select(t.crashes.c.judged, t.crashes.c.report, *(t.crashes.c[each] for each in SIGNATURE))
+            .where(of_card)
+            .order_by(t.crashes.c.id)
+        ).all()
         same = and_(t.cards.c.key == row.key, t.cards.c.night == before)
         earlier = select(func.count()).select_from(t.crashes.join(t.cards, t.crashes.c.card == t.cards.c.id))
         runs = c.execute(select(t.runs).where(t.runs.c.card == row.id).order_by(t.runs.c.created_at, t.runs.c.id)).all()
@@ -58,6 +63,7 @@ class Nights(Base):
         return NightCard(
             row.title, row.message, len(crashes), c.execute(earlier.where(same)).scalar_one(),
             last.judged if last else None, last.report if last else None, tuple(map(read_run, runs)),
+            Signature(last.family, last.exact, last.version) if last is not None and last.exact is not None else None,
         )  # fmt: skip
 
     def count_night_crashes(self, night: date) -> tuple[int, int]:

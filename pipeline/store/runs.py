@@ -112,6 +112,17 @@ class Runs(Base):
     def list_runs_of(self, deployment: str) -> list[Run]:
         return self._list_runs(t.runs.c.deployment == deployment)
 
+    def list_runs_that_crashed(self, signature: Signature) -> list[Run]:
+        """Runs whose build, as it was last deployed with them, crashed so."""
+        build = t.crashes.c.exit["build"].as_string()
+        crashed = select(build).where(is_same(t.crashes, signature), build.is_not(None))
+        of_these = select(t.deployments.c.id).where(t.deployments.c.build.in_(crashed))
+        return self._list_runs(t.runs.c.deployment.in_(of_these))
+
+    def list_live_updates(self) -> list[Run]:
+        """Of the base, also those that were taken out since."""
+        return self._list_runs(and_(t.runs.c.kind == RunKind.UPDATE, t.runs.c.state == RunState.SUCCEEDED))
+
     def list_runs_of_signature(self, signature: Signature) -> list[Run]:
         """Oldest first."""
         return self._list_runs(is_same(t.runs, signature))

@@ -24,12 +24,15 @@ from many_files import make_many, name_file
 from small_disks import mounted
 from world import BOB, OPERATOR, edit
 
+from bot.cards import render_card
+from bot.records import fate
 from pipeline.housekeeping import push_owed
-from pipeline.model import Approval, Done, Edit, Impossible, Patch, RunKind, RunState, WholeFile
+from pipeline.model import OF_WHAT_WENT, Approval, Done, Edit, Impossible, Patch, RunKind, RunState, WholeFile
 from pipeline.orders import Orders
 from pipeline.read_models import UpdatePlan
 from pipeline.runner import Runner
 from pipeline.status_views import status
+from pipeline.summary import BROUGHT_AGAIN
 
 MAP = "src/game/Map.cpp"
 BETTER = edit(MAP, "    delete _grid;\n", "    _grid.reset();\n")
@@ -410,6 +413,7 @@ async def test_an_update_that_was_rolled_back_is_shown_and_brought_in_when_it_is
     await world.die("Loot::Roll")
     await world.pass_time(minutes=5)
     world.expect(update, RunState.ROLLED_BACK)
+    assert [each.subject for each in (await world.orders.summary(None)).undone] == [update.subject]
     await world.orders.resume(OPERATOR)
     await world.heal("Spell::Cast")  # the revert of the merge goes live with it
     plan = await world.orders.plan_update()
@@ -420,6 +424,21 @@ async def test_an_update_that_was_rolled_back_is_shown_and_brought_in_when_it_is
     await world.pass_time(minutes=5)
     assert git(world.bed.clone, "show", f"{world.running}:src/Theirs.h") == "// theirs"
     assert isinstance(await world.orders.plan_update(), Impossible)
+    found = await world.orders.summary(None)
+    assert not found.undone, "what was rolled back is live again"
+    assert [each.commit for each in found.updates] == [theirs]
+    assert [(each.subject, each.state) for each in found.unfixed] == [("Loot::Roll", BROUGHT_AGAIN)]
+    (crash,) = [each for each in world.store.list_crash_rows(None) if each.judged == OF_WHAT_WENT]
+    (dirty,) = [each for each in world.store.list_dirty_cards() if each.card == crash.card]
+    embed = render_card(world.ledger.get_card_view(dirty.card)).embed
+    assert embed is not None and (embed.title, embed.description.splitlines()[0]) == (
+        "Crash in Loot::Roll",
+        "**What brought it is live again:** should the server crash so again, the analyst is asked",
+    )
+    lines = {each.title: fate(each) for each in (await world.orders.list_crashes(1)).lines}
+    assert lines["Loot::Roll"] == "what brought it was taken back, and is live again"
+    again = await world.crash("Loot::Roll")
+    assert again.state is RunState.ANALYZING
 
 
 async def test_what_is_rejected_on_last_nights_branch_is_taken_out_of_what_was_built_on_it(tmp_path: Path) -> None:
