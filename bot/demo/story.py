@@ -20,14 +20,16 @@ import psutil
 from bot.app import App
 from bot.demo import acts, bugs
 from bot.demo.leftovers import STATE
+from bot.demo.patience import Patience
 from bot.demo.world import DemoWorld
 from pipeline.keeper.protocol import EventKind, ServerState
 from pipeline.model import OVER, Run, RunState
 from pipeline.store import Fact
 
 BUG = "dispatcher"
-HEALING = 300.0  # seconds for the whole story
+HEALING = 300.0  # seconds for anything that takes no build
 LOOK = 0.02  # seconds between two looks
+LOOK_AT_BUILD = 0.2  # the same, while compilers need the machine
 T = TypeVar("T")
 
 
@@ -65,6 +67,22 @@ async def until(look: Callable[[], T | None], what: str, seconds: float) -> T:
         await asyncio.sleep(LOOK)
 
 
+async def until_built(app: App, look: Callable[[], T | None], what: str, say: Callable[[str], None] | None = None) -> T:
+    """As `until`, but for as long as a build or a run goes on; `say` is told how far it is, None = its card tells."""
+    patience = Patience(app.realm.state_dir, what, time.monotonic())
+
+    def wait_on() -> str | None:
+        runs = [(run.id, run.state) for run in app.tools.store.list_unfinished_runs()]
+        return patience.look(time.monotonic(), runs)
+
+    while not (found := await asyncio.to_thread(look)):
+        word = await asyncio.to_thread(wait_on)
+        if word is not None and say is not None:
+            say(word)
+        await asyncio.sleep(LOOK_AT_BUILD)
+    return found
+
+
 async def wait_until_up(app: App, seconds: float) -> None:
     """The server is ready and known, and the channel has its commands."""
     tools = app.tools
@@ -77,7 +95,7 @@ async def tell(app: App, world: DemoWorld, say: Callable[[str], None]) -> Healin
     try:
         await wait_until_up(app, HEALING)
         say("The server is up. What runs is built once: later a fix compiles only what it changes.")
-        await until(lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", HEALING)
+        await until_built(app, lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", say)
         return await crash_and_heal(app, world, say)
     except TimeoutError as late:
         say(f"Not healed: {late}")
@@ -97,7 +115,7 @@ async def crash_and_heal(app: App, world: DemoWorld, say: Callable[[str], None])
         say(f"{answered.why_not} A prepared answer stands in for it.")
         at = await asyncio.to_thread(acts.answer, world, bug, answered.request, bugs.FixKind.GOOD)
         answered = replace(answered, at=at)
-    run = await until(lambda: find_ended(app, begun[0]), "the verdict", HEALING)
+    run = await until_built(app, lambda: find_ended(app, begun[0]), "the verdict")
     await until(lambda: store.count_undelivered() == 0, "the channel", 30)
     return measure(app, run, answered.at, witness)
 
