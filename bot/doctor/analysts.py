@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bot.doctor.finding import Finding, fail, ok, warn
 from bot.settings import Settings
@@ -19,15 +19,14 @@ def check_analyst(settings: Settings) -> Iterator[Finding]:
     if program is None:
         yield fail("ANALYST_COMMAND", f"{command[0]} was not found", "give its full path, or put its folder on PATH")
     else:
-        yield ok("ANALYST_COMMAND", str(program))
-    words = " ".join(command)
-    if not any(mark in words for mark in ("{prompt}", "{request}", "{worktree}")):
-        yield warn(
-            "ANALYST_COMMAND",
-            "names neither {prompt} nor {request}, so it cannot know what it is asked",
-            "hand it {prompt}, the request in words, or {request}, its file",
-        )
+        yield ok("ANALYST_COMMAND", f"{program}, which is given what it is asked {name_ways(command)}")
     if missing := [name for name in settings.analyst_env if name not in os.environ]:
         yield warn(
             "ANALYST_ENV", f"{', '.join(missing)} not set in the environment of the bot", "set it there, not in .env"
         )
+
+
+def name_ways(command: Sequence[str]) -> str:
+    """How it gets to know the request: always by its standard input, and by the files that it is named."""
+    named = [mark for mark in ("{prompt}", "{request}") if any(mark in word for word in command)]
+    return " and ".join(["on its standard input", *(f"as {mark}" for mark in named)])

@@ -1,5 +1,8 @@
 """What the doctor makes of what it saw: traps of worldserver.conf, cores, supervisors' files, rights in a channel."""
 
+import re
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +11,7 @@ import discord
 import pytest
 
 from bot import doctor
-from bot.doctor import channel, configuration, folders, machine, scripts
+from bot.doctor import analysts, channel, configuration, folders, machine, scripts
 from bot.doctor.finding import Finding, Level, fail, ok, warn
 from bot.settings import Settings
 from pipeline.adapters import lldb
@@ -459,3 +462,31 @@ def test_a_state_folder_at_whose_question_mark_the_databases_address_ends_is_nam
     assert fail("STATE_DIR", what, "choose a folder without it") in folders.check_state(make(tmp_path, state_dir=state))
     others = make(tmp_path, state_dir=state, database_url="postgresql+psycopg://db/realm")
     assert [each.level for each in folders.check_state(others)] == [Level.OK]
+
+
+# --- the analyst -----------------------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).parents[2] / "docs" / "analysts.md"
+AGENTS = re.findall(r"^\|[^|]+\| \*[a-z ]+\* \| `([^`]+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_no_command_of_the_page_about_analysts_is_warned_of(tmp_path: Path) -> None:
+    lines = {words[0]: (sys.executable, *words[1:]) for words in map(shlex.split, AGENTS)}
+    found = {name: list(analysts.check_analyst(make(tmp_path, analyst_command=line))) for name, line in lines.items()}
+    levels = {name: [(each.name, each.level) for each in said] for name, said in found.items()}
+    assert levels == {name: [("ANALYST_COMMAND", Level.OK)] for name in ("claude", "codex", "gemini", "aider", "mini")}
+
+
+@pytest.mark.parametrize(
+    ("words", "ways"),
+    [
+        ((), "on its standard input"),
+        (("exec", "-"), "on its standard input"),
+        (("--file={prompt}",), "on its standard input and as {prompt}"),
+        (("{request}", "{prompt}"), "on its standard input and as {prompt} and as {request}"),
+    ],
+)
+def test_an_analyst_is_always_told_what_it_is_asked(tmp_path: Path, words: tuple[str, ...], ways: str) -> None:
+    """Its standard input is the prompt, whatever its words name."""
+    (found,) = analysts.check_analyst(make(tmp_path, analyst_command=(sys.executable, *words)))
+    assert found == ok("ANALYST_COMMAND", f"{sys.executable}, which is given what it is asked {ways}")
