@@ -42,13 +42,14 @@ def question(view: CardView, run: Run) -> str:
 
 
 def _describe_base(view: CardView, run: Run) -> str:
-    """Which commit the build would be of, as far as that can be told yet, and what comes of that."""
+    """Which commit the build would be of, as far as that can be told yet, and what comes of that; the run's reason says
+    why it is asked."""
     if run.base:
         named = markup.web_link(code(markup.revision(run.base)), view.base.url if view.base else None)
-        return f"At {named}, as what runs cannot be told for certain"
+        return f"At {named}"
     head = f" (at this writing {markup.commit_link(view.base.commit, view.base.url)})" if view.base else ""
     follows = "**whatever that has and the server has not goes live with the fix**"
-    return f"At the head that the base branch has when it is approved{head}, as what runs is not known: {follows}"
+    return f"At the head that the base branch has when it is approved{head}: {follows}"
 
 
 def patching(view: CardView, run: Run) -> Face:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import assert_never
 
 from pipeline import policy
 from pipeline.change_orders import begin_revert, update
-from pipeline.model import CLOSED, STATE_WORDS, Done, FixState, Impossible, Outcome, Question, Run, RunKind, RunState
+from pipeline.model import (
+    CLOSED,
+    STATE_WORDS,
+    Approval,
+    Done,
+    FixState,
+    Impossible,
+    Outcome,
+    Question,
+    Run,
+    RunKind,
+    RunState,
+)
 from pipeline.points import point
 from pipeline.stages import carrying, deploying, finding, rolling_back, wish
 from pipeline.tools import Tools
@@ -24,6 +38,12 @@ CANCELLABLE = (*REJECTABLE, RunState.PATCHING, RunState.BUILDING)
 RETRYABLE = (RunState.FAILED, RunState.CANCELLED, RunState.PROPOSED, RunState.ROLLED_BACK)
 WHILE_PAUSED = "The pipeline is paused: it is asked now, and what comes back waits for `/resume`."
 THROUGH = "The pipeline is paused; what a person orders goes through all the same."
+SHOWN = timedelta(seconds=20)  # how long a question must have stood for a yes that does not name it
+_QUESTIONS = {
+    Question.PATCH: "may its patch be applied?",
+    Question.DEPLOY: "may its build go live?",
+    Question.BASE: "may the night branch begin where its card says?",
+}
 STOPPED = "The server is stopped: it goes live with the next start."
 
 
@@ -42,7 +62,8 @@ def _done(about: Run, text: str = "", run: str | None = None) -> Done:
 
 def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome:
     """A build contains every run before it on the branch: approving one approves and names them all. `asks` = the
-    question that the person saw (`Run.asks`): a yes to one is none to the next. None = whatever it asks."""
+    question that the person saw (`Run.asks`): a yes to one is none to the next. None = the one that it asks, unless
+    that followed on another a moment ago."""
     found = find(tools, run)
     if isinstance(found, Impossible):
         return found
@@ -50,10 +71,38 @@ def approve(tools: Tools, run: str, by: str, asks: str | None = None) -> Outcome
         return Impossible(f"Run `{found.id}` asks for nothing: it is {STATE_WORDS[found.state]}.")
     if asks is not None and asks != found.asks:
         return Impossible(f"Run `{found.id}` asks something else by now: look at its card again.")
+    if asks is None and _asks_since_a_moment(tools, found):
+        return Impossible(
+            f"Run `{found.id}` asks something else since a moment ago: {_QUESTIONS[found.question]} Its card shows it: "
+            f"the button there says yes at once, `/approve` once it has stood for {SHOWN.seconds} s."
+        )
     below = carrying.list_below(tools, found) if found.question is Question.DEPLOY else []
     with tools.store.together():
         _approve(tools, found, below, by)
-    return _done(found, _name_below(below))
+    return _done(found, " ".join(filter(None, (_say_allowed(tools, found, found.question), _name_below(below)))))
+
+
+def _asks_since_a_moment(tools: Tools, run: Run) -> bool:
+    """Whether it has asked before, and whoever types an answer may have begun while that question stood."""
+    asked = [at for at, _, after, _ in tools.store.history(run.id) if after == RunState.AWAITING_APPROVAL]
+    return len(asked) > 1 and timedelta() <= tools.now() - asked[-1] < SHOWN
+
+
+def _say_allowed(tools: Tools, run: Run, question: Question) -> str:
+    """What the yes was to, and whether another question follows."""
+    match question:
+        case Question.PATCH:
+            return "Its patch may be applied."
+        case Question.DEPLOY:
+            return "Its build may go live."
+        case Question.BASE:
+            place = f"`{run.base[:12]}`" if run.base else "the head of the base branch"
+            asks_patch = tools.realm.approval is Approval.PATCH and run.kind is RunKind.FIX
+            follows = " Its card asks next whether the patch may be applied."
+            more = follows if asks_patch and Question.PATCH not in run.answered else ""
+            return f"The night branch may begin at {place}.{more}"
+        case _:
+            assert_never(question)
 
 
 def _approve(tools: Tools, run: Run, below: Sequence[Run], by: str) -> None:

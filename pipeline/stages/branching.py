@@ -15,8 +15,8 @@ from pipeline.tools import Tools
 
 LOST = "night branch"  # in `degraded`
 NOT_KNOWN = (
-    "what the server runs is not known (no revision, or built from uncommitted changes): may fixes begin at the "
-    "head of the base branch? SERVER_COMMIT can name the commit instead"
+    "what the server runs is not known (no revision, or built from uncommitted changes): SERVER_COMMIT can name the "
+    "commit instead"
 )
 
 

@@ -70,6 +70,61 @@ async def test_a_second_tap_on_approve_says_nothing_to_the_question_that_comes_n
     assert world.builder.built == [], "nobody has seen its diff yet"
 
 
+async def asked_for_two(tmp_path: Path) -> tuple[World, Run]:
+    """A patch that is asked about, of a server that says no revision, so that its base is asked about before."""
+    world = World(tmp_path, {"approval": Approval.PATCH})
+    world.keeper.revision = "f" * 12 + "+"
+    await world.start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.BASE
+    return world, run
+
+
+async def test_two_people_who_approve_the_base_do_not_approve_the_patch_with_it(tmp_path: Path) -> None:
+    """Typed, the order names no question: the second one was begun when the card asked for the base."""
+    world, run = await asked_for_two(tmp_path)
+    assert await world.orders.approve(run.id, OPERATOR) == Done(
+        "The night branch may begin at the head of the base branch. Its card asks next whether the patch may be "
+        "applied.",
+        run=run.id,
+        subject=run.subject,
+    )
+    await world.pass_time(seconds=2)
+    assert await world.orders.approve(run.id, OPERATOR) == Impossible(
+        f"Run `{run.id}` asks something else since a moment ago: may its patch be applied? Its card shows it: the "
+        "button there says yes at once, `/approve` once it has stood for 20 s."
+    )
+    await world.settle()
+    assert world.expect(run, RunState.AWAITING_APPROVAL).question is Question.PATCH
+    await world.pass_time(seconds=20)
+    patch = Done("Its patch may be applied.", run=run.id, subject=run.subject)
+    assert await world.orders.approve(run.id, OPERATOR) == patch
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_the_button_of_the_second_question_answers_it_at_once(tmp_path: Path) -> None:
+    world, run = await asked_for_two(tmp_path)
+    await world.orders.approve(run.id, OPERATOR, "base-0")
+    await world.settle()
+    asked = world.expect(run, RunState.AWAITING_APPROVAL).asks
+    assert isinstance(await world.orders.approve(run.id, OPERATOR, asked), Done)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_a_base_that_is_approved_promises_no_question_that_is_not_asked(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.keeper.revision = "f" * 12 + "+"
+    await world.start()
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert await world.orders.approve(run.id, OPERATOR) == Done(
+        "The night branch may begin at the head of the base branch.", run=run.id, subject=run.subject
+    )
+
+
 def thread_of(world: World, run: Run) -> list[PostKind]:
     """What the thread of a run's card says, in its order."""
     card = world.store.get_card_of_run(run.id)

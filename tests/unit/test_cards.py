@@ -32,6 +32,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.moments import write_moment
+from pipeline.stages.branching import NOT_KNOWN
 
 ANALYSIS = Analysis(summary="Members are destroyed in reverse order.", confidence="high")
 CAUSE = "**Members are destroyed in reverse order.**"
@@ -203,12 +204,12 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         ["approve:9f3c21aa:patch-0", "reject:9f3c21aa"],
     ),
     "approval of a base that nobody knows": (
-        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE}),
+        card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE, "reason": NOT_KNOWN}),
         f"Waits for approval: {NAME}",
         Colour.AMBER,
-        "**May the night branch begin here?** At the head that the base branch has when it is approved, as what runs is"
-        " not known: **whatever that has and the server has not goes live with the fix**\n"
-        f"{CAUSE}\nConfidence high\n{BACK}",
+        "**May the night branch begin here?** At the head that the base branch has when it is approved: **whatever that"
+        " has and the server has not goes live with the fix**\n"
+        f"{CAUSE}\nConfidence high · {NOT_KNOWN}\n{BACK}",
         ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
     ),
     "approval of a base that is the head of now": (
@@ -216,8 +217,8 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"Waits for approval: {NAME}",
         Colour.AMBER,
         f"**May the night branch begin here?** At the head that the base branch has when it is approved (at this"
-        f" writing [`a1b2c3d`]({URL})), as what runs is not known: **whatever that has and the server has not goes live"
-        f" with the fix**\n{CAUSE}\nConfidence high\n{BACK}",
+        f" writing [`a1b2c3d`]({URL})): **whatever that has and the server has not goes live with the fix**\n"
+        f"{CAUSE}\nConfidence high\n{BACK}",
         ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
     ),
     "approval of the deployment": (
@@ -231,8 +232,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         card(RunState.AWAITING_APPROVAL, of_run={"question": Question.BASE, "base": "7d14957a32df0000+"}),
         f"Waits for approval: {NAME}",
         Colour.AMBER,
-        "**May the night branch begin here?** At `7d14957a32df+`, as what runs cannot be told for certain\n"
-        f"{CAUSE}\nConfidence high\n{BACK}",
+        f"**May the night branch begin here?** At `7d14957a32df+`\n{CAUSE}\nConfidence high\n{BACK}",
         ["approve:9f3c21aa:base-0", "reject:9f3c21aa"],
     ),
     "patching": (

@@ -63,7 +63,9 @@ async def test_approving_a_build_approves_and_names_what_it_contains(careful: Wo
     await careful.pass_time(seconds=1)
     await careful.answer(two, OTHER)
     assert await careful.orders.approve(two.id, OPERATOR) == Done(
-        "Its build contains these too, which are approved with it: `Map::Update`.", run=two.id, subject=two.subject
+        "Its build may go live. Its build contains these too, which are approved with it: `Map::Update`.",
+        run=two.id,
+        subject=two.subject,
     )
     await careful.settle()
     careful.expect(one, RunState.VERIFYING)
@@ -75,7 +77,9 @@ async def test_approving_what_came_first_says_nothing_of_what_came_after(careful
     await careful.answer(one, GOOD)
     await careful.pass_time(seconds=1)
     await careful.answer(two, OTHER)
-    assert await careful.orders.approve(one.id, OPERATOR) == Done("", run=one.id, subject=one.subject)
+    assert await careful.orders.approve(one.id, OPERATOR) == Done(
+        "Its build may go live.", run=one.id, subject=one.subject
+    )
     await careful.settle()
     careful.expect(one, RunState.VERIFYING)
     careful.expect(two, RunState.AWAITING_APPROVAL)
