@@ -26,7 +26,7 @@ from pipeline.adapters.watcher import Watcher
 from pipeline.errors import DefiniteError, PipelineError
 from pipeline.ledger import Ledger
 from pipeline.model import Realm
-from pipeline.obstacles import find_obstacle
+from pipeline.obstacles import add_cure, find_obstacle
 from pipeline.orders import Orders
 from pipeline.points import point
 from pipeline.runner import Runner
@@ -117,7 +117,7 @@ async def become_the_bot(lock: InstanceLock, tools: Tools, stop: asyncio.Event) 
         try:
             lock.acquire()
         except OSError as fault:
-            note_fault(tools, "instance lock", f"{tools.realm.state_dir} cannot be locked: {fault}")
+            note_fault(tools, "instance lock", add_cure(f"{tools.realm.state_dir} cannot be locked: {fault}"))
             await asyncio.to_thread(ensure_keeper, tools)
             await wait_or_stop(stop, KEEPER_EVERY)
         else:
@@ -148,7 +148,8 @@ def propose_wish(tools: Tools) -> None:
                 tools.keeper.wish(wished)
         note_fault(tools, "wish", None)
     except OSError as fault:
-        note_fault(tools, "wish", f"desired.json cannot be written, so the last wish stays in force: {fault}")
+        words = f"desired.json cannot be written, so the last wish stays in force: {fault}"
+        note_fault(tools, "wish", add_cure(words))
 
 
 def ensure_keeper(tools: Tools) -> bool:
@@ -180,7 +181,7 @@ async def guard_keeper(tools: Tools, lock: InstanceLock) -> None:
         if lock.unwritten is not None:
             await asyncio.to_thread(lock.write_note)
         fault = logs.find_fault() or lock.unwritten
-        note_degraded(tools, "state folder", fault and f"the state folder cannot be written: {fault}")
+        note_degraded(tools, "state folder", fault and add_cure(f"the state folder cannot be written: {fault}"))
 
 
 async def serve(

@@ -9,7 +9,8 @@ from typing import assert_never
 from bot.cards import Home
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT, say_death
 from bot.limits import cut_middle
-from bot.markup import ago, code, count, join, plain, prose, short, web_link
+from bot.markup import ago, code, count, join, plain, prose, short, size, web_link
+from pipeline import obstacles
 from pipeline.keeper.protocol import Hold
 from pipeline.model import OURS, Question, RunKind, RunState
 from pipeline.status_models import Need, Rider, RunLine, Setback, Topic
@@ -64,9 +65,22 @@ def say_need(need: Need, home: Home | None = None) -> str:
             owed = f"{code(need.subject)} **does not reach the remote**{_since(need)}"
             return join(owed, detail, "it goes there by itself once the remote takes it")
         case Topic.DEGRADED:
-            return f"does not work: {detail}"
+            return _degraded(need, detail)
         case _:
             assert_never(need.topic)
+
+
+def _degraded(need: Need, detail: str) -> str:
+    if need.subject == obstacles.ROOM and need.detail.isdecimal():
+        return f"only {size(int(need.detail))} are free on the disk of `STATE_DIR`, where all is noted: make room there"
+    return detail if need.subject else f"does not work: {detail}"  # so in summaries of earlier versions
+
+
+def list_unneeded(degraded: Sequence[str], needs: Sequence[Need]) -> list[str]:
+    """What does not work and is not told among what needs somebody; without a cure that is."""
+    told = {each.subject: each.detail for each in needs if each.topic is Topic.DEGRADED}
+    others = [each for each in degraded if each not in told.values()]
+    return [each.partition(obstacles.CURE)[0] if obstacles.find_cause(each) in told else each for each in others]
 
 
 def _look(need: Need) -> str:
@@ -123,6 +137,9 @@ def _server(need: Need) -> str:
             return "the keeper does not answer: whether the server runs is not known"
         case "not ready":
             return join(f"the server does not say that it is ready{_since(need, 'started')}", detail)
+        case "unreported":
+            seen = f"no server is seen to run; its keeper (process {detail}) lives and has reported nothing"
+            return join(f"{seen}{_since(need)}", "see that it can write to the state folder")
         case "alone":
             return f"the server runs by itself (process {detail}): no keeper looks after it"
         case "gone":

@@ -15,8 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.facts import say_requests
 from bot.lock import InstanceHeld, InstanceLock
-from bot.markup import bare, count, size
-from bot.needs import HOLD_WORDS, count_needs, name_run, say_need, say_pauser
+from bot.markup import bare, count
+from bot.needs import HOLD_WORDS, count_needs, list_unneeded, name_run, say_need, say_pauser
 from bot.payloads import Embed
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from bot.status import describe, say_tonight
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pipeline.store import Store
     from pipeline.summary import NightSummary
 
-_NO_ROOM = 16 << 20  # bytes
 T = TypeVar("T")
 
 
@@ -170,7 +169,7 @@ def as_text(view: StatusView | None) -> str:
     if view is None:
         return say_no_database("tell", locate())
     lines = [
-        f"{view.realm}: server {view.server or _describe_left(view.left)}"
+        f"{view.realm}: server {view.server or _describe_unseen(view)}"
         + (f" (process {view.pid}, {_name_build(view)})" if view.pid else _say_down(view)),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
@@ -183,18 +182,9 @@ def as_text(view: StatusView | None) -> str:
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(_describe_run(each) for each in _list_other_runs(view)),
         bare(say_requests(sum(each.in_queue for each in view.runs))),
-        *(f"Does not work: {each}" for each in view.degraded),
-        _say_full(view),
+        *(f"Does not work: {each}" for each in list_unneeded(view.degraded, view.needs)),
     ]
     return "\n".join(line for line in lines if line)
-
-
-def _say_full(view: StatusView) -> str:
-    """The bot cannot leave word of it where a command line would find it."""
-    if view.disk_free is None or view.disk_free >= _NO_ROOM:
-        return ""
-    free = f"only {size(view.disk_free)} are free on the disk of STATE_DIR"
-    return f"Does not work: {free}, where all is noted: make room there"
 
 
 def _name_build(view: StatusView) -> str:
@@ -204,6 +194,16 @@ def _name_build(view: StatusView) -> str:
 
 def _say_down(view: StatusView) -> str:
     return f", down since {_local(view.down_since)}" if view.down_since else ""
+
+
+def _describe_unseen(view: StatusView) -> str:
+    """The server, while nobody tells of it what is."""
+    stale = view.stale
+    if stale is None:
+        return _describe_left(view.left)
+    runs = f"runs (process {stale.server}), ready or not" if stale.server else "is not seen to run"
+    report = f"the keeper's last report is of {_local(datetime.fromtimestamp(stale.at, UTC))}"
+    return f"{runs}; {report}" + (f", and process {stale.gone} of then is gone" if stale.gone else "")
 
 
 def _describe_left(left: Left | None) -> str:
@@ -391,11 +391,13 @@ def read_summary(night: date | None) -> NightSummary:
 
 def _summarize(where: Where, night: date, now: datetime) -> NightSummary:
     from pipeline.server_views import look
+    from pipeline.status_views import find_free
     from pipeline.summary import Scene, summarize
 
     store = open_store(where)
     seen = look(store, find_keeper(where))
-    return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, links_of(where)))
+    free = find_free(where.state_dir)
+    return summarize(store, night, Scene(where.realm_name, now, where.zone, seen, links_of(where), free=free))
 
 
 def links_of(where: Where) -> Links:

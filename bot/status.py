@@ -7,18 +7,18 @@ import platform
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import assert_never
 
 from bot import markup
 from bot.facts import LOOK_WORDS, WITHDRAWN_WORDS, WITHOUT, say_requests
 from bot.markup import ago, code, commit_link, count, is_ours, join, name_build, plain, prose, size
-from bot.needs import QUESTIONS, YOU, count_needs, name_run, say_need
+from bot.needs import QUESTIONS, YOU, count_needs, list_unneeded, name_run, say_need
 from bot.payloads import Colour, Embed, Field, Message
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import Awaits, FixState, Question, RunState
-from pipeline.status_models import OrderLine, RunLine, StatusView
+from pipeline.status_models import OrderLine, RunLine, Stale, StatusView
 
 SHOWN_RUNS = 8
 
@@ -42,8 +42,8 @@ def render_status(view: StatusView, instance: Instance | None = None, who: str =
     """For `who` reads it. First whether a person is needed, then server, runs, branch, and what does not work."""
     state, colour = _state(view)
     fields = [Field("Server", _server(view)), Field("Pipeline", _pipeline(view, who))]
-    if view.degraded:
-        fields.append(Field("Does not work", "\n".join(f"- {prose(each)}" for each in view.degraded)))
+    if others := list_unneeded(view.degraded, view.needs):
+        fields.append(Field("Does not work", "\n".join(f"- {prose(each)}" for each in others)))
     if instance is not None:
         fields.append(Field("Bot", _bot(view, instance)))
     embed = Embed(
@@ -64,6 +64,10 @@ def _bot(view: StatusView, instance: Instance) -> str:
 
 def _state(view: StatusView) -> tuple[str, Colour]:
     match view.server:
+        case None if view.stale:
+            runs = view.stale.server is not None
+            seen = "server runs" if runs else "no server seen"
+            return f"{seen}, nothing is reported of it", Colour.AMBER if runs else Colour.RED
         case None:
             return "the keeper does not answer", Colour.RED
         case ServerState.READY | ServerState.STARTING if view.halted:
@@ -91,7 +95,10 @@ def _needs(view: StatusView, who: str) -> str:
         return f"Whether something waits for {who} is not known: the database does not work."
     if not view.needs:
         return f"Nothing waits for {who}."
-    return "\n".join([f"**{count_needs(view.needs, who)}**", *(f"- {say_need(each)}" for each in view.needs)])
+    lines = [f"**{count_needs(view.needs, who)}**", *(f"- {say_need(each)}" for each in view.needs)]
+    if view.crashes_tonight is None:
+        lines.append("Whether anything else does is not known while the database does not work.")
+    return "\n".join(lines)
 
 
 def _server(view: StatusView) -> str:
@@ -104,13 +111,21 @@ def _server(view: StatusView) -> str:
         count(view.players, "player") if view.players is not None else "",
     )
     trouble = f"down: {prose(view.trouble)}" if view.trouble and view.pid is None else ""
-    return "\n".join(line for line in (trouble, first, *map(_order, view.orders), _tonight(view)) if line)
+    stale = _stale(view.stale) if view.stale else ""
+    return "\n".join(line for line in (trouble, stale, first, *map(_order, view.orders), _tonight(view)) if line)
+
+
+def _stale(stale: Stale) -> str:
+    """What the table of processes tells, and no more."""
+    runs = f"process {stale.server} runs; whether it is ready is not known" if stale.server else "no process of it runs"
+    report = f"last report of the keeper {ago(datetime.fromtimestamp(stale.at, UTC))}"
+    return join(runs, f"process {stale.gone} is gone" if stale.gone else "", report)
 
 
 def _tonight(view: StatusView) -> str:
     if view.crashes_tonight is None or view.restarts_tonight is None:
         return ""
-    return f"{say_tonight(view)} tonight"
+    return f"{say_tonight(view)} tonight{', as far as they are reported' if view.stale else ''}"
 
 
 def say_tonight(view: StatusView) -> str:

@@ -13,7 +13,7 @@ from bot.cards import Home
 from bot.facts import NOT_RUNNING, ONLY_TAKEN_BACK, WITHDRAWN_WORDS
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
-from bot.needs import YOU, count_needs, say_need, say_rider, say_setback
+from bot.needs import YOU, count_needs, list_unneeded, say_need, say_rider, say_setback
 from bot.payloads import Attachment, Colour, Embed, Message
 from pipeline.model import OF_WHAT_WENT, FixState, RunState, Verdict
 from pipeline.status_models import Need, Topic
@@ -94,7 +94,10 @@ def _is_on_record(summary: NightSummary) -> bool:
 def list_parts(summary: NightSummary, home: Home | None) -> Iterator[str]:
     """In the order in which they are read."""
     yield _part("", [f"{number}. {_need(each, summary, home)}" for number, each in enumerate(summary.needs, 1)])
-    yield _part("Does not work", [f"- {prose(cut_middle(each, 300))}" for each in summary.degraded])
+    yield _part(
+        "Does not work",
+        [f"- {prose(cut_middle(each, 300))}" for each in list_unneeded(summary.degraded, summary.needs)],
+    )
     yield _part(_title("Fixed", summary.fixed), [f"- {_fixed(each)}" for each in summary.fixed])
     for heading, lines in (("In work", list_in_work(summary)), ("Not fixed yet", list_left(summary))):
         yield _part(_title(heading, lines), [f"- {_unfixed(each, home)}" for each in lines])

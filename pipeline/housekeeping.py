@@ -15,6 +15,7 @@ from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, Run
 from pipeline.needs import list_fixes, list_unmerged
+from pipeline.obstacles import add_cure
 from pipeline.points import point
 from pipeline.stages import finding, publishing, rolling_back
 from pipeline.store import Branch, Fact, NewPost
@@ -142,7 +143,7 @@ def prune(tools: Tools) -> bool:
         tools.builder.prune(tools.realm.keep_builds, protected)
         tools.degraded.pop("prune", None)
     except (OSError, PipelineError) as fault:
-        tools.degraded["prune"] = f"old builds could not be removed: {fault}"
+        tools.degraded["prune"] = add_cure(f"old builds could not be removed: {fault}")
     return False
 
 

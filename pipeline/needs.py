@@ -3,19 +3,20 @@ keeper alone, so that it is the same beside the bot and without one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from pipeline import policy
+from pipeline import obstacles, policy
 from pipeline.card_models import Death
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Signature, Verdict
-from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Topic
+from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Stale, Topic
 from pipeline.store import Branch, Deployment, Fact, Store
 from pipeline.tools import Tools
 
 DAY = timedelta(days=1)
+NO_ROOM = 16 << 20  # bytes free in the state folder, below which not all can be noted
 REVIEWED = 14  # nights: how long a branch waits for its review, and is looked for in the base branch
 UNANSWERED = timedelta(minutes=30)  # after which somebody should see who reads the queue, or what the remote refuses
 
@@ -27,6 +28,7 @@ class Seen:
     observed: Observed | None = None  # None = no keeper answers
     halted: str = ""  # who is stopped and does nothing, and the cure
     left: Left | None = None  # what is there while no keeper lives
+    stale: Stale | None = None  # what is there while its keeper cannot report
     trouble: str = ""  # why it does not start
     cure: str = ""  # who is at fault, and what a person can do; "" = nobody has to
     late: str | None = None  # what its start still waits for beyond its time; None = it has time, or is ready
@@ -84,9 +86,12 @@ def gather_waiting(store: Store, night: date) -> Waiting:
     )
 
 
-def list_needs(store: Store, waiting: Waiting, now: datetime, seen: Seen, links: Links) -> Iterator[Need]:
+def list_needs(
+    store: Store, waiting: Waiting, now: datetime, seen: Seen, links: Links, machine: Iterable[Need] = ()
+) -> Iterator[Need]:
     """Most urgent first."""
     yield from list_server_needs(seen)
+    yield from machine
     if waiting.pause is not None:
         yield _of_pause(store, waiting.pause)
     for run in (*waiting.asking, *waiting.stuck, *waiting.given_up):
@@ -112,6 +117,8 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
     observed = seen.observed
     if seen.halted:
         yield Need(Topic.SERVER, "halted", seen.halted)
+    elif seen.stale is not None:
+        yield from _of_stale(seen.stale)
     elif observed is None:
         yield from _of_left(seen.left)
     elif observed.state is ServerState.HELD:
@@ -121,6 +128,26 @@ def list_server_needs(seen: Seen) -> Iterator[Need]:
         yield Need(Topic.SERVER, "not ready", seen.late, since=observed.started)
     elif seen.cure:
         yield Need(Topic.SERVER, "down", f"{seen.trouble}. {seen.cure}")
+
+
+def _of_stale(stale: Stale) -> Iterator[Need]:
+    """One that runs does so by what hinders its keeper's report alone, which is told by itself."""
+    if stale.server is None:
+        yield Need(Topic.SERVER, "unreported", str(stale.keeper), since=stale.at)
+
+
+def list_machine_needs(degraded: Sequence[str], free: int | None) -> Iterator[Need]:
+    """Of all that does not work what a person can mend, once for each cause: a full disk hinders much. `free` bytes in
+    the state folder."""
+    causes: set[str] = set()
+    if free is not None and free < NO_ROOM:
+        causes.add(obstacles.ROOM)
+        yield Need(Topic.DEGRADED, obstacles.ROOM, str(free))
+    for words in degraded:
+        cause = obstacles.find_cause(words)
+        if cause is not None and cause not in causes:
+            causes.add(cause)
+            yield Need(Topic.DEGRADED, cause, words)
 
 
 def find_down_since(seen: Observed | None) -> float | None:

@@ -23,6 +23,8 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("input/output error", "disk i/o error"), "look at the disk that holds {place}"),
     (("permission denied", "access is denied", "not permitted"), "let our user write to {place}"),
 )  # fmt: skip
+CURE = ". Cure: "  # what follows it only a person can do; whatever says nothing of the kind mends itself, or is told
+ROOM = "room"  # the cause of all that a full disk hinders, whoever says it
 _NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)
 
 
@@ -37,6 +39,18 @@ def find_obstacle(fault: BaseException, place: str = "the state folder") -> str 
     if isinstance(fault, Obstructed):
         return str(fault)
     if isinstance(fault, OSError) and fault.errno in _NUMBERS:
-        cure = find_cure(str(fault), place)
-        return f"{fault}" + (f". Cure: {cure}" if cure else "")
+        return add_cure(str(fault), place)
     return None
+
+
+def add_cure(words: str, place: str = "the state folder") -> str:
+    """What does not work, with how to mend it where the machine stands in the way and nobody has said so yet."""
+    cure = None if CURE in words else find_cure(words, place)
+    return f"{words}{CURE}{cure}" if cure else words
+
+
+def find_cause(words: str) -> str | None:
+    """What a person has to mend, the same for all that it hinders; None for what nobody is needed for."""
+    _, said, cure = words.partition(CURE)
+    signs, _ = _CURES[0]
+    return None if not said else ROOM if any(sign in words.lower() for sign in signs) else cure

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from pipeline.keeper.protocol import Desired, Event, Manifest, Observed
 from pipeline.model import BuildResult, Change, Commit, CrashReport, Patch, Progress, Response
-from pipeline.status_models import Left
+from pipeline.status_models import Left, Stale
 from pipeline.traces import Place, Trace
 
 OnStarted = Callable[[int, float, str], None]  # pid, create time (seconds since the epoch), what it is
@@ -218,6 +218,10 @@ class Keeper(Protocol):
 
     def find_halt(self) -> Halt | None:
         """Whom somebody has stopped, or taken away from us; None = everybody goes on."""
+
+    def find_stale(self) -> Stale | None:
+        """What can be seen where a keeper lives and what it reported last is not what is; None = it is, or somebody
+        has stopped one of them."""
 
     def find_left(self) -> Left | None:
         """What the last keeper has left; None = one lives, or there never was one."""

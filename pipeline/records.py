@@ -16,6 +16,7 @@ from pipeline.read_models import AuditLine, CrashesView, CrashLine, CrashView, F
 from pipeline.run_views import deployment_view, run_line
 from pipeline.server_views import look
 from pipeline.status_models import RunLine
+from pipeline.status_views import find_free
 from pipeline.store import CrashRow, card_key
 from pipeline.summary import NightSummary, Scene, summarize
 from pipeline.tools import Tools
@@ -195,5 +196,13 @@ def night_summary(tools: Tools, night: date) -> NightSummary:
     """What a person reads in the morning, or so far."""
     degraded = tuple(dict.fromkeys(tools.degraded.values()))
     seen = look(tools.store, tools.keeper)
-    scene = Scene(tools.realm.name, tools.now(), tools.realm.timezone, seen, links_of(tools), degraded)
+    scene = Scene(
+        tools.realm.name,
+        tools.now(),
+        tools.realm.timezone,
+        seen,
+        links_of(tools),
+        degraded,
+        find_free(tools.realm.state_dir),
+    )
     return summarize(tools.store, night, scene)

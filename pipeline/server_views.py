@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from pipeline import startup
 from pipeline.keeper.protocol import EventKind, ExitVerdict, Observed, ServerState
 from pipeline.needs import Seen
-from pipeline.ports import Halt, Halted, Keeper
+from pipeline.ports import Halted, Keeper
 from pipeline.startup import Trouble
 from pipeline.store import Store
 from pipeline.tools import Tools
@@ -15,19 +16,20 @@ from pipeline.tools import Tools
 
 def look(store: Store, keeper: Keeper) -> Seen:
     """With why the server is not up, where something was found out about it."""
-    observed, halt = observe(keeper)
-    trouble = _trouble(store, observed)
+    seen = observe(keeper)
+    trouble = _trouble(store, seen.observed)
     found = (trouble.cause, trouble.detail) if trouble else ("", "")
-    left = keeper.find_left()
-    return Seen(observed, halt.detail if halt else "", left, *found, late=_find_late(store, observed))
+    return replace(seen, trouble=found[0], cure=found[1], late=_find_late(store, seen.observed))
 
 
-def observe(keeper: Keeper) -> tuple[Observed | None, Halt | None]:
-    """What the keeper observes, nothing where nobody does; and who was stopped."""
-    halt = keeper.find_halt()
-    if not keeper.alive():
-        return None, halt if halt and halt.who is Halted.KEEPER else None
-    return (None if halt and halt.who is Halted.KEEPER else keeper.observed()), halt
+def observe(keeper: Keeper) -> Seen:
+    """What the keeper observes, nothing where nobody does or what it told last is not so any more; and who was
+    stopped."""
+    halt, alive = keeper.find_halt(), keeper.alive()
+    without = not alive or (halt is not None and halt.who is Halted.KEEPER)
+    stale = None if without else keeper.find_stale()
+    told = halt.detail if halt and (alive or halt.who is Halted.KEEPER) else ""
+    return Seen(None if without or stale else keeper.observed(), told, keeper.find_left(), stale=stale)
 
 
 def _trouble(store: Store, seen: Observed | None) -> Trouble | None:

@@ -57,7 +57,7 @@ class Topic(StrEnum):
     ANSWER = "answer"  # a request that nobody has answered for long
     REVIEW = "review"  # a night branch to merge
     PUSH = "push"  # owed for long
-    DEGRADED = "degraded"  # in summaries of earlier versions
+    DEGRADED = "degraded"  # does not work, and a person can mend it
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,17 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Stale:
+    """What is there while the last report of a keeper that lives is not what is: it cannot write another, as on a full
+    disk."""
+
+    at: float  # seconds since the epoch: that report
+    keeper: int  # the process that lives
+    gone: int | None  # the process of the server that it told of, if that has ended
+    server: int | None  # the process of a server that runs
+
+
+@dataclass(frozen=True)
 class StatusView:
     """The answer of /status and of `spirit-healer status --json`."""
 
@@ -148,4 +159,5 @@ class StatusView:
     needs: tuple[Need, ...] = ()  # most urgent first
     down_since: datetime | None = None  # None = a server runs, or that is not known
     left: Left | None = None  # None = a keeper lives, or there never was one
+    stale: Stale | None = None  # None = what the keeper reported is what is
     deployments_tonight: int | None = None  # starts to put another build in place, which are no restarts

@@ -11,7 +11,15 @@ from pathlib import Path
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.fix_links import links_of
-from pipeline.needs import Links, Seen, find_down_since, gather_waiting, list_needs, list_server_needs
+from pipeline.needs import (
+    Links,
+    Seen,
+    find_down_since,
+    gather_waiting,
+    list_machine_needs,
+    list_needs,
+    list_server_needs,
+)
 from pipeline.ports import Keeper
 from pipeline.run_views import run_line
 from pipeline.server_views import count_players, look, observe
@@ -30,36 +38,43 @@ def status(tools: Tools) -> StatusView:
     if DATABASE in tools.degraded:
         return blind_status(tools, degraded)
     try:
-        return dataclasses.replace(_status(tools), degraded=degraded)
+        return _status(tools, degraded)
     except Obstructed as fault:
         return blind_status(tools, tuple(dict.fromkeys((*degraded, tools.redact(str(fault))))))
 
 
-def _status(tools: Tools) -> StatusView:
+def _status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
     observed = tools.keeper.observed()
     view = outside_status(
-        tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir, links_of(tools)
+        tools.realm.name, tools.store, tools.keeper, tools.now(), tools.realm.state_dir, links_of(tools), degraded
     )
     return dataclasses.replace(view, players=count_players(tools, observed) if view.server else None)
 
 
 def blind_status(tools: Tools, degraded: tuple[str, ...]) -> StatusView:
     """What the keeper and the machine tell by themselves."""
-    view = _seen_status(tools.realm.name, tools.keeper, tools.realm.state_dir)
+    view = _seen_status(tools.realm.name, observe(tools.keeper), tools.keeper, tools.realm.state_dir, degraded)
     players = count_players(tools, tools.keeper.observed()) if view.server else None
-    return dataclasses.replace(view, players=players, degraded=degraded)
+    return dataclasses.replace(view, players=players)
 
 
 def outside_status(
-    realm: str, store: Store, keeper: Keeper, now: datetime, state_dir: Path, links: Links
+    realm: str,
+    store: Store,
+    keeper: Keeper,
+    now: datetime,
+    state_dir: Path,
+    links: Links,
+    degraded: tuple[str, ...] = (),
 ) -> StatusView:
-    """What the database and the keeper tell by themselves: for a command line beside the bot, or without one."""
+    """What the database and the keeper tell by themselves: for a command line beside the bot, or without one.
+    `degraded` is what the bot knows not to work."""
     branch = store.get_open_branch()
     night = store.night_of(now)
     seen = look(store, keeper)
     waiting = gather_waiting(store, night)
     starts = _list_starts(store, now, night)
-    seen_status = _seen_status(realm, keeper, state_dir)
+    seen_status = _seen_status(realm, seen, keeper, state_dir, degraded)
     return dataclasses.replace(
         seen_status,
         restarts_tonight=sum(not each.deploys for each in starts),
@@ -74,16 +89,16 @@ def outside_status(
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
         trouble=seen.trouble,
         trouble_detail=seen.cure,
-        needs=tuple(list_needs(store, waiting, now, seen, links)),
+        needs=tuple(list_needs(store, waiting, now, seen, links, list_machine_needs(degraded, seen_status.disk_free))),
         push_owed=bool(waiting.owed),
         undelivered=store.count_undelivered(),
     )
 
 
-def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
+def _seen_status(realm: str, look: Seen, keeper: Keeper, state_dir: Path, degraded: tuple[str, ...]) -> StatusView:
     """Without the database."""
-    seen, halt = observe(keeper)
-    observed, left = keeper.observed() if keeper.alive() else None, keeper.find_left()
+    seen, stale, free = look.observed, look.stale, find_free(state_dir)
+    told = keeper.observed() if keeper.alive() else None
     return StatusView(
         realm=realm,
         server=seen.state if seen else None,
@@ -103,13 +118,14 @@ def _seen_status(realm: str, keeper: Keeper, state_dir: Path) -> StatusView:
         head=None,
         runs=(),
         push_owed=False,
-        degraded=(),
-        halted=halt.detail if halt else "",
-        needs=tuple(list_server_needs(Seen(seen, halt.detail if halt else "", left))),
-        left=left,
-        keeper_pid=observed.keeper_pid if observed else None,
+        degraded=degraded,
+        halted=look.halted,
+        needs=(*list_server_needs(look), *list_machine_needs(degraded, free)),
+        left=look.left,
+        stale=stale,
+        keeper_pid=stale.keeper if stale else told.keeper_pid if told else None,
         down_since=_time(find_down_since(seen)),
-        disk_free=_disk_free(state_dir),
+        disk_free=free,
         version=own_version(),
     )
 
@@ -131,7 +147,8 @@ def _time(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _disk_free(state_dir: Path) -> int | None:
+def find_free(state_dir: Path) -> int | None:
+    """Bytes; None where it cannot be told."""
     try:
         return shutil.disk_usage(state_dir).free
     except OSError:

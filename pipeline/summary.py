@@ -22,6 +22,7 @@ from pipeline.needs import (
     is_fixed,
     is_gone,
     is_live,
+    list_machine_needs,
     list_needs,
 )
 from pipeline.status_models import Need, Rider, Setback
@@ -171,6 +172,7 @@ class Scene:
     seen: Seen
     links: Links
     degraded: Sequence[str] = ()
+    free: int | None = None  # bytes in the state folder; None = not known
 
 
 def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
@@ -180,6 +182,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
     cards = store.list_night_cards(night, before)
     current = store.night_of(scene.now) == night or scene.now - end < DAY
     waiting = gather_waiting(store, night)
+    machine = list_machine_needs(scene.degraded, scene.free)
     empty = frame(night, scene.now, scene.zone)
     happenings = read_happenings(store, empty.begin, empty.until)
     chart = draw(store, night, happenings, empty)
@@ -189,7 +192,7 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         night=night.isoformat(),
         over=scene.now >= end,
         told=scene.now.timestamp(),
-        needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links)) if current else (),
+        needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links, machine)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
         branches=tuple(_branch(scene, each) for each in waiting.reviews if each.branch.night == night),
         fixed=tuple(

@@ -74,7 +74,7 @@ from pipeline.ports import (
     Pushed,
 )
 from pipeline.runner import Runner
-from pipeline.status_models import Left
+from pipeline.status_models import Left, Stale
 from pipeline.store import Codec, Store, open_engine
 from pipeline.store.patience import PATIENCE
 from pipeline.tables import metadata
@@ -334,6 +334,7 @@ class FakeKeeper:
         self.slow = False  # a server that is started is ready only once it is told to be
         self.lives = True
         self.halt: Halt | None = None  # who is stopped
+        self.stale: Stale | None = None  # what is seen while nothing is reported
         self.revision = BASE[:12]
 
     def ensure(self) -> bool:
@@ -391,6 +392,9 @@ class FakeKeeper:
 
     def find_halt(self) -> Halt | None:
         return self.halt
+
+    def find_stale(self) -> Stale | None:
+        return self.stale
 
     def find_left(self) -> Left | None:
         if self.lives or self.now is None:

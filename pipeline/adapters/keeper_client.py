@@ -17,6 +17,7 @@ from pipeline.adapters.event_log import EventLog
 from pipeline.adapters.halted import find_halt, goes_on, lives
 from pipeline.adapters.keeper_process import is_locked, keeper_environment, start_keeper
 from pipeline.errors import TransientError
+from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.protocol import (
     DESIRED,
     EVENTS,
@@ -35,12 +36,13 @@ from pipeline.keeper.protocol import (
     to_json,
 )
 from pipeline.ports import Halt, Halted, Keeper
-from pipeline.status_models import Left
+from pipeline.status_models import Left, Stale
 
 _OTHERS_LOOKS = 5  # of the bot's, each some seconds apart, until it starts a keeper in a service manager's stead
 _STARTS = 3  # tries of one `ensure`: two bots' keepers may meet at the lock
 _PATIENCE = 15.0  # seconds until a started keeper must hold its lock
 _LOOK = 0.005  # seconds between two looks meanwhile
+_SETTLING = 0.3  # seconds within which a keeper at work reports what it saw
 _BUSY_TRIES = 40  # on Windows a file that somebody reads at this moment cannot be replaced
 
 T = TypeVar("T")
@@ -136,6 +138,25 @@ class FileKeeper(Keeper):
         if not self.alive() and (words := self.find_elsewhere()) is not None:
             return Halt(Halted.KEEPER, words)
         return self._find_halted_keeper() or self._find_halted_server()
+
+    def find_stale(self) -> Stale | None:
+        deadline = time.monotonic() + _SETTLING
+        while (stale := self._look_for_stale()) is not None and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+        return stale
+
+    def _look_for_stale(self) -> Stale | None:
+        seen, note = self.observed(), self._read_note()
+        if seen is None or self.find_halt() is not None or not self.alive() or self.is_current(seen):
+            return None
+        runs = seen.pid is not None and lives(seen.pid, seen.create_time or 0.0)
+        server = seen.pid if runs else self._find_server()
+        return Stale(seen.at, note.pid if note else seen.keeper_pid, None if runs else seen.pid, server)
+
+    def _find_server(self) -> int | None:
+        """By our mark. What a server starts has it too, and is younger."""
+        found = [each.who for each in list_marked(make_folder_id(self._server_dir.resolve()))]
+        return min(found, key=lambda who: who.create_time).pid if found else None
 
     def find_left(self) -> Left | None:
         seen = self.observed()

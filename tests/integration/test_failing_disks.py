@@ -15,9 +15,11 @@ import pytest
 from keeper_world import KeeperWorld, make_revision, open_world, until
 from small_disks import ending, filling
 
+from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.process import list_tree
 from pipeline.keeper.protocol import EventKind, ServerState
+from pipeline.status_models import Stale
 
 if sys.platform == "win32":
     pytest.fail("these tests mount POSIX file systems", pytrace=False)
@@ -50,9 +52,13 @@ def test_invariant_13_world_disk_full_state_folder_stops_no_restart_and_all_is_t
         first = world.begin()
         with disk.full():
             assert len({first.pid, *(crash(world) for _ in range(3))}) == 4
+            [server] = list_servers(world)
+            client = FileKeeper(world.state, world.server)
+            assert client.find_stale() == Stale(first.at, world.keepers[0].pid, first.pid, server)
         world.wait_for(ServerState.READY, pid=list_servers(world)[0])
         ends = world.list_events(EventKind.EXITED)
         assert [each["verdict"] for each in ends] == ["crash"] * 3
+        assert client.find_stale() is None
 
 
 def test_invariant_13_world_disk_full_server_folder_stops_no_restart_and_takes_no_build(tmp_path: Path) -> None:

@@ -142,7 +142,9 @@ async def test_orders_and_readings_are_answered_within_one_patience_while_anothe
             answers = await asyncio.gather(*(edge.sandbox.slash(name, {}, "operator") for name in names))
         status_answer, *others, paused = map(said, answers)
         assert status_answer["embeds"][0]["description"] == (
-            "Whether something waits for you is not known: the database does not work."
+            "**1 thing needs you**\n"
+            "- the database does not work: database is locked. Cure: end the program that holds it; it is waited for\n"
+            "Whether anything else does is not known while the database does not work."
         )
         assert [each["content"] for each in others] == [
             f"`/{name}` cannot be answered now, and **nothing was done**: {HELD}." for name in names[1:-1]
@@ -257,7 +259,8 @@ def test_world_database_corrupted_at_the_start_keeps_no_server_down_and_discord_
     bot = realm.start_bot()
     realm.wait(realm.list_servers, "a server")
     said = realm.wait_status("file is not a database", "move it away to begin a new one")
-    assert "Whether something waits for you is not known: the database does not work." in said
+    assert "**1 thing needs you**\n- the database does not work: file is not a database. Cure: stop the bot" in said
+    assert "Whether anything else does is not known while the database does not work." in said
     assert "pid" in said
     assert "Traceback" not in realm.output
     bot.terminate()

@@ -24,7 +24,7 @@ from bot.sandbox.state import MessageState, Reply, SandboxState
 from bot.settings import NAMES, Settings, read_duration
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import TRANSITIONS, Progress, Question, RunState
-from pipeline.status_models import Left, Need, OrderLine, PauseView, Rider, RunLine, StatusView, Topic
+from pipeline.status_models import Left, Need, OrderLine, PauseView, Rider, RunLine, Stale, StatusView, Topic
 from pipeline.summary import (
     BranchLine,
     Chart,
@@ -280,7 +280,7 @@ def test_the_layers_are_those_that_are_held() -> None:
 # --- what --json prints ----------------------------------------------------------------------------------------------
 
 JSON = ROOT / "docs" / "json.md"
-STATUS = (StatusView, Left, PauseView, OrderLine, RunLine, Progress, Need, Rider)
+STATUS = (StatusView, Left, Stale, PauseView, OrderLine, RunLine, Progress, Need, Rider)
 SUMMARY = (NightSummary, FixedLine, UnfixedLine, UndoneLine, CrashLine, BranchLine, Counts, Chart, Mark, Span)
 
 
@@ -294,5 +294,5 @@ def test_each_field_that_json_has_is_described(part: int, shapes: tuple[type, ..
 
 
 def test_the_words_that_json_uses_are_described() -> None:
-    assert {row[0].strip("`") for row in list_rows(JSON, "`")} >= {*Topic} - {Topic.DEGRADED}
+    assert {row[0].strip("`") for row in list_rows(JSON, "`")} >= {*Topic}
     assert {*list_spans(read(JSON))} >= {*ServerState, *Hold, *Question}

@@ -20,8 +20,8 @@ from bot.lock import InstanceLock
 from bot.settings import NAMES
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import Question, RunState
-from pipeline.needs import Seen, list_server_needs
-from pipeline.status_models import Left, Need, PauseView, RunLine, Topic
+from pipeline.needs import Seen, list_machine_needs, list_server_needs
+from pipeline.status_models import Left, Need, PauseView, RunLine, Stale, Topic
 
 
 @pytest.fixture
@@ -311,8 +311,9 @@ def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(
     )  # fmt: skip
     assert report.as_text(view) == NEEDED
     assert report.as_text(replace(view, needs=())) == UNNEEDED
-    assert report.as_text(replace(view, needs=(), disk_free=3 << 20)).splitlines()[-1] == (
-        "Does not work: only 3.0 MiB are free on the disk of STATE_DIR, where all is noted: make room there"
+    full = report.as_text(replace(view, needs=tuple(list_machine_needs((), 3 << 20)))).splitlines()
+    assert full[full.index("1 thing needs you:") + 1] == (
+        "  only 3.0 MiB are free on the disk of STATE_DIR, where all is noted: make room there"
     )
 
 
@@ -321,6 +322,22 @@ def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() ->
     assert first.endswith("(process 4711, 7d14957a32df0000)")
     assert second == "Its keeper is process 4710"
     assert "keeper is" not in report.as_text(make_status(keeper_pid=None))
+
+
+def test_the_command_line_says_what_is_there_while_its_keeper_cannot_report() -> None:
+    def say(server: int | None) -> list[str]:
+        stale = Stale(NOW.timestamp(), keeper=4710, gone=4711, server=server)
+        needs = tuple(list_server_needs(Seen(stale=stale)))
+        view = make_status(server=None, pid=None, keeper_pid=4710, stale=stale, needs=needs)
+        return [each for each in report.as_text(view).splitlines() if "server " in each]
+
+    then = f"the keeper's last report is of {NOW.astimezone():%Y-%m-%d %H:%M:%S}, and process 4711 of then is gone"
+    assert say(4720) == [f"Testrealm: server runs (process 4720), ready or not; {then}"]
+    assert say(None) == [
+        f"Testrealm: server is not seen to run; {then}",
+        "  no server is seen to run; its keeper (process 4710) lives and has reported nothing, since "
+        f"{NOW.astimezone():%Y-%m-%d %H:%M:%S} · see that it can write to the state folder",
+    ]
 
 
 def test_the_command_line_says_what_is_there_while_no_keeper_lives() -> None:

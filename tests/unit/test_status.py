@@ -16,7 +16,8 @@ from pipeline.card_models import FixLink
 from pipeline.keeper.protocol import Hold, ServerState
 from pipeline.model import OURS, Awaits, Progress, Question, RunKind, RunState
 from pipeline.moments import write_moment
-from pipeline.status_models import Need, PauseView, RunLine, Topic
+from pipeline.needs import Seen, list_machine_needs, list_server_needs
+from pipeline.status_models import Need, PauseView, RunLine, Stale, Topic
 
 WAITING = (RunState.PROPOSED, RunState.AWAITING_APPROVAL)  # for a person, who reads it first
 
@@ -79,6 +80,77 @@ def test_a_status_begins_with_what_needs_a_person() -> None:
         "1 waiting for you · 1 in work\n- `Map::Update` building, 25 % · run `77aa77aa`",
         "- the remote does not answer",
     ]
+
+
+@pytest.mark.parametrize(
+    ("server", "title", "colour", "needed", "seen"),
+    [
+        (
+            4720, "Testrealm: server runs, nothing is reported of it", Colour.AMBER,
+            "**1 thing needs you**\n"
+            "- only 12.0 KiB are free on the disk of `STATE_DIR`, where all is noted: make room there",
+            "process 4720 runs; whether it is ready is not known",
+        ),
+        (
+            None, "Testrealm: no server seen, nothing is reported of it", Colour.RED,
+            "**2 things need you**\n"
+            f"- no server is seen to run; its keeper (process 4710) lives and has reported nothing, since <t:{THEN}:R>"
+            " · see that it can write to the state folder\n"
+            "- only 12.0 KiB are free on the disk of `STATE_DIR`, where all is noted: make room there",
+            "no process of it runs",
+        ),
+    ],
+)  # fmt: skip
+def test_a_status_tells_no_more_than_is_seen_while_a_full_disk_keeps_the_keeper_from_its_report(
+    server: int | None, title: str, colour: Colour, needed: str, seen: str
+) -> None:
+    stale = Stale(NOW.timestamp(), keeper=4710, gone=4711, server=server)
+    words = (
+        "the database does not work: disk is full. Cure: make room on the disk that holds it",
+        "what runs is older",
+    )
+    needs = (*list_server_needs(Seen(stale=stale)), *list_machine_needs(words, 12 << 10))
+    embed = render_status(
+        make_status(
+            server=None, started=None, ready_at=None, pid=None, revision=None, build=None, players=None, stale=stale,
+            needs=needs, degraded=words, crashes_tonight=0, restarts_tonight=0,
+        )
+    ).embed  # fmt: skip
+    assert embed is not None
+    assert (embed.title, embed.colour, embed.description) == (title, colour, needed)
+    server_field, _, broken = [each.value for each in embed.fields]
+    assert server_field == (
+        f"{seen} · process 4711 is gone · last report of the keeper <t:{THEN}:R>\n"
+        "0 crashes and 0 restarts tonight, as far as they are reported"
+    )
+    assert broken == "- the database does not work: disk is full\n- what runs is older", "the cure is said once"
+
+
+def test_what_a_person_can_mend_is_counted_once_for_each_cause_and_what_mends_itself_is_not() -> None:
+    degraded = (
+        "the state folder cannot be written: no space left on device. Cure: make room in the state folder",
+        "the database does not work: database or disk is full. Cure: make room on the disk that holds it",
+        "what runs is older than the fix of `Map::Update` (`a1b2c3d`): it is live again with the next build",
+        "git fetch failed: permission denied. Cure: let our user write to the disk that holds it",
+    )
+    view = make_status(degraded=degraded, needs=tuple(list_machine_needs(degraded, 1 << 40)))
+    embed = render_status(view).embed
+    assert embed is not None
+    assert (embed.description, embed.fields[-1].value) == (
+        f"**2 things need you**\n- {degraded[0]}\n- {degraded[3]}",
+        "- the database does not work: database or disk is full\n"
+        "- what runs is older than the fix of `Map::Update` (`a1b2c3d`): it is live again with the next build",
+    )
+
+
+def test_a_database_that_is_away_is_needed_and_whether_anything_else_is_is_not_known() -> None:
+    words = "the database does not work: connection refused. Cure: see that PostgreSQL runs"
+    needs = tuple(list_machine_needs((words,), None))
+    embed = render_status(make_status(crashes_tonight=None, needs=needs, degraded=(words,))).embed
+    assert embed is not None and embed.description == (
+        f"**1 thing needs you**\n- {words}\nWhether anything else does is not known while the database does not work."
+    )
+    assert [each.name for each in embed.fields] == ["Server", "Pipeline"]
 
 
 def test_a_pipeline_that_paused_itself_says_so() -> None:
