@@ -13,7 +13,9 @@ from pipeline.adapters.git_process import LOCAL, GitAnswer, GitProgram
 from pipeline.errors import SourceUnusable
 from pipeline.model import Commit
 
-_REVISION = re.compile(r"[0-9A-Za-z_][0-9A-Za-z_./+-]*\^?")  # no option, no `@{…}`, no `:/…`
+# What no name of a branch may hold (git-check-ref-format(1)), so that what is left is neither an option nor a way to
+# ask git for something (`@{…}`, `:/…`, `a..b`); a lone surrogate cannot be handed to a program.
+_NO_NAME = re.compile(r"[\x00-\x20\x7f~^:?*\[\\\ud800-\udfff]|^-|^@$|@\{|\.\.|//|^/|/$|\.$|(^|/)\.|\.lock(/|$)")
 _FULL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MOST_REMEMBERED = 10_000  # answers
 _COMMIT = "%H%x1f%T%x1f%ct%x1f%(trailers:key=Run,valueonly,separator=%x1e)%x1f%an%x1f%s"
@@ -61,7 +63,7 @@ class Repository:
         """The full hash, None for what is no commit here, ambiguous, or no name of a commit at all."""
         if revision in self.known:
             return revision
-        if not _REVISION.fullmatch(revision) or ".." in revision:
+        if not is_name(revision.removesuffix("^")):
             return None
         answer = self.run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}", accept=(0, 1, 128))
         if answer.status != 0 or not answer.text:
@@ -112,6 +114,11 @@ class Repository:
         """A unified diff between two trees or commits."""
         options = ("-r", "-p", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
         return self.run("diff-tree", *options, old, new).out.decode(errors="replace")
+
+
+def is_name(revision: str) -> bool:
+    """Whether it is a hash, or may be the name of a branch or of any reference."""
+    return bool(revision) and _NO_NAME.search(revision) is None
 
 
 def _parse(record: str) -> Commit:

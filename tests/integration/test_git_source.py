@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.adapters.git import GitSource
 from pipeline.adapters.git_checkout import refuse_nested
 from pipeline.adapters.git_process import GitLocked
 from pipeline.adapters.git_remote import tell_retries
+from pipeline.adapters.git_repository import is_name
 from pipeline.errors import DefiniteError, RemoteUnreachable, SourceUnusable
 from pipeline.model import Commit, Edit, Patch, WholeFile
 from pipeline.ports import Diverged, PatchLimits, Pushed
@@ -86,6 +88,61 @@ def test_the_base_of_a_detached_checkout_is_its_head(bed: Bed) -> None:
     newer = bed.checkout.commit({"src/new.h": "x\n"})
     assert bed.source.base_head() == newer
     assert bed.source.resolve(newer[:10]) == newer
+
+
+ORDINARY = (
+    "feat/ümläut#1",
+    "feat+x@y",
+    "a(b)",
+    "a`b",
+    "#1",
+    "'x\"$(id);&|",
+    "x{y}",
+    "@x",
+    "é",
+    "a/-b",
+    "日本",
+    "x!%,=",
+)
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+@pytest.mark.parametrize("is_set", [False, True], ids=["checked out", "by its setting"])
+def test_a_base_may_have_any_name_that_git_allows(tmp_path: Path, name: str, is_set: bool) -> None:
+    checkout = make_checkout(tmp_path)
+    git(checkout.folder, "checkout", "-q", "-b", name)
+    newer = checkout.commit({"src/new.h": "x\n"})
+    if is_set:
+        git(checkout.folder, "checkout", "-q", "master")
+    source = make_source(tmp_path, checkout, base_branch=name if is_set else None)
+    source.prepare()
+    assert source.base_head() == newer
+
+
+def test_what_is_taken_for_a_name_is_what_git_takes_for_one(tmp_path: Path) -> None:
+    odd = [
+        "a..b",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?",
+        "a*",
+        "a[b",
+        "a\\b",
+        "a@{1}",
+        "a//b",
+        "/a",
+        "a/",
+        "a.",
+        ".a",
+        "a/.b",
+    ]
+    more = ["a/.b", "a.lock", "a.lock/b", "a\x7fb", "a\nb", "a.b", "a.lockb", "{", "@", "a@", "-", "a-", "]"]
+    for name in (*ORDINARY, *odd, *more):
+        asked = subprocess.run(["git", "check-ref-format", f"refs/heads/{name}"], cwd=tmp_path, timeout=60)
+        assert is_name(f"refs/heads/{name}") == (asked.returncode == 0), name
+    assert [is_name(each) for each in ("-x", "--all", "@", "", "a\udc80", ":/fix", "HEAD@{1}")] == [False] * 7
 
 
 def test_a_base_that_is_not_there_is_told(tmp_path: Path) -> None:
