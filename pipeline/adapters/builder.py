@@ -7,6 +7,7 @@ whole tree. Its result says what was observed: a compile that made nothing, or a
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,11 +30,18 @@ from pipeline.obstacles import find_obstacle
 from pipeline.ports import OnStarted
 
 _NO_SUCH_SOURCE = "Cannot find source file"  # cmake's words; they stand in no translation
+# What cmake says of a Ninja or a make that was killed, and make of another make or a linker.
+_TOOL_ENDED = re.compile(r"Generator: (build tool execution|execution of \S+) failed|\[.+\] (Killed|Terminated)$")
+_ENDED_BY_OTHERS = "a program of the build was ended from outside, and no error was printed"
 CONFIGURE_LOG = "configure.log"  # among the logs: of the last time that it failed
 
 
 class _ProgramFailed(Exception):
-    """The compile ended with an error: the message says how, the log says why."""
+    """The compile ended with an error: the message says how, the log says why. `killed` = by a signal of somebody."""
+
+    def __init__(self, how: str, *, killed: bool = False) -> None:
+        super().__init__(how)
+        self.killed = killed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +132,7 @@ class CMakeBuilder:
         try:
             manifest = self._make(order)
         except _ProgramFailed as fault:
-            return self._explain(order, str(fault))
+            return self._explain(order, str(fault), killed=fault.killed)
         except TimedOut:
             reason = f"the build took longer than {order.limit:g} s and was ended (BUILD_TIMEOUT)"
         except OSError as fault:
@@ -139,9 +147,10 @@ class CMakeBuilder:
             return BuildResult(order.commit, order.elapsed, order.log, manifest)
         return BuildResult(order.commit, order.elapsed, order.log, reason=reason)
 
-    def _explain(self, order: Order, reason: str) -> BuildResult:
+    def _explain(self, order: Order, reason: str, *, killed: bool) -> BuildResult:
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
         errors = tuple(each for each in found if each.severity != "warning")
+        said = [each for each in errors if not _TOOL_ENDED.match(each.message)]
         fault = find_machine_fault(errors) if errors else find_machine_words(read_lines(order.log))
         if fault is None and order.room.ran_out:
             fault = DISK_FULL
@@ -149,8 +158,10 @@ class CMakeBuilder:
             raise TransientError(f"{reason}: {fault}")  # before the next try it is looked whether there is room
         if fault is not None:
             return BuildResult(order.commit, order.elapsed, order.log, reason=f"{reason}: {fault}")
-        if not errors:
-            reason = f"{reason}: {builder_run.last_words(order.log)}"
+        if not said and (killed or errors):
+            raise TransientError(f"{reason}: {_ENDED_BY_OTHERS}")
+        if not errors and (words := builder_run.last_words(order.log)):
+            reason = f"{reason}: {words}"
         return BuildResult(order.commit, order.elapsed, order.log, None, errors, reason)
 
     def _make(self, order: Order) -> Manifest:
@@ -168,17 +179,20 @@ class CMakeBuilder:
             builder_configure.prepare(order.build_dir, plan)
             status = builder_run.run(order, plan.argv, ProgressReader())
             if status != 0:
-                raise self._judge_configuring(order, builder_run.describe_end(status))
+                raise self._judge_configuring(order, status)
             builder_configure.settle(order.build_dir, plan)
         return plan
 
-    def _judge_configuring(self, order: Order, end: str) -> Unconfigured | _ProgramFailed:
+    def _judge_configuring(self, order: Order, status: int) -> Unconfigured | _ProgramFailed:
         """A fix may touch nothing that cmake reads, but may remove or rename a file that cmake is told to compile.
 
         Anything else is tried for as long as it takes, so that one log is kept of it and not one for each try.
         """
+        end = builder_run.describe_end(status)
         found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
         errors = [each for each in found if each.severity != "warning"]
+        if status < 0 and not errors:
+            return _ProgramFailed(f"cmake could not configure ({end})", killed=True)
         if any(each.message.startswith(_NO_SUCH_SOURCE) for each in errors):
             return _ProgramFailed(f"cmake could not configure ({end})")
         said = str(errors[0]) if errors else builder_run.last_words(order.log)
@@ -197,9 +211,9 @@ class CMakeBuilder:
         reader, began = ProgressReader(target.sources), time.monotonic()
         status = builder_run.run(order, argv, reader, builder_run.recall_pace(order.build_dir))
         if status != 0 and builder_run.was_configuring(order.log):
-            raise self._judge_configuring(order, builder_run.describe_end(status))
+            raise self._judge_configuring(order, status)
         if status != 0:
-            raise _ProgramFailed(f"the compile failed ({builder_run.describe_end(status)})")
+            raise _ProgramFailed(f"the compile failed ({builder_run.describe_end(status)})", killed=status < 0)
         if reader.progress is not None:
             builder_run.learn_pace(order.build_dir, Pace(reader.progress.total, time.monotonic() - began))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from checkouts import snapshot
 from small_disks import put_on_small
@@ -85,6 +86,54 @@ def test_fault_a7_what_does_not_compile_comes_back_with_its_place(
     assert "the compile failed" in str(result.reason)
     assert "undeclared" in result.log.read_text()
     assert project.builds == []
+
+
+def kill_when_compiling(project: TinyProject, *, tool: bool) -> threading.Thread:
+    """Ends cmake, or the Ninja or make below it, and nothing else of the build, in the midst of a compile."""
+
+    def kill() -> None:
+        until_it_hangs(project)
+        cmake = psutil.Process(project.started[-1][0])
+        (cmake.children()[0] if tool else cmake).kill()
+
+    project.write("other.cpp", "int other() { return 1; }\n")
+    (project.tools / "hang").touch()
+    killer = threading.Thread(target=kill)
+    killer.start()
+    return killer
+
+
+@pytest.mark.parametrize("generator", [NINJA, MAKE], ids=["ninja", "make"])
+@pytest.mark.parametrize(("tool", "end"), [(False, "ended by signal 9"), (True, "exit code 1")], ids=["cmake", "below"])
+def test_a_build_whose_cmake_ninja_or_make_somebody_kills_is_tried_again(
+    project: TinyProject, generator: tuple[str, ...], *, tool: bool, end: str
+) -> None:
+    """It says nothing of the change: nobody is sent after it, and the run does not fail for it."""
+    args = [project.launcher, *generator]
+    assert project.build(configure_args=args).reason is None
+    project.stamp(OTHER[:12])
+    killer = kill_when_compiling(project, tool=tool)
+    with pytest.raises(TransientError) as ended:
+        project.build(OTHER, configure_args=args)
+    killer.join()
+    assert str(ended.value) == (
+        f"the compile failed ({end}): a program of the build was ended from outside, and no error was printed"
+    )
+    assert project.living == []
+    (project.tools / "hang").unlink()
+    assert project.build(OTHER, configure_args=args).reason is None
+
+
+def test_a_cmake_that_somebody_kills_while_it_configures_is_tried_again(project: TinyProject) -> None:
+    project.write("CMakeLists.txt", CMAKE_LISTS + 'execute_process(COMMAND sh -c "kill -9 $PPID")\n')
+    with pytest.raises(TransientError) as ended:
+        project.build()
+    assert str(ended.value) == (
+        "cmake could not configure (ended by signal 9): a program of the build was ended from outside, and no error "
+        "was printed"
+    )
+    project.write("CMakeLists.txt", CMAKE_LISTS)
+    assert project.build().reason is None
 
 
 def test_fault_a7_what_does_not_link_comes_back_by_name(project: TinyProject) -> None:
