@@ -58,7 +58,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
             waits = _of_run(need, f"**nobody answers its request**, which waits in the queue{_since(need)}", home)
             return join(waits, f"`/run {need.run}` names its file" if need.run else "")
         case Topic.REVIEW:
-            fixes = f"{code(need.subject)} has {count(need.fixes, 'fix', 'fixes')} to review"
+            fixes = f"{code(need.subject)} has {_changes(need)} to review"
             seen = join(f"{fixes}: {web_link('compare', need.url)}" if need.url else fixes, _uncured(need))
             return join(seen, say_setback(need.setback) if need.setback else say_riders(need.riders))
         case Topic.PUSH:
@@ -101,6 +101,11 @@ _CURES = {
 def _order(need: Need) -> str:
     """What one can type; what may not go live says by itself what has to come first."""
     return _CURES.get(RunState(need.state), "").replace("{}", need.run) if need.state and need.run else ""
+
+
+def _changes(need: Need) -> str:
+    fixes = [count(need.fixes, "fix", "fixes")] if need.fixes or not need.reverts else []
+    return " and ".join([*fixes, *([count(need.reverts, "revert")] if need.reverts else [])])
 
 
 def _uncured(need: Need) -> str:

@@ -31,6 +31,7 @@ from pipeline.summary import (
 OLD = timedelta(days=180)  # a night of which the day alone could be another year's
 SHOWN = 8  # lines of one part; the rest is counted
 PICTURE = "night.png"
+PICKED = "what your base branch lacks is picked one by one"
 
 
 def render_summary(summary: NightSummary, home: Home | None = None, who: str = YOU) -> Message:
@@ -258,18 +259,24 @@ def _kind(line: CrashLine) -> str:
 
 
 def merge_part(branches: Sequence[BranchLine]) -> str:
-    """The exact words to type."""
-    if not branches:
-        return ""
-    commands = [f"git fetch {_word(branches[0].remote)}"]
-    commands += [_bring(each) for each in branches]
+    """The exact words to type. What is not to be merged stands apart."""
+    merged = [each for each in branches if each.setback is None]
+    picked = [each for each in branches if each.setback is not None]
+    parts = [_bring_all("To merge", merged) if merged else "", _bring_all("To bring in", picked) if picked else ""]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bring_all(heading: str, branches: Sequence[BranchLine]) -> str:
+    first = branches[0]
+    where = f"in your checkout on {code(first.base) if first.base else 'its base branch'}; `git push` follows"
+    commands = [f"git fetch {_word(first.remote)}", *map(_bring, branches)]
     owed = [f"{code(each.name)} is not all on the remote yet" for each in branches if not each.pushed]
-    setbacks = [f"{say_setback(each.setback)}: its fixes are picked one by one" for each in branches if each.setback]
+    why = [f"{say_setback(each.setback)}: {PICKED}" for each in branches if each.setback]
     riders = [rider for each in branches for rider in each.riders if not each.setback]
     brings = [f"**It brings {count(len(riders), 'commit')} that nobody wants live, or not yet:**"] if riders else []
     lines = [f"- {say_rider(each)}" for each in riders[:SHOWN]]
     more = [f"and {len(riders) - SHOWN} more"] if len(riders) > SHOWN else []
-    return "\n".join(["**To merge**", block("\n".join(commands)), *owed, *setbacks, *brings, *lines, *more])
+    return "\n".join([f"**{heading}**, {where}", block("\n".join(commands)), *owed, *why, *brings, *lines, *more])
 
 
 def _bring(branch: BranchLine) -> str:

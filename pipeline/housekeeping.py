@@ -13,12 +13,12 @@ from pipeline.card_models import PostKind
 from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import OVER, FixState, Run
-from pipeline.needs import list_fixes, list_unmerged
+from pipeline.model import OVER, FixState, Run, RunKind
+from pipeline.needs import InBase, list_branches, read_in_base
 from pipeline.obstacles import add_cure
 from pipeline.points import point
 from pipeline.stages import finding, publishing, rolling_back
-from pipeline.store import Branch, Fact, NewPost
+from pipeline.store import Fact, NewPost
 from pipeline.tools import Tools
 
 ABSENT = "absent fixes"  # in `degraded`
@@ -155,31 +155,47 @@ def prune_queue(tools: Tools) -> bool:
 
 
 def note_merged(tools: Tools) -> bool:
-    """Night branches that the base branch has by now: nobody has to review them any more. Whether there is one."""
-    reverts = tools.store.list_reverts()
-    unmerged = list_unmerged(tools.store, tools.night(), reverts)
-    waiting = [(branch, list_fixes(runs, reverts)) for branch, runs in unmerged]
-    if not waiting or not tools.prepared.is_set():
+    """What the base branch has by now of our night branches: nobody has to review that any more. Whether it changed."""
+    runs = [run for _, each in list_branches(tools.store, tools.night()) for run in each]
+    if not runs or not tools.prepared.is_set():
         return False
+    before = read_in_base(tools.store)
     try:
-        base = tools.source.base_head()
-        merged = {
-            branch.name: branch.head
-            for branch, runs in waiting
-            if _has_all(tools, base, branch, list_fixes(runs, reverts))
-        }
+        now = look_at_base(tools, before, runs)
     except PipelineError:
         return False  # then they are shown once more
-    if merged:
-        tools.store.set_fact(Fact.MERGED, {**(tools.store.get_fact(Fact.MERGED) or {}), **merged})
-    return bool(merged)
+    if now == before:
+        return False
+    lists = {"has": sorted(now.has), "lacks": sorted(now.lacks)}
+    tools.store.set_fact(Fact.MERGED, {"base": now.head, "name": now.name, **lists})
+    return (now.has, now.lacks) != (before.has, before.lacks)
 
 
-def _has_all(tools: Tools, base: str, branch: Branch, fixes: Sequence[Run]) -> bool:
-    """Merged, or each fix picked by itself."""
-    if tools.source.contains(base, branch.head):
-        return True
-    return all(tools.source.holds_fix(base, run.commit or "", run.id) for run in fixes)
+def look_at_base(tools: Tools, before: InBase, runs: Sequence[Run]) -> InBase:
+    """What it had it has still, unless somebody put it back to an earlier commit."""
+    base, name = tools.source.base_head(), tools.source.find_base_branch() or ""
+    kept = before.has if before.head and tools.source.contains(base, before.head) else frozenset()
+    has = {run.commit for run in runs if run.commit and (run.commit in kept or _is_in(tools, base, run))}
+    reverts = [run for run in runs if run.kind is RunKind.REVERT and run.commit and run.commit not in has]
+    lacks = {run.commit for run in reverts if run.commit and _is_wanted_in(tools, base, run)}
+    return InBase(base, name, frozenset(has), frozenset(lacks))
+
+
+def _is_in(tools: Tools, base: str, run: Run) -> bool:
+    """In its history, or as a copy; an update, which is a merge, has none."""
+    commit = run.commit or ""
+    if run.kind is RunKind.UPDATE:
+        return tools.source.contains(base, commit)
+    return tools.source.holds_fix(base, commit, run.id) or tools.source.took_out_fix(base, commit, run.id)
+
+
+def _is_wanted_in(tools: Tools, base: str, revert: Run) -> bool:
+    """What it undoes stands there. Not one of an update: that would take out of the base branch what is its own."""
+    find = tools.store.get_run_by_commit
+    if policy.is_of_update(revert, find):
+        return False
+    undone = [(commit, find(commit)) for commit in revert.undoes]  # no run: it was tried again, and has another by now
+    return any(tools.source.holds_fix(base, commit, run.id if run else "") for commit, run in undone)
 
 
 def post_summary(tools: Tools) -> bool:

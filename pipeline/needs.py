@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pipeline import obstacles, policy
 from pipeline.card_models import Death
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, OURS, FixState, Run, RunKind, RunState, Signature, Verdict
+from pipeline.model import CHANGE_LANE, OURS, OVER, FixState, Run, RunKind, RunState, Signature, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Stale, Topic
 from pipeline.store import Branch, Deployment, Fact, Store
 from pipeline.tools import Tools
@@ -46,13 +46,15 @@ class Links:
 
 @dataclass(frozen=True)
 class Review:
-    """A night branch with fixes that the base branch has not got yet, as far as it was looked at."""
+    """A night branch with changes that the base branch has not got yet, as far as it was looked at."""
 
     branch: Branch
     fixes: int
+    reverts: int  # of fixes that the base branch has, and that are live without them
     uncured: int  # commits beside them that are live and did not cure their crash
     riders: tuple[Rider, ...]  # what a merge would bring beside them
     setback: Setback | None  # why it is not to be merged
+    base: str  # the name of the base branch, "" = not known
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def gather_waiting(store: Store, night: date) -> Waiting:
         given_up=list_given_up(store, night - DAY, reverts),
         unanswered=store.list_unanswered(),
         owed=store.list_owed_branches(),
-        reviews=[_review(store, branch, runs, reverts) for branch, runs in list_unmerged(store, night, reverts)],
+        reviews=list_reviews(store, night, reverts),
         reverts=reverts,
     )
 
@@ -108,7 +110,8 @@ def list_needs(
         compare = links.compare(each.branch.base, each.branch.name)
         name, riders, setback = each.branch.name, each.riders, each.setback
         yield Need(
-            Topic.REVIEW, name, fixes=each.fixes, uncured=each.uncured, url=compare, riders=riders, setback=setback
+            Topic.REVIEW, name, fixes=each.fixes, reverts=each.reverts, uncured=each.uncured, url=compare,
+            riders=riders, setback=setback,
         )  # fmt: skip
 
 
@@ -267,23 +270,58 @@ def _of_run(store: Store, run: Run) -> Need:
     )  # fmt: skip
 
 
-def _review(store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run]) -> Review:
-    changes = [run for run in runs if _stands(store, run)]
-    riders = tuple(list_riders(store, changes, reverts))
-    setback = find_setback(store, changes, reverts)
-    return Review(branch, len(list_fixes(runs, reverts)), sum(map(_is_uncured, changes)), riders, setback)
+@dataclass(frozen=True)
+class InBase:
+    """What the base branch has of the changes of our night branches, as it was last looked at (housekeeping)."""
+
+    head: str = ""
+    name: str = ""
+    has: frozenset[str] = frozenset()  # commits in its history, as themselves or as copies, undone there or not
+    lacks: frozenset[str] = frozenset()  # commits of reverts: what they undo stands there
 
 
-def list_unmerged(store: Store, night: date, reverts: Sequence[Run]) -> list[tuple[Branch, list[Run]]]:
-    """Branches with fixes, of the last nights up to this one, oldest first, each with the runs that made a commit."""
-    merged = store.get_fact(Fact.MERGED) or {}
+def read_in_base(store: Store) -> InBase:
+    found = store.get_fact(Fact.MERGED) or {}
+    sets = [frozenset(found.get(name, ())) for name in ("has", "lacks")]
+    return InBase(found.get("base", ""), found.get("name", ""), *sets)
+
+
+def list_reviews(store: Store, night: date, reverts: Sequence[Run]) -> list[Review]:
+    """Of the nights up to this one, oldest first; each commit by itself, as people merge while more comes."""
+    base = read_in_base(store)
+    found = []
+    for branch, runs in list_branches(store, night):
+        fixes = [run for run in runs if is_fixed(run, reverts) and run.commit not in base.has]
+        undoing = [run for run in runs if run.commit in base.lacks and _has_taken_out(store, run, reverts)]
+        if fixes or undoing:
+            found.append(_review(store, branch, runs, reverts, base, (fixes, undoing)))
+    return found
+
+
+def list_branches(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:
+    """Of the last nights up to this one, oldest first, each with the runs that made a commit."""
     branches = store.list_night_branches(night - (REVIEWED - 1) * DAY, night)
-    waiting = [(each, store.list_runs_on(each.name)) for each in branches if merged.get(each.name) != each.head]
-    return [(branch, runs) for branch, runs in waiting if list_fixes(runs, reverts)]
+    return [(branch, store.list_runs_on(branch.name)) for branch in branches]
 
 
-def list_fixes(runs: Sequence[Run], reverts: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if is_fixed(run, reverts)]
+def _review(
+    store: Store, branch: Branch, runs: Sequence[Run], reverts: Sequence[Run], base: InBase,
+    wanted: tuple[Sequence[Run], Sequence[Run]],
+) -> Review:  # fmt: skip
+    """`wanted` = the fixes and the reverts that are to be brought in."""
+    fixes, undoing = wanted
+    standing = [run for run in runs if _stands(store, run)]
+    lacked = [run for run in standing if run.commit not in base.has]
+    riders = tuple(list_riders(store, lacked, reverts))
+    setback = find_setback(store, standing, reverts, base, [*fixes, *undoing])
+    return Review(branch, len(fixes), len(undoing), sum(map(_is_uncured, lacked)), riders, setback, base.name)
+
+
+def _has_taken_out(store: Store, revert: Run, reverts: Sequence[Run]) -> bool:
+    """Whether its fixes are live no more, and it is to stay; one on its way is told of when it is there."""
+    undone = filter(None, map(store.get_run_by_commit, revert.undoes))
+    stays = policy.find_revert(revert.commit or "", reverts) is None
+    return revert.state in OVER and stays and not any(map(is_live, undone))
 
 
 def is_fixed(run: Run, reverts: Sequence[Run]) -> bool:
@@ -308,13 +346,16 @@ def _is_uncured(run: Run) -> bool:
 # --- what a merge would bring beside the fixes, and what it would take out -------------------------------------------
 
 
-def find_setback(store: Store, changes: Sequence[Run], reverts: Sequence[Run]) -> Setback | None:
-    """The last update decides: one that came after another was taken back brings what that one had brought, too."""
+def find_setback(
+    store: Store, changes: Sequence[Run], reverts: Sequence[Run], base: InBase, wanted: Sequence[Run]
+) -> Setback | None:
+    """The last update decides: one that came after another was taken back brings what that one had brought, too. Not
+    where the base branch has that revert already: a merge takes out nothing more."""
     updates = [run for run in changes if run.kind is RunKind.UPDATE]
     revert = policy.find_revert(updates[-1].commit or "", reverts) if updates else None
-    if revert is None or not _stands(store, revert):
+    if revert is None or not _stands(store, revert) or revert.commit in base.has:
         return None
-    picks = sorted((run.commit or "" for run in list_fixes(changes, reverts)), key=store.started_at)
+    picks = sorted((run.commit or "" for run in wanted), key=store.started_at)
     return Setback(updates[-1].subject, revert.commit or "", tuple(picks))
 
 

@@ -194,6 +194,12 @@ def find_revert(commit: str, reverts: Sequence[Run]) -> Run | None:
     return next((each for each in undoing if each.commit is None or find_revert(each.commit, reverts) is None), None)
 
 
+def is_of_update(run: Run, find: Callable[[str], Run | None]) -> bool:
+    """Whether it is a move of the base, or undoes one; `find` = the run of a commit."""
+    undone = [each for each in map(find, run.undoes) if each is not None]
+    return run.kind is RunKind.UPDATE or any(is_of_update(each, find) for each in undone)
+
+
 def is_put_back(run: Run, reverts: Sequence[Run], stands: Callable[[Run], bool]) -> bool:
     """Whether the last word on it is a person's order to revert its revert, and that `stands` where one looks."""
     against = [each for each in reverts if run.commit in each.undoes]

@@ -46,6 +46,9 @@ class Source(Protocol):
     def base_head(self) -> str:
         """The head of SOURCE_BASE_BRANCH in the checkout, fetched into our clone."""
 
+    def find_base_branch(self) -> str | None:
+        """The name of that branch; None = none is set, and the checkout's HEAD is on none."""
+
     def begin(self, branch: str, base: str) -> None:
         """Makes the branch at base unless it exists, and checks it out. Idempotent."""
 

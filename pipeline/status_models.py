@@ -79,7 +79,7 @@ class Setback:
 
     subject: str = ""  # names the commit of the base branch
     revert: str = ""  # the commit that took it back
-    picks: tuple[str, ...] = ()  # commits of the fixes, which can be brought in one by one, oldest first
+    picks: tuple[str, ...] = ()  # commits that the base branch lacks, to be brought in one by one, oldest first
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ class Need:
     state: str = ""  # of the run, a RunState
     question: str = ""  # of the run, a Question
     fixes: int = 0  # to review
+    reverts: int = 0  # to review: of fixes that the base branch has
     uncured: int = 0  # commits that stand beside them and did not cure their crash
     url: str | None = None  # of the page that compares them
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes

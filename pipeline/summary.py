@@ -42,7 +42,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class BranchLine:
-    """A night branch with fixes that nobody merged yet."""
+    """A night branch with changes that nobody merged yet."""
 
     name: str = ""
     remote: str = "origin"
@@ -52,6 +52,8 @@ class BranchLine:
     riders: tuple[Rider, ...] = ()  # what a merge would bring beside the fixes
     setback: Setback | None = None  # why it is not to be merged, and what is brought in instead
     uncured: int = 0  # commits beside the fixes that are live and did not cure their crash
+    reverts: int = 0  # of fixes that the base branch has
+    base: str = ""  # the base branch, "" = not known
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,8 @@ def _branch(scene: Scene, review: Review) -> BranchLine:
     branch, compare = review.branch, scene.links.compare(review.branch.base, review.branch.name)
     pushed = branch.pushed == branch.head
     return BranchLine(
-        branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders, review.setback, review.uncured
+        branch.name, scene.links.remote, review.fixes, compare, pushed, review.riders, review.setback, review.uncured,
+        review.reverts, review.base,
     )  # fmt: skip
 
 

@@ -114,6 +114,7 @@ class FakeCommit:
     message: str
     run: str | None = None
     reverts: tuple[str, ...] = ()
+    copy_of: str | None = None
 
 
 class FakeSource:
@@ -140,12 +141,23 @@ class FakeSource:
     def base_head(self) -> str:
         return self.base
 
+    def find_base_branch(self) -> str | None:
+        return "main"
+
     def add_to_base(self, files: dict[str, str]) -> str:
         """Somebody commits to the base branch."""
-        made = hashlib.sha1(str(files).encode(), usedforsecurity=False).hexdigest()
+        made = hashlib.sha1(f"{self.base}{files}".encode(), usedforsecurity=False).hexdigest()
         self.commits[made] = FakeCommit(made, self.base, files, "theirs")
         self.base = made
         return made
+
+    def pick(self, commit: str) -> None:
+        """Somebody brings one commit into the base branch."""
+        found = self.commits[commit]
+        before = self.commits[found.parent or BASE].files
+        changed = {path: text for path, text in found.files.items() if before.get(path) != text}
+        made = self.add_to_base(self.commits[self.base].files | changed)
+        self.commits[made] = dataclasses.replace(self.commits[made], reverts=found.reverts, copy_of=commit)
 
     def begin(self, branch: str, base: str) -> None:
         self.branches.setdefault(branch, base)
@@ -227,10 +239,11 @@ class FakeSource:
 
     def holds_fix(self, revision: str, fix: str, run: str) -> bool:
         history = self._history(revision)
-        return any(c.hash == fix for c in history) and not self._is_undone(fix, history)
+        return any(fix in (c.hash, c.copy_of) for c in history) and not self._is_undone(fix, history)
 
     def took_out_fix(self, revision: str, fix: str, run: str) -> bool:
-        return self.contains(revision, fix) and not self.holds_fix(revision, fix, run)
+        history = self._history(revision)
+        return any(fix in (c.hash, c.copy_of) for c in history) and self._is_undone(fix, history)
 
     def _is_undone(self, commit: str, history: "list[FakeCommit]") -> bool:
         return any(commit in c.reverts and not self._is_undone(c.hash, history) for c in history)

@@ -188,12 +188,15 @@ class GitSource:
         return found
 
     def base_head(self) -> str:
-        branch = self._base_branch or self._checkout.current_branch()
+        branch = self.find_base_branch()
         self._fetch_checkout()
         name = f"{git_clone.CHECKOUT}/{branch}" if branch else git_clone.CHECKOUT_HEAD
         if (found := self._repository.find_commit(name)) is None:
             raise SourceUnusable(f"SOURCE_DIR has no branch `{branch}` (SOURCE_BASE_BRANCH)")
         return found
+
+    def find_base_branch(self) -> str | None:
+        return self._base_branch or self._checkout.current_branch()
 
     def head(self, branch: str) -> str | None:
         return self._repository.find_commit(f"refs/heads/{branch}")

@@ -48,7 +48,7 @@ class Fact(StrEnum):
     RUNNING = "running"  # {"build", "revision", "commit"}: what was last seen ready
     WARM = "warm"  # commit of the warm build
     SUMMARY = "summary"  # {"night"}: the newest that was summarised
-    MERGED = "merged"  # {night branch: its head, as the base branch has it}
+    MERGED = "merged"  # {"base", "name", "has", "lacks"}: commits of ours, as the base branch at `base` has them
     ABSENT = "absent"  # {"build", "watched", "runs"}: watched fixes that this build has not
     IMPORTED = "imported"  # crash and response folders as they were at the first start
     RULES = "rules"  # {"version", "lists": [[name, text]]}: what the stored signatures were made by

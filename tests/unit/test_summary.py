@@ -92,7 +92,7 @@ async def test_a_fix_that_went_live_is_to_be_reviewed_and_counts_its_crashes(wor
     assert (fixed.subject, fixed.verdict, fixed.crashes, fixed.cause) == ("Map::Update", "healthy", 1, "A cause.")
     assert fixed.url == f"https://example.org/commit/{fixed.commit}"
     compare = f"https://example.org/compare/{BASE}...overnight-20261122"
-    assert found.branches == (BranchLine("overnight-20261122", "origin", 1, compare, True),)
+    assert found.branches == (BranchLine("overnight-20261122", "origin", 1, compare, True, base="main"),)
     assert [each.topic for each in found.needs] == [Topic.REVIEW]
     assert (found.unfixed, found.undone) == ((), ())
     assert (found.counts.crashes, found.counts.kinds, found.counts.starts, found.counts.deployed) == (1, 1, 2, 1)
@@ -196,8 +196,9 @@ async def test_a_branch_whose_update_was_taken_back_is_not_to_be_merged_and_its_
     compare = f"https://example.org/compare/{BASE}...overnight-20261122"
     assert need == f"`overnight-20261122` has 1 fix to review: [compare]({compare}) · {why}"
     assert merge_part(found.branches) == (
-        f"**To merge**\n```\ngit fetch origin\ngit cherry-pick {(fix.commit or '')[:12]}\n```\n"
-        f"{why}: its fixes are picked one by one"
+        "**To bring in**, in your checkout on `main`; `git push` follows\n"
+        f"```\ngit fetch origin\ngit cherry-pick {(fix.commit or '')[:12]}\n```\n"
+        f"{why}: what your base branch lacks is picked one by one"
     )
     await world.pass_time(minutes=3)
     await world.orders.update(OPERATOR)
@@ -230,7 +231,8 @@ def merging(world: World) -> tuple[str, str]:
     need = next(say_need(each) for each in found.needs if each.topic is Topic.REVIEW)
     compare = f"https://example.org/compare/{BASE}...overnight-20261122"
     start = f"`overnight-20261122` has 1 fix to review: [compare]({compare})"
-    command = "**To merge**\n```\ngit fetch origin\ngit merge origin/overnight-20261122\n```"
+    heading = "**To merge**, in your checkout on `main`; `git push` follows"
+    command = f"{heading}\n```\ngit fetch origin\ngit merge origin/overnight-20261122\n```"
     merge = merge_part(found.branches)
     assert need.startswith(start) and merge.startswith(command)
     return need.removeprefix(start).removeprefix(" · "), merge.removeprefix(command).lstrip()
@@ -640,7 +642,9 @@ FULL = NightSummary(
         Need(Topic.REVIEW, "overnight-20241122", fixes=2, url="https://example.org/compare/b...overnight"),
     ),
     degraded=("the console is deaf",),
-    branches=(BranchLine("overnight-20241122", "origin", 2, "https://example.org/compare/b...overnight", False),),
+    branches=(
+        BranchLine("overnight-20241122", "origin", 2, "https://example.org/compare/b...overnight", False, base="main"),
+    ),
     fixed=(
         FixedLine(NAME, COMMIT, URL, "Members die in reverse order.", 1, 12, 1, "healthy", NOW.timestamp(), 3, "77"),
         FixedLine("Map::Load", COMMIT, None, verdict="inconclusive"),
@@ -691,7 +695,7 @@ once the remote takes it
 36 min 40 s in all · back after 5 s (median)
 **Crashes:** `{NAME}` ×3 (night before: 7) · `BIH::subdivide` ×2
 
-**To merge**
+**To merge**, in your checkout on `main`; `git push` follows
 ```
 git fetch origin
 git merge origin/overnight-20241122
