@@ -14,7 +14,7 @@ from pipeline.errors import PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, Run, RunKind
-from pipeline.needs import InBase, list_branches, read_in_base
+from pipeline.needs import InBase, list_branches, list_reviews, read_in_base
 from pipeline.obstacles import add_cure
 from pipeline.points import point
 from pipeline.stages import finding, publishing, rolling_back
@@ -171,6 +171,24 @@ def note_merged(tools: Tools) -> bool:
     return (now.has, now.lacks) != (before.has, before.lacks)
 
 
+def note_deleted(tools: Tools) -> bool:
+    """Night branches that people deleted on the remote: nothing is to review there. Whether that changed. The remote is
+    asked only while there is something to review, or was."""
+    store = tools.store
+    before: list[str] = (store.get_fact(Fact.DELETED) or {}).get("branches", [])
+    if not tools.prepared.is_set() or not (before or list_reviews(store, tools.night(), store.list_reverts())):
+        return False
+    pushed = [each.name for each, _ in list_branches(store, tools.night()) if each.pushed is not None]
+    try:
+        there = tools.source.list_published()
+    except PipelineError:
+        return False  # then they are as they were seen last
+    deleted = [name for name in pushed if name not in there]
+    if deleted != before:
+        store.set_fact(Fact.DELETED, {"branches": deleted})
+    return deleted != before
+
+
 def look_at_base(tools: Tools, before: InBase, runs: Sequence[Run]) -> InBase:
     """What it had it has still, unless somebody put it back to an earlier commit."""
     base, name = tools.source.base_head(), tools.source.find_base_branch() or ""
@@ -225,5 +243,6 @@ CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
     (prune, 60),
     (prune_queue, 3600),
     (note_merged, 120),
+    (note_deleted, 300),
     (post_summary, 5),
 )

@@ -290,12 +290,24 @@ def list_reviews(store: Store, night: date, reverts: Sequence[Run]) -> list[Revi
     """Of the nights up to this one, oldest first; each commit by itself, as people merge while more comes."""
     base = read_in_base(store)
     found = []
-    for branch, runs in list_branches(store, night):
+    for branch, runs in _list_reviewable(store, night):
         fixes = [run for run in runs if is_fixed(run, reverts) and run.commit not in base.has]
         undoing = [run for run in runs if run.commit in base.lacks and _has_taken_out(store, run, reverts)]
         if fixes or undoing:
             found.append(_review(store, branch, runs, reverts, base, (fixes, undoing)))
     return found
+
+
+def _list_reviewable(store: Store, night: date) -> Iterator[tuple[Branch, list[Run]]]:
+    """Whoever deletes a branch on the remote has decided. What stood there is told of where the night went on, on the
+    remote again under its next name."""
+    deleted = (store.get_fact(Fact.DELETED) or {}).get("branches", ())
+    stood: dict[date, list[Run]] = {}
+    for branch, runs in list_branches(store, night):
+        if branch.name in deleted:
+            stood[branch.night] = [*stood.get(branch.night, []), *runs]
+        else:
+            yield branch, [*stood.pop(branch.night, []), *runs]
 
 
 def list_branches(store: Store, night: date) -> list[tuple[Branch, list[Run]]]:

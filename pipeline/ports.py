@@ -79,6 +79,9 @@ class Source(Protocol):
         """What the remote has under this name just now, None also where there is no remote.
         Raises RemoteUnreachable."""
 
+    def list_published(self) -> set[str]:
+        """The night branches that the remote has just now. Raises RemoteUnreachable."""
+
     def commit(self, hash: str) -> Commit: ...
 
     def contains(self, descendant: str, ancestor: str) -> bool:

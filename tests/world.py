@@ -229,6 +229,11 @@ class FakeSource:
             raise RemoteUnreachable("the remote does not answer")
         return self.remote.get(branch)
 
+    def list_published(self) -> set[str]:
+        if self.remote_gone:
+            raise RemoteUnreachable("the remote does not answer")
+        return set(self.remote)
+
     def commit(self, hash: str) -> Commit:
         found = self.commits[hash]
         tree = hashlib.sha1(str(sorted(found.files.items())).encode(), usedforsecurity=False).hexdigest()

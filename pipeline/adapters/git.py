@@ -341,6 +341,11 @@ class GitSource:
                 self._sought.clear()  # there is something to fetch
             return head
 
+    def list_published(self) -> set[str]:
+        self._be_there()
+        with self._pushing:
+            return self._remote.list_nights()
+
     def rehearse_push(self, branch: str) -> None:
         """Whether a push would be taken, without one. Raises RemoteUnreachable, DefiniteError."""
         with self._pushing:

@@ -71,6 +71,10 @@ class Remote:
         """Where the branch stands on the remote. Raises RemoteUnreachable."""
         return self._list_heads(branch).get(branch)
 
+    def list_nights(self) -> set[str]:
+        """Raises RemoteUnreachable."""
+        return {each for each in self._list_heads("overnight-*") if OURS.fullmatch(each)}
+
     def _list_heads(self, *patterns: str) -> dict[str, str]:
         """Branch of the remote -> its commit. Raises RemoteUnreachable."""
         names = [f"refs/heads/{pattern}" for pattern in patterns]

@@ -49,6 +49,7 @@ class Fact(StrEnum):
     WARM = "warm"  # commit of the warm build
     SUMMARY = "summary"  # {"night"}: the newest that was summarised
     MERGED = "merged"  # {"base", "name", "has", "lacks"}: commits of ours, as the base branch at `base` has them
+    DELETED = "deleted"  # {"branches"}: night branches that the remote had and has no more
     ABSENT = "absent"  # {"build", "watched", "runs"}: watched fixes that this build has not
     IMPORTED = "imported"  # crash and response folders as they were at the first start
     RULES = "rules"  # {"version", "lists": [[name, text]]}: what the stored signatures were made by

@@ -449,6 +449,18 @@ def test_a_push_can_be_rehearsed(bed: Bed) -> None:
         bed.source.rehearse_push(NIGHT)
 
 
+def test_the_remote_tells_which_night_branches_it_has(bed: Bed) -> None:
+    assert bed.source.list_published() == set()
+    bed.source.publish(NIGHT, add_file(bed, "a.h").hash, None)
+    git(bed.checkout.remote, "branch", "overnight-of-theirs", "master")
+    assert bed.source.list_published() == {NIGHT}
+    git(bed.checkout.folder, "push", "-q", "origin", "--delete", NIGHT)
+    assert bed.source.list_published() == set()
+    bed.checkout.remote.rename(bed.checkout.remote.with_name("away.git"))
+    with pytest.raises(RemoteUnreachable):
+        bed.source.list_published()
+
+
 def test_credentials_of_the_remote_are_in_no_message(bed: Bed) -> None:
     git(bed.checkout.folder, "remote", "set-url", "origin", "https://me:hunter2@localhost:1/o/n.git")
     bed.source.prepare()
@@ -535,6 +547,21 @@ def test_a_copy_of_a_fix_that_was_reverted_is_not_held(published: tuple[Bed, Com
     reverted = merge_elsewhere(bed, ("revert", "--no-edit", copy))
     assert not bed.source.holds_fix(reverted, fix.hash, "r1")
     assert bed.source.took_out_fix(reverted, fix.hash, "r1")
+
+
+def test_what_a_base_lacks_is_picked_without_a_stop_and_held_then(published: tuple[Bed, Commit, Commit]) -> None:
+    """A fix that came after a merge, and the revert of one that the merge had brought."""
+    bed, fix, _ = published
+    merge_elsewhere(bed, ("merge", "-q", "--no-ff", "-m", "merge", f"origin/{NIGHT}"))
+    undone, new = bed.apply(Patch(reverts=(fix.hash,)), run="r3"), add_file(bed, "c.h", "r4")
+    bed.source.publish(NIGHT, new.hash, None)
+    before = bed.checkout.head()
+    assert bed.source.holds_fix(before, fix.hash, "r1")
+    assert not bed.source.holds_fix(before, new.hash, "r4")
+    picked = merge_elsewhere(bed, ("cherry-pick", undone.hash[:12], new.hash[:12]))
+    assert bed.source.took_out_fix(picked, fix.hash, "r1")
+    assert bed.source.holds_fix(picked, undone.hash, "r3") and bed.source.holds_fix(picked, new.hash, "r4")
+    assert (bed.source.base_head(), bed.source.find_base_branch()) == (picked, "master")
 
 
 def test_git_is_asked_once_what_the_history_of_two_commits_tells(published: tuple[Bed, Commit, Commit]) -> None:

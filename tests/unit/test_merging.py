@@ -183,6 +183,35 @@ async def test_where_a_branch_is_not_to_be_merged_exactly_what_the_base_lacks_is
     assert (needs(world), bring(world)) == ([], "")
 
 
+async def test_a_branch_that_people_deleted_on_the_remote_has_nothing_to_review(world: World) -> None:
+    await heal(world, "Map::Update", GOOD)
+    assert needs(world) == [f"`{BRANCH}` has 1 fix to review: {COMPARE}"]
+    head = world.source.remote.pop(BRANCH)
+    world.source.remote_gone = True
+    await world.pass_time(minutes=6)
+    assert needs(world) == [f"`{BRANCH}` has 1 fix to review: {COMPARE}"], "a remote that does not answer tells nothing"
+    world.source.remote_gone = False
+    await world.pass_time(minutes=6)
+    assert (needs(world), bring(world)) == ([], "")
+    world.source.remote[BRANCH] = head
+    await world.pass_time(minutes=6)
+    assert needs(world) == [f"`{BRANCH}` has 1 fix to review: {COMPARE}"], "somebody has put it there again"
+
+
+async def test_what_stood_on_a_deleted_branch_is_to_review_where_the_night_goes_on(world: World) -> None:
+    """The next push puts it there again, under the next name."""
+    await heal(world, "Map::Update", GOOD)
+    del world.source.remote[BRANCH]
+    world.source.diverged.add(BRANCH)
+    await world.pass_time(minutes=6)
+    assert needs(world) == []
+    await heal(world, "Spell::Cast", OTHER)
+    await world.pass_time(minutes=6)
+    compare = COMPARE.replace(BRANCH, f"{BRANCH}-2")
+    assert needs(world) == [f"`{BRANCH}-2` has 2 fixes to review: {compare}"]
+    assert bring(world) == MERGE.replace(BRANCH, f"{BRANCH}-2")
+
+
 def test_what_is_picked_stands_apart_from_what_is_merged_and_a_base_without_a_name_is_called_so() -> None:
     why = Setback("base branch at 1234", "fedcba9876", ("a1b2c3d4e5f6a7",))
     picked, merged = BranchLine(f"{BRANCH}", fixes=1, setback=why), BranchLine(f"{BRANCH}-2", fixes=1)
