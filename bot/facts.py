@@ -127,20 +127,21 @@ def say_death(title: str, link: str | None) -> str:
 
 
 _ANSWERED = "`docs/analysts.md` says how to answer"
+_QUEUE = "`ANALYST_QUEUE_DIR` (unless set, `queue` in the state folder)"
 
 
 def say_request(request_id: str) -> str:
     """Where whoever answers by hand finds it; the folder is a setting, and its path stays on the machine."""
     request = code(f"requests/request_{request_id}.json")
-    return f"**Its request waits for an answer:** {request} in `ANALYST_QUEUE_DIR`; {_ANSWERED}"
+    return f"**Its request waits for an answer:** {request} in {_QUEUE}; {_ANSWERED}"
 
 
-def say_requests(number: int) -> str:
-    """The same of all that wait, once; "" = none does."""
+def say_requests(number: int, folder: str = _QUEUE) -> str:
+    """The same of all that wait, once; "" = none does. `folder` = the queue, as whoever reads it may know it."""
     if not number:
         return ""
     waits = f"{count(number, 'request')} {'waits' if number == 1 else 'wait'} for an answer"
-    return f"**{waits}**, in `requests` of `ANALYST_QUEUE_DIR`; {_ANSWERED}"
+    return f"**{waits}**, in `requests` of {folder}; {_ANSWERED}"
 
 
 def roughly(seconds: float) -> str:

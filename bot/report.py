@@ -18,6 +18,7 @@ from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
 from bot.needs import HOLD_WORDS, count_needs, list_unneeded, name_run, say_need, say_pauser
 from bot.payloads import Embed
+from bot.places import QUEUE
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from bot.status import describe, say_tonight
 from pipeline.errors import DefiniteError
@@ -50,11 +51,16 @@ class Where(BaseSettings):
     source_remote: str = "origin"
     source_commit_url: str | None = None
     analyst_command: str = ""
+    analyst_queue_dir: AnyPath | None = None
     timezone: Annotated[str | None, AfterValidator(read_zone)] = None
 
     @property
     def zone(self) -> tzinfo | None:
         return ZoneInfo(self.timezone) if self.timezone else machine_zone()
+
+    @property
+    def queue(self) -> Path:
+        return self.analyst_queue_dir or self.state_dir / QUEUE
 
     @property
     def database(self) -> str:
@@ -181,7 +187,7 @@ def as_text(view: StatusView | None) -> str:
         f"Tonight: {say_tonight(view)}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
         *(_describe_run(each) for each in _list_other_runs(view)),
-        bare(say_requests(sum(each.in_queue for each in view.runs))),
+        bare(say_requests(sum(each.in_queue for each in view.runs), str(locate().queue))),
         *(f"Does not work: {each}" for each in list_unneeded(view.degraded, view.needs)),
     ]
     return "\n".join(line for line in lines if line)

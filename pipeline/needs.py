@@ -100,7 +100,9 @@ def list_needs(
         yield _of_run(store, run)
     for run in waiting.unanswered:
         taken = links.has_command and not run.attempts and not run.reason  # or will be, once our clone is there
-        if not taken and now - run.updated_at >= UNANSWERED:
+        if not taken and (
+            not links.has_command or now - run.updated_at >= UNANSWERED
+        ):  # else a person's from the start
             since = run.updated_at.timestamp()
             yield replace(_of_run(store, run), topic=Topic.ANSWER, since=since)
     for owed in waiting.owed:

@@ -101,7 +101,8 @@ def test_a_request_that_waits_in_the_queue_is_named_with_its_file_and_a_title_br
     run = replace(view.run, request_id="9f3c21aa", analysis=None)
     assert look(records.render_run(replace(view, run=run, line=replace(view.line, in_queue=True)), HOME))[:2] == (
         f"{NAME}: waits for an answer",
-        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR`; "
+        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR` "
+        "(unless set, `queue` in the state folder); "
         "`docs/analysts.md` says how to answer\n"
         "run `9f3c21aa` · kind fix\n"
         "crashed once",
@@ -221,7 +222,8 @@ def test_crashes_say_once_where_what_waits_for_an_answer_lies() -> None:
     text = look(records.render_crashes(CrashesView(NIGHT, NIGHT, 12, 1, (one, answered, two))))[1]
     assert text.splitlines()[-2:] == [
         "1 not read yet",
-        "**2 requests wait for an answer**, in `requests` of `ANALYST_QUEUE_DIR`; "
+        "**2 requests wait for an answer**, in `requests` of `ANALYST_QUEUE_DIR` "
+        "(unless set, `queue` in the state folder); "
         "`docs/analysts.md` says how to answer",
     ]
     alone = look(records.render_crashes(CrashesView(NIGHT, NIGHT, 4, 0, (one,))))[1]
@@ -231,7 +233,8 @@ def test_crashes_say_once_where_what_waits_for_an_answer_lies() -> None:
 def test_a_crash_names_the_file_of_its_request() -> None:
     text = look(records.render_crash(make_crash_view(line=make_asked_line()), HOME))[1]
     assert text.splitlines()[1] == (
-        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR`; "
+        "**Its request waits for an answer:** `requests/request_9f3c21aa.json` in `ANALYST_QUEUE_DIR` "
+        "(unless set, `queue` in the state folder); "
         "`docs/analysts.md` says how to answer"
     )
 

@@ -317,6 +317,19 @@ def test_the_command_line_says_what_is_needed_and_nothing_of_it_twice(
     )
 
 
+def test_the_command_line_names_the_folder_where_a_request_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    asked = RunLine("9f3c21aa", NAME, RunState.ANALYZING, None, None, None, in_queue=True)
+    words = "1 request waits for an answer, in requests of {}; docs/analysts.md says how to answer"
+    view = make_status(runs=(asked,))
+    assert report.as_text(view).splitlines()[-1] == words.format(tmp_path / "queue")
+    monkeypatch.setenv("ANALYST_QUEUE_DIR", str(tmp_path / "mine"))
+    assert report.as_text(view).splitlines()[-1] == words.format(tmp_path / "mine")
+
+
 def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() -> None:
     first, second, *_ = report.as_text(make_status()).splitlines()
     assert first.endswith("(process 4711, 7d14957a32df0000)")

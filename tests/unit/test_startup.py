@@ -175,7 +175,11 @@ async def test_the_status_of_a_server_that_waits_after_a_crash_names_the_crash(w
     assert status(world)["server"].startswith("down: it crashed\n")  # nobody has read it yet
     await world.settle()
     assert status(world)["server"].startswith("down: it crashed: `SIGSEGV without a stack`\n")
-    assert status(world)["needs"] == "Nothing waits for you."
+    (run,) = world.runs()
+    assert status(world)["needs"] == (
+        "**1 thing needs you**\n- `SIGSEGV without a stack` **its request waits in the queue for an answer**, since"
+        f" <t:{int(run.updated_at.timestamp())}:R> · run `{run.id}` · `/run {run.id}` names its file"
+    ), "of the server itself nothing is needed"
 
 
 async def test_a_start_beyond_its_time_needs_somebody_until_it_is_ready(world: World) -> None:
@@ -236,13 +240,16 @@ async def test_the_status_names_a_crash_whose_fix_was_rolled_back(tmp_path: Path
     await world.orders.resume(OPERATOR)
     await world.pass_time(minutes=3)
     assert world.expect(run, RunState.ROLLED_BACK)
-    assert status(world)["needs"] == "Nothing waits for you."
     (again,) = [each for each in world.runs("Spell::Cast") if each.retry_of == run.id]
+    assert status(world)["needs"] == (
+        "**1 thing needs you**\n- `Spell::Cast` **its request waits in the queue for an answer**, since"
+        f" <t:{int(again.updated_at.timestamp())}:R> · run `{again.id}` · `/run {again.id}` names its file"
+    )
     world.store.advance(world.get(again), RunState.FAILED, world.clock.now(), reason="no cure")
     needs = status(world)["needs"]
     assert f"- `Spell::Cast` **given up: needs a person** · run `{again.id}` · no cure" in needs
     await world.crash("Spell::Cast")
-    assert "`Spell::Cast`" not in status(world)["needs"], "somebody is asked again"
+    assert "given up" not in status(world)["needs"], "somebody is asked again"
 
 
 async def test_the_status_names_a_run_that_was_given_up_until_something_comes_after_it(tmp_path: Path) -> None:
