@@ -73,6 +73,11 @@ class Book:
         self._saved = (self.memory, view) if done else None
         return done
 
+    @property
+    def is_hindered(self) -> bool:
+        """Whether something could not be written, here or in SERVER_DIR: there nobody else can write either."""
+        return self._next_try > 0.0
+
     def _may_try(self) -> bool:
         return time.monotonic() >= self._next_try
 

@@ -18,6 +18,7 @@ _CHUNK = 1 << 20  # bytes read from one file at a time: a flood of output must n
 _LONGEST_LINE = 2048  # bytes of a line that are matched
 _HEAD = 64  # bytes that tell a log that was truncated and grew again
 _ALIVE = 1.0  # seconds alive that count as ready where neither pattern nor port is set
+_LATE_LINE = 2.0  # seconds that the port has to answer where the ready line may be lost: it may only be late
 _CONNECT_TIMEOUT = 0.2  # seconds; on loopback an answer comes at once or not at all
 QUIET = 60.0  # seconds without progress in the log before a start is late by what was learned
 _LEARNED_FACTOR = 5.0
@@ -87,27 +88,49 @@ class ReadyWatch:
         self._revision = _compile(rule.revision)
         self._tails = {output: Tail(output)} if output else {}
         self._seen = self._pattern is None
+        self._lost = False
+        self._answers_since: float | None = None
         self.revision: Revision | None = None
 
     def begin_at(self, ends: Iterable[Tail]) -> None:
         """What the logs hold before these places is an earlier life's."""
         self._tails.update({each.path: each for each in ends})
 
+    def note_loss(self) -> None:
+        """The disk takes nothing during this start: its lines may be lost, and the port alone has to tell."""
+        self._lost = True
+
     def look(self, now: float, pid: int) -> bool:
         """Whether the rule is met by now (seconds since the epoch)."""
         if not self._seen:
             self._read()
         if not self._seen:
-            return False
+            return self._lost and self._answers_long(now, pid)
         if self._rule.port:
             return accepts(self._rule.port) or listens(pid, self._rule.port)
         return self._pattern is not None or now - self._started >= _ALIVE
+
+    def _answers_long(self, now: float, pid: int) -> bool:
+        """By the table of processes first: a server notes each call."""
+        port = self._rule.port
+        if not port or not (listens(pid, port) or accepts(port)):
+            self._answers_since = None
+            return False
+        if self._answers_since is None:
+            self._answers_since = now
+        return now - self._answers_since >= _LATE_LINE
 
     def explain(self, pid: int) -> str:
         """For people: what the start still waits for."""
         port = self._rule.port
         if self._seen:
             return f"it said that it is ready, but nothing accepts connections on SERVER_PORT {port}"
+        if self._lost:
+            closed = f", and nothing accepts connections on SERVER_PORT {port}" if port else ""
+            return (
+                "the disk took nothing while it started, so its line that matches SERVER_READY_PATTERN may be lost"
+                f"{closed}; `/restart-server` starts it anew once there is room"
+            )
         open_ = bool(port) and (accepts(port) or listens(pid, port))
         known = f"port {port} accepts connections, but " if open_ else ""
         return (

@@ -108,6 +108,8 @@ class Tending:
 
     def _look_at_start(self, life: Life, staged: dict[str, Staged]) -> bool:
         now = time.time()
+        if self._watch and self._book.is_hindered:
+            self._watch.note_loss()
         if self._watch and self._watch.look(now, life.pid):
             point("ready.seen")
             self._note_ready(life, now, self._watch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from small_disks import ending, filling
 from pipeline.adapters.keeper_client import FileKeeper
 from pipeline.keeper.foreign import list_marked, make_folder_id
 from pipeline.keeper.process import list_tree
-from pipeline.keeper.protocol import EventKind, ServerState
+from pipeline.keeper.protocol import EventKind, ReadyRule, ServerState
 from pipeline.status_models import Stale
 
 if sys.platform == "win32":
@@ -59,6 +60,20 @@ def test_invariant_13_world_disk_full_state_folder_stops_no_restart_and_all_is_t
         ends = world.list_events(EventKind.EXITED)
         assert [each["verdict"] for each in ends] == ["crash"] * 3
         assert client.find_stale() is None
+
+
+def test_world_disk_full_server_folder_loses_the_ready_line_of_a_start_and_its_port_tells_that_it_is_ready(
+    tmp_path: Path,
+) -> None:
+    with filling(tmp_path / "server", lambda: list_all(world)) as disk, open_world(tmp_path) as world:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        world.set_habits(port=port)
+        world.begin(ready=ReadyRule(port=port))
+        with disk.full():
+            world.wait_for(ServerState.READY, pid=crash(world), revision=None)
+        world.ask(restart=1)
+        world.wait_until_ready(revision=make_revision("b0"))
 
 
 def test_invariant_13_world_disk_full_server_folder_stops_no_restart_and_takes_no_build(tmp_path: Path) -> None:

@@ -514,6 +514,26 @@ def test_a_ready_line_of_an_earlier_life_does_not_count(tmp_path: Path) -> None:
     assert looked.look(NOW, 1)
 
 
+def test_a_ready_line_that_a_full_disk_may_have_lost_is_not_waited_for_once_the_port_has_answered_for_a_while(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        looked = watch(tmp_path, port=port)
+        assert not looked.look(NOW, 1)
+        looked.note_loss()
+        assert not looked.look(NOW + 3, 1), "the line may only be late"
+        assert looked.look(NOW + 6, 1)
+    assert not looked.look(NOW + 9, 1)
+    lost = "the disk took nothing while it started, so its line that matches SERVER_READY_PATTERN may be lost"
+    cure = "`/restart-server` starts it anew once there is room"
+    assert looked.explain(1) == f"{lost}, and nothing accepts connections on SERVER_PORT {port}; {cure}"
+    without = watch(tmp_path)
+    without.note_loss()
+    assert not without.look(NOW, 1) and not without.look(NOW + 9, 1), "nothing tells without a port"
+    assert without.explain(1) == f"{lost}; {cure}"
+
+
 def test_a_log_that_was_truncated_and_has_grown_beyond_its_old_size_is_read_from_its_beginning(tmp_path: Path) -> None:
     log = tmp_path / "Server.log"
     log.write_text("old line\n")
