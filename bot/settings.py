@@ -435,6 +435,8 @@ def _say(error: Any) -> str:
         return text
     if error["type"] == "missing":
         return f"{name}: is missing: set it in the environment or in .env (see .env.example)"
+    if error["type"] == "time_parsing":
+        return f"{name}: is no time of day: write it as 08:00"
     if error["type"].startswith("value_error"):
         return f"{name}: {text}"
     return f"{name}: {text[:1].lower()}{text[1:]}"

@@ -508,6 +508,11 @@ def test_a_wrong_value_is_one_line_that_begins_with_its_name(place: Place, name:
     assert fault.startswith(f"{name}: ") and "\n" not in fault
 
 
+@pytest.mark.parametrize(("name", "value"), [("SUMMARY_TIME", "25:00"), ("DEPLOY_AT_LATEST", "late")])
+def test_a_wrong_time_says_how_it_is_written(place: Place, name: str, value: str) -> None:
+    assert place.faults({name: value}) == [f"{name}: is no time of day: write it as 08:00"]
+
+
 @pytest.mark.parametrize("name", ["DISCORD_GUILD_ID", "DISCORD_OPERATOR_USER_IDS", "SERVER_CONSOLE", "MIN_FREE_DISK"])
 def test_a_secret_in_the_wrong_place_is_not_repeated(place: Place, name: str) -> None:
     (fault,) = place.faults({name: SECRET})
