@@ -15,7 +15,7 @@ from bot.limits import DIALOGUE_TITLE, cut_middle
 from bot.markup import ago, code, count, duration, is_ours, name_build, plain, prose, short
 from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
-from pipeline.model import Actor, Done, Impossible, RunKind
+from pipeline.model import Actor, Done, FixState, Impossible, RunKind, RunState
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
 from pipeline.status_models import RunLine
 
@@ -435,9 +435,13 @@ def join_sentences(*parts: str) -> str:
 
 
 def label_run(run: RunLine) -> str:
-    """A line of a completion of runs."""
-    state = run.state.lower().replace("_", " ")
-    return f"{run.id} {' '.join(run.subject.split())} ({state})"
+    """A line of a completion of runs; shown as plain text by Discord."""
+    of = "putting back of " if run.puts_back else "" if run.kind is RunKind.FIX else f"{run.kind} of "
+    state = _OUTCOMES.get(run.fix_state) if run.state is RunState.SUCCEEDED else None
+    return f"{run.id} {of}{' '.join(run.subject.split())} ({state or run.state.lower().replace('_', ' ')})"
+
+
+_OUTCOMES: dict[FixState | None, str] = {FixState.RECURRED: "came back after its fix", FixState.REVERTED: "reverted"}
 
 
 def label_fix(fix: FixLine) -> str:

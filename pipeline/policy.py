@@ -174,6 +174,7 @@ def is_kept_out(run: Run) -> bool:
 # --- what a build or a merge would bring that nobody wants -----------------------------------------------------------
 
 REJECTED, REVERTED, CALLED_OFF = "rejected by", "reverted by", "cancelled by"  # how a person's no begins, as a reason
+NOES = (REJECTED, REVERTED, CALLED_OFF)
 TAKEN_BACK = (RunState.CANCELLED, RunState.ROLLED_BACK, RunState.FAILED)
 
 

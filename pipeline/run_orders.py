@@ -21,6 +21,7 @@ from pipeline.model import (
     Run,
     RunKind,
     RunState,
+    Verdict,
 )
 from pipeline.points import point
 from pipeline.stages import carrying, deploying, finding, rolling_back, wish
@@ -210,7 +211,16 @@ def why_not(run: Run) -> str:
         case RunState.SUCCEEDED:
             return f"Run `{run.id}` is live: `/revert` takes it back."
         case _:
-            return f"Run `{run.id}` is over already: it is {STATE_WORDS[run.state]}."
+            return f"Run `{run.id}` is over already: it {say_end(run)}."
+
+
+def say_end(run: Run) -> str:
+    """As its card tells it: who called it off, or that it cured nothing."""
+    if run.state is RunState.CANCELLED and (run.reason or "").startswith(policy.NOES):
+        return f"was {run.reason}"
+    if run.verdict is Verdict.NOT_CURED:
+        return "did not cure its crash"
+    return f"is {STATE_WORDS[run.state]}"
 
 
 def is_built(tools: Tools, run: Run) -> bool:

@@ -14,8 +14,9 @@ from bot.messages import Phase
 from bot.payloads import Message
 from bot.status import render_status
 from pipeline.keeper.protocol import Hold
-from pipeline.model import Actor, Done, Impossible, RunKind, RunState
+from pipeline.model import Actor, Done, FixState, Impossible, RunKind, RunState
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut
+from pipeline.status_models import RunLine
 
 BY = Actor("1", "Ann")
 TAKEN = TakenOut(NAME, COMMIT, RunKind.FIX)
@@ -285,3 +286,17 @@ def test_an_answer_says_what_was_done_and_who_asked(message: Message, text: str)
 def test_a_line_of_the_completion_names_commit_and_subject() -> None:
     fix = FixLine(COMMIT, "fix(x):  y", "r", RunState.SUCCEEDED, NOW, None, reverted=True)
     assert messages.label_fix(fix) == "a1b2c3d fix(x): y (reverted)"
+
+
+def test_a_run_is_offered_with_what_became_of_it() -> None:
+    run = RunLine("9f3c21aa", "Map::Update", RunState.SUCCEEDED, None, None, None, fix_state=FixState.RECURRED)
+    revert = replace(run, id="r459fe5a", kind=RunKind.REVERT, fix_state=None)
+    for line, words in (
+        (run, "9f3c21aa Map::Update (came back after its fix)"),
+        (replace(run, fix_state=FixState.REVERTED), "9f3c21aa Map::Update (reverted)"),
+        (replace(run, fix_state=FixState.WATCHING), "9f3c21aa Map::Update (succeeded)"),
+        (revert, "r459fe5a revert of Map::Update (succeeded)"),
+        (replace(revert, puts_back=True), "r459fe5a putting back of Map::Update (succeeded)"),
+        (replace(run, state=RunState.AWAITING_APPROVAL), "9f3c21aa Map::Update (awaiting approval)"),
+    ):
+        assert messages.label_run(line) == words

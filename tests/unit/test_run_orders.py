@@ -117,6 +117,9 @@ async def test_a_run_whose_analyst_is_being_asked_is_cancelled_and_a_late_answer
     run = await world.crash("Map::Update")
     assert await world.orders.cancel_run(run.id, OPERATOR) == Done(run=run.id, subject=run.subject)
     assert world.expect(run, RunState.CANCELLED).reason == "cancelled by Ann"
+    assert why(await world.orders.reject(run.id, OPERATOR, "")) == (
+        f"Run `{run.id}` is over already: it was cancelled by Ann."
+    )
     await world.answer(run, GOOD)
     world.expect(run, RunState.CANCELLED)
     assert len(world.analyst.rejected) == 1
