@@ -110,9 +110,8 @@ def proposed(view: CardView, run: Run) -> Face:
 
 def ready(view: CardView, run: Run) -> Face:
     wait = "*pipeline paused, goes on after* `/resume`" if view.paused else "waiting for its turn"
-    detail = join(
-        facts.confidence(run), facts.changes(view), "diff in the thread" if run.kind is RunKind.FIX else "", wait
-    )
+    shown = "diff in the thread" if run.kind is RunKind.FIX and view.changes else ""  # both come once it was looked at
+    detail = join(facts.confidence(run), facts.changes(view), shown, wait)
     return make_face(
         view,
         words_for(view, run).ready,

@@ -189,6 +189,13 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"**A person is needed:** it touches `sql/`\n{CAUSE}\n{PROPOSAL}\n{BACK}",
         ["retry:9f3c21aa", "reject:9f3c21aa"],
     ),
+    "ready, and nobody has looked at its patch": (
+        card(RunState.READY),
+        f"Fix proposed: {NAME}",
+        Colour.GREY,
+        f"{CAUSE}\nConfidence high · waiting for its turn\n{BACK}",
+        [],
+    ),
     "ready": (
         card(RunState.READY, changes=CHANGES),
         f"Fix proposed: {NAME}",
