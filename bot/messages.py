@@ -136,6 +136,8 @@ def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
     down = [prose(plan.down)] if plan.down else []
     lines = [*down, f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}."]
+    if plan.due:
+        lines.append(prose(plan.due))
     if plan.brings:
         lines.append("It brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
     if reason:
@@ -151,6 +153,8 @@ def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
     online = f" ({count(plan.players, 'player')})" if plan.players is not None else ""
     lines = [f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**"]
+    if plan.due:
+        lines.append(prose(plan.due))
     if plan.brings:
         lines.append("Its next start brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
     if reason:

@@ -45,6 +45,7 @@ def look_at_server(tools: Tools) -> RestartPlan:
         running=(observed.revision or observed.build) if observed else None,
         brings=tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else (),
         down=say_down(tools),
+        due=server_orders.say_due(tools),
     )
 
 

@@ -23,6 +23,7 @@ class RestartPlan:
     running: str | None  # build or revision
     brings: tuple[str, ...] = ()  # subjects of approved fixes that this restart would deploy
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
+    due: str = ""  # that another order waits for its time, and what becomes of it
 
 
 @dataclass(frozen=True)

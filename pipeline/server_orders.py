@@ -142,6 +142,15 @@ def find_due_stop(tools: Tools) -> Impossible | None:
     return Impossible(f"The server runs, but {due.by} has ordered a stop, due {when}. Its Cancel button calls it off.")
 
 
+def say_due(tools: Tools) -> str:
+    """Of the order that waits for its time; "" = none does."""
+    due = next(iter(tools.store.list_waiting_orders()), None)
+    if due is None:
+        return ""
+    ordered = f"{due.by} has ordered a {due.kind} already, due {write_moment(due.due)}"
+    return f"{ordered}: its Cancel button calls it off, and a sooner order takes its place."
+
+
 # --- carrying out ----------------------------------------------------------------------------------------------------
 
 

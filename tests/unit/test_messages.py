@@ -15,6 +15,7 @@ from bot.payloads import Message
 from bot.status import render_status
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Actor, Done, FixState, Impossible, RunKind, RunState
+from pipeline.moments import write_moment
 from pipeline.read_models import FixLine, OrderEnd, RestartPlan, RevertPlan, RollbackPlan, TakenOut
 from pipeline.status_models import RunLine
 
@@ -88,6 +89,18 @@ def test_a_restart_asks_once_and_says_what_it_brings() -> None:
         "It brings with it: *fix(map): check bounds*\nReason: new map"
     )
     assert [each.custom_id for each in message.buttons] == ["restart:120:new map", "keep:restart"]
+
+
+def test_who_asks_for_a_restart_or_a_stop_is_told_first_of_an_order_that_waits() -> None:
+    due = f"Bob has ordered a restart already, due {write_moment(NOW)}: its Cancel button calls it off."
+    told = f"Bob has ordered a restart already, due <t:{THEN}:R>: its Cancel button calls it off."
+    plan = RestartPlan(20.0, 1, "7d14957", due=due)
+    assert messages.ask_restart(plan, timedelta(minutes=5), "").content == (
+        f"Restart the server in 5 min? It goes down for about 20 s (1 player).\n{told}"
+    )
+    assert messages.ask_stop(plan, timedelta(), "").content == (
+        f"Stop the server now (1 player)? **It stays down until** `/start-server`**, whatever happens.**\n{told}"
+    )
 
 
 def test_a_restart_can_be_cancelled_until_it_is_due() -> None:

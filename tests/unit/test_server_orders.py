@@ -337,12 +337,15 @@ async def test_a_restart_of_a_server_that_another_supervisor_runs_names_that_one
 @pytest.mark.parametrize("state", [ServerState.ABSENT, ServerState.SWAPPING, ServerState.STOPPING])
 async def test_a_restart_between_two_lives_is_taken_and_carried_out(world: World, state: ServerState) -> None:
     await world.orders.restart_server(OPERATOR, SOON, "new maps")
+    due = int((world.clock.now() + SOON).timestamp())
     world.keeper.be_between_lives(state)
     plan = await world.orders.plan_restart()
     assert isinstance(plan, RestartPlan)
     assert ask_restart(plan, NOW, "").content == (
         "The server does not run at this moment: it is between two lives.\n"
-        "Restart the server now? It goes down for about 4 s."
+        "Restart the server now? It goes down for about 4 s.\n"
+        f"Ann has ordered a restart already, due <t:{due}:R>: its Cancel button calls it off, and a sooner order takes"
+        " its place."
     )
     await world.pass_time(seconds=61)
     (told,) = [post.data for post in world.posts() if post.kind is PostKind.ORDER]
@@ -829,3 +832,14 @@ async def test_a_crash_while_a_stop_waits_changes_nothing_of_it(world: World) ->
     world.keeper.start(None, None)
     await world.pass_time(seconds=61)
     assert world.keeper.now and world.keeper.now.pid is None
+
+
+async def test_what_is_asked_about_a_stop_tells_of_the_restart_that_is_due(world: World) -> None:
+    assert isinstance(await world.orders.restart_server(BOB, timedelta(minutes=5), ""), Done)
+    due = write_moment(world.clock.now() + timedelta(minutes=5))
+    for plan in (await world.orders.plan_stop(), await world.orders.plan_restart()):
+        assert isinstance(plan, RestartPlan)
+        assert plan.due == (
+            f"Bob has ordered a restart already, due {due}: its Cancel button calls it off, and a sooner order takes"
+            " its place."
+        )
