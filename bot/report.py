@@ -22,7 +22,7 @@ from bot.places import QUEUE
 from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
 from bot.status import describe, say_tonight
 from pipeline.errors import DefiniteError
-from pipeline.model import CrashReport
+from pipeline.model import CrashReport, ReportKind
 from pipeline.status_models import Left, RunLine, StatusView, Topic
 from pipeline.store.outage import DatabaseAway
 
@@ -354,6 +354,12 @@ def read_knowledge() -> tuple[tuple[Entry, ...], tuple[str, ...]]:
     return (*own, *get_entries()), faults
 
 
+def _name_report(report: CrashReport) -> str:
+    if report.kind is ReportKind.UNKNOWN and not report.category and not report.frames:
+        return "is no crash report of a kind that is known"
+    return f"{report.kind}, {report.category or 'category unknown'}"
+
+
 def describe_crash(path: Path, report: CrashReport, entries: Sequence[Entry] | None = None) -> str:
     """A crash for a person at a terminal; `entries` = what is known of others, None = the built-in ones."""
     from pipeline.crash.known import find_entry
@@ -366,7 +372,7 @@ def describe_crash(path: Path, report: CrashReport, entries: Sequence[Entry] | N
         for index, frame in enumerate(report.frames[:20])
     ]
     lines = [
-        f"{path}: {report.kind}, {report.category or 'category unknown'}",
+        f"{path}: {_name_report(report)}",
         f"  signature: {signature.exact}" if signature else "  no signature",
         f"  assertion: {report.assertion.expression}" if report.assertion else "",
         f"  revision: {report.revision.hash}{'+' if report.revision.dirty else ''}" if report.revision else "",

@@ -45,7 +45,7 @@ def order(
         return Impossible(f"{sooner.by} has ordered a {sooner.kind} already: it is due in {left:.0f} s.{cancel}")
     with tools.store.together():
         for later in waiting:
-            tools.store.end_order(later.id, "cancelled", now, note=str(by))
+            tools.store.end_order(later.id, "cancelled", now, note=f"the {kind} that {by} ordered")
         number = tools.store.add_order(kind, str(by), reason, due, now, about)
     return Done(order=number, due=due)
 
@@ -80,7 +80,7 @@ def stop(tools: Tools, by: Actor, delay: timedelta, reason: str) -> Outcome:
     restarts = count_restarts(tools)
     with tools.store.together():
         for later in tools.store.list_waiting_orders():
-            tools.store.end_order(later.id, "cancelled", tools.now(), note=str(by))
+            tools.store.end_order(later.id, "cancelled", tools.now(), note=f"the stop that {by} ordered")
         note_wish(tools, Want.STOPPED, str(by), reason, restarts)
     return Done()
 

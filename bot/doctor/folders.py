@@ -130,7 +130,9 @@ class Room:
 
 
 def judge_room(build: Room, archive: Room, *, same_disk: bool) -> Finding:
-    needs = f"a build takes about {size(build.needed)}, the builds that are kept {size(archive.needed)}"
+    """What is not known, or lies there already, needs nothing."""
+    first = f"a build takes about {size(build.needed)}, " if build.needed else ""
+    needs = f"{first}the builds that are kept {'' if first else 'take about '}{size(archive.needed)}"
     if same_disk:
         both = Room(build.place, build.needed + archive.needed, build.free)
         short = [both] if both.needed > both.free else []

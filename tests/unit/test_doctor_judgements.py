@@ -261,6 +261,12 @@ def test_the_room_that_is_short_is_told_with_sizes(tmp_path: Path) -> None:
     )
 
 
+def test_a_build_of_which_nothing_is_known_takes_no_bytes(tmp_path: Path) -> None:
+    rooms = folders.Room(tmp_path, 0, 22 * GIB), folders.Room(tmp_path, 5 * GIB, 22 * GIB)
+    said = folders.judge_room(*rooms, same_disk=True).what
+    assert said == "the builds that are kept take about 5.0 GiB: there is room"
+
+
 # --- servers that live -----------------------------------------------------------------------------------------------
 
 SHELL = Ancestor(Who(7, 1.0), "bash", ("-bash",))

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from world import BOB, OPERATOR, World
 
+from bot.messages import order_over
 from pipeline.card_models import PostKind
 from pipeline.model import Done, Impossible
 
@@ -48,6 +49,18 @@ async def test_a_sooner_restart_order_takes_the_place_of_a_later_one(world: Worl
     await world.pass_time(minutes=12)
     assert world.keeper.starts == starts + 1
     assert [post.data["by"] for post in world.posts() if post.kind is PostKind.ORDER] == [str(BOB)]
+
+
+async def test_an_order_that_another_took_the_place_of_says_which_one(world: World) -> None:
+    waiting = await world.orders.restart_server(OPERATOR, timedelta(minutes=10), "")
+    assert isinstance(waiting, Done) and waiting.order is not None
+    await world.orders.note_order_shown(waiting.order, "waiting", "7", "70")
+    ended = int(world.clock.now().timestamp())
+    await world.orders.stop_server(BOB, timedelta(minutes=1), "")
+    (end,) = world.ledger.list_outdated_orders()
+    assert order_over(end).content == (
+        f"Cancelled by the stop that Bob ordered <t:{ended}:R>: the restart that Ann ordered. Nothing of it happened."
+    )
 
 
 async def test_world_time_forward_an_order_that_is_over_five_minutes_late_has_lapsed_and_says_so(world: World) -> None:

@@ -373,3 +373,10 @@ def test_the_command_line_says_what_is_there_while_no_keeper_lives() -> None:
         "Testrealm: server unknown: the keeper does not answer\n1 thing needs you:\n"
         "  the keeper does not answer: whether the server runs is not known",
     ]
+
+
+def test_what_is_no_crash_report_is_told_so(tmp_path: Path) -> None:
+    letter = tmp_path / "letter.txt"
+    letter.write_text("dear operator\n", encoding="utf-8")
+    told = CliRunner().invoke(main, ["inspect", str(letter)]).output
+    assert told.splitlines()[0] == f"{letter}: is no crash report of a kind that is known"

@@ -73,7 +73,9 @@ export function suggest(text, commands) {
 }
 
 function suggestCommands(line, commands) {
-  const found = commands.filter((each) => each.name.startsWith(line.name));
+  const exact = commands.filter((each) => each.name === line.name);
+  const longer = commands.filter((each) => each.name !== line.name && each.name.startsWith(line.name));
+  const found = [...exact, ...longer];
   const within = commands.filter((each) => !found.includes(each) && each.name.includes(line.name));
   return [...found, ...within].map((command) => {
     const first = (command.options ?? []).find((option) => option.required);
