@@ -23,7 +23,7 @@ from pipeline.model import (
     Signature,
     Verdict,
 )
-from pipeline.needs import find_death, find_down_since, is_given_up, is_gone, is_paused_over
+from pipeline.needs import came_again, find_death, find_down_since, is_given_up, is_gone, is_paused_over
 from pipeline.run_views import deployment_view, find_wait, is_in_queue, progress_of, waits_for_resume
 from pipeline.server_views import count_players
 from pipeline.status_models import PauseView
@@ -128,7 +128,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         given_up=run is not None and is_given_up(tools, run),
         went_with=_count_others(store, run),
         only_taken_back=_was_only_taken_back(store, run, last),
-        brought_again=run is None and _was_taken_back(last) and not _is_gone(store, last),
+        brought_again=run is None and _was_taken_back(last) and _came_again(store, last),
         not_cured=_find_not_cured(store, run),
         taken_back=_find_taken_back(store, run),
     )
@@ -160,19 +160,19 @@ def _is_mended(store: Store, run: Run | None, withdrawn: Withdrawn | None) -> bo
 def _was_only_taken_back(store: Store, run: Run | None, last: Any) -> bool:
     """Asked of what nobody was asked about, is live, or was given up; else its card does not tell."""
     if run is None:
-        return _was_taken_back(last) and _is_gone(store, last)
+        return _was_taken_back(last) and not _came_again(store, last)
     if run.state not in (RunState.SUCCEEDED, RunState.FAILED):
         return False
     return is_gone(store, run.signature)
 
 
 def _was_taken_back(last: Any) -> bool:
-    """How the last crash of the card was judged, when its build went."""
+    """How the last crash of the card was judged, when its build went or was about to."""
     return last is not None and last.judged == OF_WHAT_WENT
 
 
-def _is_gone(store: Store, last: Any) -> bool:
-    return is_gone(store, Signature(last.family, last.exact, last.version))
+def _came_again(store: Store, last: Any) -> bool:
+    return came_again(store, Signature(last.family, last.exact, last.version))
 
 
 def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:

@@ -198,11 +198,14 @@ def list_given_up(store: Store, since: date, reverts: Sequence[Run]) -> list[Run
 def is_gone(store: Store, signature: Signature | None) -> bool:
     """Whether nothing that is live ever crashed so: it was seen only in builds that were taken back, and nothing of
     what those had brought came again."""
-    if signature is None or not store.was_only_taken_back(signature):
-        return False
+    return signature is not None and store.was_only_taken_back(signature) and not came_again(store, signature)
+
+
+def came_again(store: Store, signature: Signature) -> bool:
+    """Whether something of what the builds had brought that crashed so is live."""
     reverts, updates = store.list_reverts(), store.list_live_updates()
     taken = store.list_runs_that_crashed(signature)
-    return not any(is_live(run) or is_brought_again(run, updates, reverts) for run in taken)
+    return any(is_live(run) or is_brought_again(run, updates, reverts) for run in taken)
 
 
 def is_brought_again(run: Run, updates: Sequence[Run], reverts: Sequence[Run]) -> bool:

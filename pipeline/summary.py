@@ -16,6 +16,7 @@ from pipeline.needs import (
     Review,
     Seen,
     Waiting,
+    came_again,
     gather_waiting,
     is_being_taken_out,
     is_brought_again,
@@ -268,8 +269,9 @@ def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) ->
         if fixes:
             state, why = _stand(store, fixes[-1], waiting), fixes[-1].reason
         else:
-            gone = card.judged != OF_WHAT_WENT or is_gone(store, card.signature)
-            state = (card.judged or "not read yet") if gone else BROUGHT_AGAIN
+            went = card.signature if card.judged == OF_WHAT_WENT else None
+            again = went is not None and came_again(store, went)
+            state = BROUGHT_AGAIN if again else card.judged or "not read yet"
             why = (card.report or {}).get("cure") if card.judged == "environment" else None
         yield UnfixedLine(card.title, card.crashes, state, why or "", card.message)
 

@@ -74,7 +74,7 @@ def test_a_restart_can_be_cancelled_until_it_is_due(ground: Ground) -> None:
         assert realm.server_pid == first and realm.count_starts() == 1
         realm.channel.press(realm.channel.slash("restart-server", delay="1s", reason="new conf"), "Restart")
         realm.wait(lambda: realm.server_pid not in (None, first), "another server")
-        assert "new conf" in realm.wait_news("Server restarts").text
+        assert "New conf" in realm.wait_news("Server restarts").text
         assert realm.count_starts() == 2
         realm.wait(
             lambda: "0 crashes and 1 restart tonight" in realm.channel.slash("status").text, "what /status counts"
@@ -87,7 +87,7 @@ def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_i
         stopped = realm.channel.press(realm.channel.slash("stop-server", delay="1s", reason="new disk"), "Stop")
         assert "The server stops" in stopped.content and "Cancel" in stopped.buttons
         realm.wait(lambda: realm.observed()["hold"] == "stopped", "the server to be down")
-        assert "stopped by operator: new disk" in realm.wait_news("Server stopped").text
+        assert "Stopped by operator: new disk" in realm.wait_news("Server stopped").text
         over = realm.wait(
             lambda: next((each for each in realm.channel.said() if each.id == stopped.id and not each.buttons), None),
             "the Cancel button to go",

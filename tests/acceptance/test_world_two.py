@@ -83,7 +83,7 @@ def test_world_two_sigstop_of_the_keeper_in_a_soak_and_nothing_is_called_healthy
         os.kill(server, signal.SIGKILL)
         told = realm.wait_news("Nobody looks after the server")
         cure = f"`kill -CONT {keeper.pid}` lets it go on"
-        assert told.text == f"the keeper (process {keeper.pid}) is stopped: what dies now stays dead. {cure}"
+        assert told.text == f"The keeper (process {keeper.pid}) is stopped: what dies now stays dead. {cure}"
         answer = realm.channel.slash("status")
         assert "the keeper does not answer" in answer.title
         assert cure in answer.text
