@@ -302,11 +302,7 @@ async def test_what_waits_for_a_revert_says_so_and_its_card_then_names_the_build
 
 async def test_card_and_thread_of_a_revert_name_what_it_takes_back_and_who_ordered_it(world: World) -> None:
     fix = await world.answer(await world.crash("Map::Update"), GOOD)
-    await world.pass_time(minutes=3)
-    commit = world.expect(fix, RunState.SUCCEEDED).commit or ""
-    await world.orders.revert(commit, BOB)
-    await world.settle()
-    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    commit, revert = await revert_of(world, fix)
     made = world.get(revert).commit or ""
     link, back = (f"[`{each[:7]}`]({world.source.url(each)})" for each in (made, commit))
     assert text(world).splitlines()[1] == f"{link} on `overnight-20261122`, takes back {back} · asked for by Bob"
@@ -318,6 +314,16 @@ async def test_card_and_thread_of_a_revert_name_what_it_takes_back_and_who_order
     assert text(world).startswith(f"{link} on `overnight-20261122`, takes back {back} · live since <t:")
     question = ask_revert(await plan_revert(world, made))
     assert [button.label for button in question.buttons] == ["Put back", "Keep"]
+
+
+async def revert_of(world: World, fix: Run) -> tuple[str, Run]:
+    """The commit of a fix that was found healthy, and the revert of it that Bob orders."""
+    await world.pass_time(minutes=3)
+    commit = world.expect(fix, RunState.SUCCEEDED).commit or ""
+    await world.orders.revert(commit, BOB)
+    await world.settle()
+    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    return commit, revert
 
 
 async def plan_revert(world: World, commit: str) -> RevertPlan:
@@ -351,11 +357,7 @@ async def test_what_is_watched_says_so_only_while_the_server_runs_and_is_watched
 async def test_a_revert_that_was_rolled_back_has_its_fix_in_again_wherever_one_looks(tmp_path: Path) -> None:
     world = await World(tmp_path).start()
     fix = await world.answer(await world.crash("Map::Update"), GOOD)
-    await world.pass_time(minutes=3)
-    commit = world.expect(fix, RunState.SUCCEEDED).commit or ""
-    await world.orders.revert(commit, BOB)
-    await world.settle()
-    (revert,) = [run for run in world.runs() if run.kind is RunKind.REVERT]
+    commit, revert = await revert_of(world, fix)
     world.expect(revert, RunState.VERIFYING)
     await world.die("Spell::Cast")
     await world.pass_time(minutes=1)
