@@ -5,7 +5,6 @@ from pathlib import Path
 
 from world import BASE, GOOD, OPERATOR, World
 
-from pipeline import policy
 from pipeline.card_models import FixLink, PostKind
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Done, Edit, Impossible, Patch, Question, Run, RunState
@@ -160,8 +159,10 @@ async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> Non
     run = await world.crash("Map::Update")
     await world.orders.pause(OPERATOR, "")
     await world.answer(run, GOOD)
+    await world.orders.resume(OPERATOR)
     waiting = world.expect(run, RunState.READY)
-    assert apply_step(world.tools, waiting, take_step(world.tools, replace(waiting, answered=(policy.NOW,)), Passage()))
+    assert apply_step(world.tools, waiting, take_step(world.tools, waiting, Passage()))
+    await world.orders.pause(OPERATOR, "")
     assert next_change(world.tools) is None
     world.expect(run, RunState.READY)
     await world.orders.resume(OPERATOR)
