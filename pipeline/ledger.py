@@ -61,5 +61,8 @@ def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
         pause = tools.store.get_pause()
         return pause is None or pause.at > post.created_at
     observed = tools.keeper.observed() if tools.keeper.alive() else None
-    later = any(each.kind is post.kind and each.id > post.id for each in offers)
-    return later or (observed is not None and observed.hold is None)
+    if any(each.kind is post.kind and each.id > post.id for each in offers):
+        return True
+    if observed is None or observed.at <= post.created_at.timestamp():  # the keeper tells first, and then shows
+        return False
+    return observed.hold is None

@@ -455,6 +455,21 @@ async def test_the_news_of_a_restart_tell_that_the_server_is_up(world: World) ->
     assert over.description == "Ready after **12 s**\nNew maps\nby Ann"
 
 
+async def test_a_hold_that_is_told_before_it_shows_keeps_its_button(world: World) -> None:
+    """The keeper may die between the two: what the one before it left says for seconds that nothing is held."""
+    before = world.keeper.now
+    world.keeper.hold(Hold.BREAKER)
+    held, world.keeper.now = world.keeper.now, before
+    await world.settle()
+    assert outlived(world) == []
+    world.clock.time += timedelta(seconds=5)
+    world.keeper.now = held
+    assert outlived(world) == []
+    await world.orders.start_server(OPERATOR)
+    await world.settle()
+    assert outlived(world) == ["held: breaker"]
+
+
 async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(world: World) -> None:
     stop = number(await world.orders.stop_server(OPERATOR, NOW, "new disk"))
     await world.orders.note_order_shown(stop, "waiting", "7", "70")
