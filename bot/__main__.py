@@ -88,9 +88,11 @@ def run(sandbox: bool) -> None:
         settings = load_settings(sandbox=sandbox)
         forget_settings()  # from here on no child of ours can inherit them: a library runs git when it is imported
         from bot import app, log
+        from bot.memory import give_back_freed_memory
         from bot.wiring import build_redactor
         from pipeline.errors import PipelineError
 
+    give_back_freed_memory()
     redact = build_redactor(settings)
     log.set_up(settings.state_dir / "logs", redact)
 
