@@ -69,6 +69,11 @@ def revert_button(run: Run) -> tuple[Button, ...]:
     return (Button("Revert", f"revert:{run.commit}", Style.DANGER),) if run.commit else ()
 
 
+def retry_button(run: Run, style: Style = Style.PRIMARY) -> tuple[Button, ...]:
+    """Of a fix: a revert or an update, typed, shows first what it will do."""
+    return (Button("Retry", f"retry:{run.id}", style),) if run.kind is RunKind.FIX else ()
+
+
 _GONE = {
     RunKind.FIX: "fix reverted",
     RunKind.REVERT: "the fix is in again: its revert was reverted",
@@ -93,7 +98,7 @@ def rolled_back(view: CardView, run: Run) -> Face:
     paused = worse_so if run.verdict is Verdict.UNHEALTHY else _PAUSED_BY_ORDER
     look = facts.WITHOUT.get(run.kind, facts.LOOK_WORDS[run.state])
     again = f"{look}: `/retry {run.id}` tries it again" if view.given_up else ""
-    buttons = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
+    resume = (Button("Resume", "resume:pipeline", Style.PRIMARY),) if view.paused_by_it else ()
     worse = run.kind is RunKind.FIX and run.verdict is Verdict.UNHEALTHY and view.made_worse and not view.went_with
     title = "Rolled back: the fix made it worse" if worse else _ROLLED_BACK[run.kind]
     return make_face(
@@ -106,7 +111,7 @@ def rolled_back(view: CardView, run: Run) -> Face:
         join(f"{build} was put back", taken),
         _company(view),
         _next_try(view),
-        buttons=buttons,
+        buttons=(*resume, *(retry_button(run) if view.given_up else ())),
     )
 
 
@@ -142,7 +147,7 @@ def failed(view: CardView, run: Run) -> Face:
             needed if view.given_up else "",
             facts.reason(run),
             facts.crash_line(view),
-            buttons=revert_button(run),
+            buttons=(*(retry_button(run) if view.given_up else ()), *revert_button(run)),
         )
     if view.only_taken_back:
         known = f"**It was {facts.ONLY_TAKEN_BACK}:** nobody is needed unless it comes again"
@@ -155,13 +160,14 @@ def failed(view: CardView, run: Run) -> Face:
             needed,
             facts.first_diagnostic(view),
             facts.server_line(view),
+            buttons=retry_button(run),
         )
-    return make_face(
-        view, "Not fixed: {}", Colour.AMBER, needed, facts.reason(run), facts.crash_line(view), facts.server_line(view)
-    )
+    lines = (needed, facts.reason(run), facts.crash_line(view), facts.server_line(view))
+    return make_face(view, "Not fixed: {}", Colour.AMBER, *lines, buttons=retry_button(run))
 
 
 def cancelled(view: CardView, run: Run) -> Face:
+    again = run.kind is RunKind.FIX and not view.mended
     return make_face(
         view,
         f"{withdrawal(run.reason or '')}: {{}}",
@@ -169,8 +175,9 @@ def cancelled(view: CardView, run: Run) -> Face:
         join(
             facts.reason(run) or facts.WITHDRAWN_WORDS[run.state],
             facts.unmended(view) if run.kind is RunKind.FIX else "",
-            f"`/retry {run.id}` asks anew" if run.kind is RunKind.FIX and not view.mended else "",
+            f"`/retry {run.id}` asks anew" if again else "",
         ),
         facts.crash_line(view),
         facts.server_line(view),
+        buttons=retry_button(run, Style.SECONDARY) if again else (),
     )

@@ -575,7 +575,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         "**rolled back, so it still crashes: needs a person**: `/retry 9f3c21aa` tries it again\n"
         "ordered by Ann: it lags\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`",
-        ["resume:pipeline"],
+        ["resume:pipeline", "retry:9f3c21aa"],
     ),
     "rolled back, and it crashed of what was known": (
         card(
@@ -668,7 +668,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.AMBER,
         "**No further try by itself; a person is needed:** `/retry 9f3c21aa` tries it again\n"
         f"the clone cannot be worked with\n{CRASH}\n{BACK}",
-        [],
+        ["retry:9f3c21aa"],
     ),
     "not cured": (
         card(RunState.FAILED, of_run={"commit": COMMIT, "verdict": Verdict.NOT_CURED}, fix=FIX),
@@ -683,7 +683,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.AMBER,
         "**No further try by itself; a person is needed:** `/retry 9f3c21aa` tries it again\n"
         f"`BotAI.cpp:337: error: '_priorityManager' was not declared` · log in the thread\n{BACK}",
-        [],
+        ["retry:9f3c21aa"],
     ),
     "cancelled": (
         card(RunState.CANCELLED, of_run={"reason": "rejected by Ann"}, mended=False, previous_card="77"),
@@ -691,7 +691,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         Colour.GREY,
         f"rejected by Ann · the crash is not mended · `/retry 9f3c21aa` asks anew\n{CRASH}\n{BACK}\n"
         "[The card before this one](https://discord.com/channels/1/2/77)",
-        [],
+        ["retry:9f3c21aa"],
     ),
 }
 
