@@ -20,15 +20,16 @@ from pipeline.model import Verdict
 from pipeline.summary import Chart
 from pipeline.timeline import Phase
 
-WIDTH, HEIGHT = 960, 600  # pixels
+WIDTH, HEIGHT = 960, 624  # pixels
 FINE = 2  # drawn larger and made smaller, as edges are then smooth
 EDGE = 32
 LEFT, RIGHT = EDGE, WIDTH - EDGE
 TEXT = 28  # pixels high
-SERVER, CRASHES, BUILDS, LIVE = 74, 190, 322, 416  # tops of the rows
+SERVER, CRASHES, BUILDS, LIVE = 74, 190, 346, 440  # tops of the rows
 BAND = 56
 THIN = 34
-AXIS = 526
+PILE = 97  # the room of a full column with its number, below the title of its row
+AXIS = 550
 TICK = 14  # how long the mark of an outage is that is shorter than a pixel is wide
 MARK = 3  # and how wide
 
@@ -148,7 +149,7 @@ def _draw_short_outages(sheet: Sheet, columns: Sequence[Phase | None]) -> None:
 
 def _draw_crashes(sheet: Sheet) -> None:
     _title(sheet, CRASHES, f"Crashes: {len(sheet.chart.crashes)}")
-    floor = CRASHES + BAND + THIN / 2
+    floor = CRASHES + PILE
     columns = stack((sheet.x(at), RED) for at in sheet.chart.crashes)
     for column in columns:
         for level, colour in enumerate(column.marks[:STACK]):

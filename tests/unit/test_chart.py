@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from datetime import date
 from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops
 from world import START
 
 from bot import chart
@@ -140,6 +141,29 @@ def test_times_that_make_no_sense_still_make_a_picture(
 @pytest.mark.parametrize("number", [1, 4, 40])
 def test_many_crashes_at_once_stay_within_their_row(number: int) -> None:
     picture = show(crashes=tuple(BEGIN + 6 * HOUR + second for second in range(number)))
-    floor = chart.CRASHES + BAND + THIN // 2
+    floor = chart.CRASHES + chart.PILE
     assert picture.getpixel((x(6), floor - HEAD)) == RED
     assert picture.getpixel((x(6) + 2, SERVER + BAND + 8)) == chart.BACKGROUND
+
+
+@pytest.mark.parametrize(
+    ("top", "name", "kind"), [(chart.CRASHES, "crashes", float), (chart.LIVE, "deployments", lambda at: Mark(at, ""))]
+)
+def test_the_number_above_a_full_column_stands_below_the_title_of_its_row(
+    top: int, name: str, kind: Callable[[float], object]
+) -> None:
+    left = (LEFT + 2, top - 2 * chart.TEXT, x(2), top + BAND)
+    early, late = (
+        show(**{name: tuple(kind(BEGIN + hours * HOUR + second) for second in range(40))}).crop(left)
+        for hours in (1, 12)
+    )
+    _, bottom = find_rows(late, Image.new("RGB", late.size, chart.BACKGROUND))  # of the title alone
+    highest, _ = find_rows(early, late)
+    assert bottom < highest
+
+
+def find_rows(picture: Image.Image, other: Image.Image) -> tuple[int, int]:
+    """Between which they differ."""
+    found = ImageChops.difference(picture, other).getbbox()
+    assert found is not None
+    return found[1], found[3]
