@@ -89,7 +89,7 @@ def _asked(view: CardView, run: Run) -> str:
 
 
 def given_back(view: CardView, run: Run) -> Face:
-    tries = f"given back to the analyst, try {run.returns + 1} of {view.max_returns + 1}"
+    tries = f"given back to the analyst, {facts.say_try(run.returns + 1)}"
     template = "Fix does not compile: {}" if view.diagnostics else "Fix refused: {}"
     why = facts.first_diagnostic(view) if view.diagnostics else facts.reason(run)
     return make_face(view, template, Colour.GREY, why, tries, facts.server_line(view))

@@ -10,6 +10,7 @@ from bot.markup import ago, code, commit_link, count, duration, is_ours, join, n
 from pipeline.card_models import CardView, DeploymentView
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.policy import MOST_RETURNS
 
 
 def server_line(view: CardView) -> str:
@@ -134,6 +135,11 @@ def say_request(request_id: str) -> str:
     """Where whoever answers by hand finds it; the folder is a setting, and its path stays on the machine."""
     request = code(f"requests/request_{request_id}.json")
     return f"**Its request waits for an answer:** {request} in {_QUEUE}; {_ANSWERED}"
+
+
+def say_try(number: int) -> str:
+    """Of those that an analyst has before a run is given up."""
+    return f"try {number} of {MOST_RETURNS + 1}"
 
 
 def say_requests(number: int, folder: str = _QUEUE) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from bot.cards import Home
-from bot.facts import NOT_RUNNING, ONLY_TAKEN_BACK, WITHDRAWN_WORDS
+from bot.facts import NOT_RUNNING, ONLY_TAKEN_BACK, WITHDRAWN_WORDS, say_try
 from bot.limits import cut_middle
 from bot.markup import ago, block, code, commit_link, count, duration, join, plain, prose
 from bot.needs import YOU, count_needs, list_unneeded, say_need, say_rider, say_setback
@@ -156,7 +156,8 @@ def _unfixed(line: UnfixedLine, home: Home | None) -> str:
     why = prose(cut_middle(line.why, 160))
     see = f"[see]({home.link(line.message)})" if line.message and home else ""
     doing = "" if line.state == RunState.CANCELLED and why else _doing(line.state)  # that begins with the word for it
-    return join(f"{code(line.subject)}{times}: {doing or why}", why if doing else "", see)
+    tried = say_try(line.tries) if line.tries > 1 else ""
+    return join(f"{code(line.subject)}{times}: {doing or why}", tried, why if doing else "", see)
 
 
 def _doing(state: str) -> str:

@@ -86,7 +86,6 @@ class CardView:
     deploy_at_latest: datetime | None
     paused: bool  # it goes on after /resume
     previous_card: str | None  # message id of the card of the night before, where the signature had one
-    max_returns: int = 2
     paused_by_it: bool = False  # the pause that holds is the one that its rollback made
     only_taken_back: bool = False  # it was seen only in a build that was taken back
     brought_again: bool = False  # its build was taken back, and what that had brought is live again

@@ -23,6 +23,7 @@ _SHORTEST_SECRET = 6  # characters: a shorter one is found in any source
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # tab, line feed, vertical tab, form feed, return are text
 _TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # bidirectional controls
 _NOON = time(12)
+MOST_RETURNS = 2  # times a run goes back to the analyst
 NOW = "now"  # in `answered`: an operator said Deploy now
 
 

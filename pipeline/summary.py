@@ -83,6 +83,7 @@ class UnfixedLine:
     state: str = ""
     why: str = ""
     message: str | None = None
+    tries: int = 0  # answers of its analyst, the awaited one too; 0 = nobody is asked, or a commit came of one
 
 
 @dataclass(frozen=True)
@@ -266,6 +267,7 @@ def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) ->
         if not card.crashes or any(is_fixed(run, waiting.reverts) for run in card.runs):
             continue
         fixes = [run for run in card.runs if run.kind is RunKind.FIX]
+        tries = fixes[-1].returns + 1 if fixes and fixes[-1].commit is None else 0
         if fixes:
             state, why = _stand(store, fixes[-1], waiting), fixes[-1].reason
         else:
@@ -273,7 +275,7 @@ def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) ->
             again = went is not None and came_again(store, went)
             state = BROUGHT_AGAIN if again else card.judged or "not read yet"
             why = (card.report or {}).get("cure") if card.judged == "environment" else None
-        yield UnfixedLine(card.title, card.crashes, state, why or "", card.message)
+        yield UnfixedLine(card.title, card.crashes, state, why or "", card.message, tries)
 
 
 def _stand(store: Store, run: Run, waiting: Waiting) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from pipeline import policy
 from pipeline.card_models import PostKind
 from pipeline.errors import DefiniteError, TransientError, Unconfigured
 from pipeline.model import BuildResult, Progress, Run, RunKind, RunState
 from pipeline.points import point
 from pipeline.stages import ready
-from pipeline.stages.patching import MOST_RETURNS, next_round
+from pipeline.stages.patching import next_round
 from pipeline.store import NewPost
 from pipeline.tools import OBSTACLE, Move, Passage, Step, Tools
 
@@ -58,7 +59,7 @@ def after_failure(tools: Tools, run: Run, result: BuildResult) -> Move:
     posts = [NewPost(PostKind.BUILD_FAILED, data)]
     if errors and run.kind is RunKind.FIX:
         remember(tools, run, errors)
-        if run.returns < MOST_RETURNS:
+        if run.returns < policy.MOST_RETURNS:
             return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
     if errors and run.kind is RunKind.REVERT and run.asked_by is None:
         reason = ready.end_branch(tools, reason)

@@ -4,6 +4,7 @@ TrinityCore stamps HEAD's hash into the binary, and a `+` when the tree is dirty
 
 from __future__ import annotations
 
+from pipeline import policy
 from pipeline.adapters.commit_messages import commit_message
 from pipeline.card_models import PostKind
 from pipeline.errors import Refused
@@ -12,8 +13,6 @@ from pipeline.points import point
 from pipeline.stages import branching, ready
 from pipeline.store import Branch, NewPost
 from pipeline.tools import Move, Step, Tools
-
-MOST_RETURNS = 2  # times a run goes back to the analyst
 
 
 def patch(tools: Tools, run: Run) -> Step:
@@ -64,7 +63,7 @@ def give_back(tools: Tools, run: Run, refusal: Refused) -> Step:
         return ready.give_up(tools, run, refusal)
     reason = tools.redact(str(refusal))
     posts = [NewPost(PostKind.REFUSED, {"reason": reason})]
-    if run.returns >= MOST_RETURNS:
+    if run.returns >= policy.MOST_RETURNS:
         return Move(RunState.PROPOSED, reason, posts, {"reason": reason})
     return Move(RunState.ANALYZING, reason, posts, next_round(run, reason))
 

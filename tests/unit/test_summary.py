@@ -16,7 +16,7 @@ from edge_fakes import COMMIT, NAME, NOW, REVERT, URL
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, START, World
 
 from bot import report
-from bot.cards import Home
+from bot.cards import Home, render_card
 from bot.needs import say_need, say_rider
 from bot.payloads import Colour, Message
 from bot.posts import render_post
@@ -29,6 +29,7 @@ from pipeline.keeper.protocol import ExitVerdict, ServerState
 from pipeline.model import (
     OF_WHAT_WENT,
     Approval,
+    Diagnostic,
     Done,
     FixState,
     Patch,
@@ -369,6 +370,31 @@ async def test_of_a_worse_fix_whose_tries_are_used_up_a_person_is_needed_and_of_
 
 def in_work(world: World) -> str:
     return next(part for part in list_parts(look(world), None) if part.startswith("**In work"))
+
+
+async def test_of_a_fix_that_does_not_compile_it_says_which_try_it_is_as_the_card_does(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    error = "src/Map.cpp:3: error: 'x' was not declared"
+    run = await world.crash("Map::Update")
+    waits = "- `Map::Update`: its request waits in the queue for an answer"
+    assert in_work(world) == f"**In work (1)**\n{waits}"
+    await world.answer(run, BROKEN)
+    assert in_work(world) == f"**In work (1)**\n{waits} · try 2 of 3 · {error}"
+    (card,) = world.store.list_dirty_cards()
+    assert "given back to the analyst, try 2 of 3" in text_of(render_card(world.ledger.get_card_view(card.card)))
+    for _ in range(2):
+        await world.answer(world.get(run), BROKEN)
+    world.expect(run, RunState.FAILED)
+    assert f"**Not fixed yet (1)**\n- `Map::Update`: given up · try 3 of 3 · {error}" in list_parts(look(world), None)
+
+
+async def test_a_fix_that_compiles_at_the_second_try_does_not_say_so(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    run = await world.crash("Map::Update")
+    for patch in (BROKEN, GOOD):
+        await world.answer(world.get(run), patch)
+    world.expect(run, RunState.VERIFYING)
+    assert in_work(world) == "**In work (1)**\n- `Map::Update`: a fix is live and being watched"
 
 
 async def test_a_fix_that_an_operator_took_back_says_who(world: World) -> None:
