@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Literal
 
@@ -33,6 +33,8 @@ ARCHIVE_MINUTES: Literal[1440] = 1440
 LOOK_BACK = 1000  # messages of history at the most
 PATIENCE = 60.0  # seconds for one request, discord.py's own tries included
 OLD_EDIT_WAIT = 60.0  # seconds
+
+Report = Callable[[str, str | None], None]  # topic, what does not work in words; None = it works again
 
 
 class ChannelFault(Exception):

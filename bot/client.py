@@ -12,7 +12,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.channel import Channel
+from bot.channel import Channel, Report
 from bot.commands import (
     Desk,
     admit,
@@ -35,7 +35,6 @@ from bot.commands import (
 from bot.commands.buttons import press, submit
 from bot.limits import sound
 from bot.messages import Phase, failed
-from bot.outbox import Report
 from bot.permissions import Allowed, decide
 
 COMMANDS = (

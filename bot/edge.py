@@ -8,11 +8,11 @@ from datetime import timedelta
 from typing import Protocol
 
 from bot.audit import AuditBook, Trail
-from bot.channel import Channel
+from bot.channel import Channel, Report
 from bot.client import SpiritHealer
 from bot.commands import Desk, OrderDesk
 from bot.login import run_client
-from bot.outbox import Ledger, Outbox, Report
+from bot.outbox import Ledger, Outbox
 from bot.permissions import Operators
 from bot.redaction import Redact
 from bot.status import find_instance

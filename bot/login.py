@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import aiohttp
 import discord
 
+from bot.channel import Report
 from bot.client import SpiritHealer
-from bot.outbox import Report
 
 REFUSED_LOGIN = 4004  # the gateway's close code
 LONGEST_WAIT = 10.0  # seconds between tries while Discord is away: as long are commands deaf once it is back
