@@ -1,7 +1,7 @@
 """The composition root: wires what `wiring.py` builds, starts things in order and ends them in order.
 
-The keeper comes first, before the database, git or Discord: none of them may delay a restart of the server. What does
-not work is said (`tools.degraded`) and tried again; only faults of the settings end the start.
+The keeper comes first (`guard.py`), before the database, git or Discord: none of them may delay a restart of the
+server. What does not work is said and tried again (`degraded.py`); only faults of the settings end the start.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot import log as logs
 from bot import realm as realms
+from bot.degraded import AGAIN, note_degraded, note_fault, tried, until_it_works, wait_or_stop
 from bot.edge import Edge
+from bot.guard import KEEPER_EVERY, ensure_keeper, guard_keeper, refuse_another_folder, start_keeper
 from bot.lock import InstanceHeld, InstanceLock
 from bot.sandbox import Sandbox, redirect_discord
 from bot.settings import Settings
@@ -23,21 +24,17 @@ from bot.wiring import build_tools, edge_settings, watched_paths
 from pipeline import history, knowledge, migrate, regrouping
 from pipeline.adapters.git_remote import tell_retries
 from pipeline.adapters.watcher import Watcher
-from pipeline.errors import DefiniteError, PipelineError
 from pipeline.ledger import Ledger
 from pipeline.model import Realm
-from pipeline.obstacles import add_cure, find_obstacle
+from pipeline.obstacles import add_cure
 from pipeline.orders import Orders
 from pipeline.points import point
 from pipeline.runner import Runner
-from pipeline.stages import wish
 from pipeline.tools import DATABASE, Tools
 
 log = logging.getLogger(__name__)
 
-KEEPER_EVERY = 2.0  # seconds between two looks whether the keeper lives
 LOOK_AROUND = 5.0  # seconds between two ticks where watching for changes does not work
-AGAIN = 30.0  # seconds between two tries of what does not work
 STRAYS_EVERY = 5.0  # seconds between two looks into the crash folders for what is of no crash
 OLD_REPORTS = "old crash reports"
 
@@ -126,64 +123,6 @@ async def become_the_bot(lock: InstanceLock, tools: Tools, stop: asyncio.Event) 
     return False
 
 
-def refuse_another_folder(tools: Tools) -> None:
-    """SERVER_DIR was changed and the keeper of before lives: its news is of another server. Raises DefiniteError."""
-    if (words := tools.keeper.find_elsewhere()) is not None:
-        raise DefiniteError(words)
-
-
-def start_keeper(tools: Tools) -> None:
-    """The server comes up, or is found, before anything else is tried. What does not work is tried again later."""
-    propose_wish(tools)
-    ensure_keeper(tools)
-
-
-def propose_wish(tools: Tools) -> None:
-    """With a full disk the wish that is there stays in force."""
-    try:
-        with tools.wishing:
-            previous = tools.keeper.desired()
-            wished = wish.first_wish(tools.realm, previous)
-            if wished != previous:
-                tools.keeper.wish(wished)
-        note_fault(tools, "wish", None)
-    except OSError as fault:
-        words = f"desired.json cannot be written, so the last wish stays in force: {fault}"
-        note_fault(tools, "wish", add_cure(words))
-
-
-def ensure_keeper(tools: Tools) -> bool:
-    """Whether one had to be started."""
-    try:
-        started = tools.keeper.ensure()
-    except (OSError, PipelineError) as fault:
-        note_fault(tools, "keeper", f"the keeper cannot be started: {fault}")
-        return False
-    note_fault(tools, "keeper", None)
-    return started
-
-
-def note_fault(tools: Tools, topic: str, words: str | None) -> None:
-    """As `note_degraded`, and logged when it is news."""
-    if words is not None and tools.degraded.get(topic) != words:
-        log.warning("%s", words)
-    note_degraded(tools, topic, words)
-
-
-async def guard_keeper(tools: Tools, lock: InstanceLock) -> None:
-    """Starts the keeper again when it dies, and tries again what a full disk refused at the start."""
-    while True:
-        await asyncio.sleep(KEEPER_EVERY)
-        if await asyncio.to_thread(ensure_keeper, tools):
-            log.warning("the keeper was gone; a new one was started")
-        if "wish" in tools.degraded:
-            await asyncio.to_thread(propose_wish, tools)
-        if lock.unwritten is not None:
-            await asyncio.to_thread(lock.write_note)
-        fault = logs.find_fault() or lock.unwritten
-        note_degraded(tools, "state folder", fault and add_cure(f"the state folder cannot be written: {fault}"))
-
-
 async def serve(
     settings: Settings, tools: Tools, stop: asyncio.Event, sandbox: bool, ready: Callable[[App], None]
 ) -> None:
@@ -266,13 +205,6 @@ def assemble(settings: Settings, tools: Tools, loopback: Loopback) -> App:
     return App(settings, tools.realm, tools, runner, orders, edge, loopback.sandbox)
 
 
-def note_degraded(tools: Tools, topic: str, words: str | None) -> None:
-    if words is None:
-        tools.degraded.pop(topic, None)
-    else:
-        tools.degraded[topic] = words
-
-
 class Loopback:
     """The sandbox beside the bot, where one is wanted; discord.py is sent there before it connects."""
 
@@ -328,37 +260,6 @@ def end_strays(tools: Tools) -> None:
     tools.builder.end_strays(children)
     tools.analyst.remove_leftovers()
     tools.store.forget_children(children)
-
-
-async def until_it_works(tools: Tools, topic: str, work: Callable[[], Any], stop: asyncio.Event) -> bool:
-    """Tries again until it works, or the bot is told to stop; False then."""
-    while not stop.is_set():
-        if await tried(tools, topic, work):
-            return True
-        await wait_or_stop(stop, AGAIN)
-    return False
-
-
-async def tried(tools: Tools, topic: str, work: Callable[[], Any]) -> bool:
-    """Whether it works now; what is wrong is said."""
-    try:
-        await asyncio.to_thread(work)
-    except Exception as fault:
-        obstacle = find_obstacle(fault)
-        note = log.error if obstacle is None else log.warning
-        note("%s does not work yet: %s", topic, fault, exc_info=fault if obstacle is None else None)
-        tools.degraded[topic] = tools.redact(obstacle or f"{topic}: {fault}")
-        return False
-    tools.degraded.pop(topic, None)
-    return True
-
-
-async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass
 
 
 async def end(tasks: Sequence[asyncio.Future[Any]]) -> None:
