@@ -25,7 +25,11 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
 )  # fmt: skip
 CURE = ". Cure: "  # what follows it only a person can do; whatever says nothing of the kind mends itself, or is told
 ROOM = "room"  # the cause of all that a full disk hinders, whoever says it
-_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE)
+_FAILS = {
+    errno.ENOSPC: "written", errno.EDQUOT: "written", errno.EROFS: "written", errno.EFBIG: "written",
+    errno.EIO: "read or written",
+}  # fmt: skip
+_NUMBERS = (*_FAILS, errno.EMFILE, errno.ENFILE)
 
 
 def find_cure(words: str, place: str) -> str | None:
@@ -39,8 +43,14 @@ def find_obstacle(fault: BaseException, place: str = "the state folder") -> str 
     if isinstance(fault, Obstructed):
         return str(fault)
     if isinstance(fault, OSError) and fault.errno in _NUMBERS:
-        return add_cure(str(fault), place)
+        return add_cure(_name_place(fault, place), place)
     return None
+
+
+def _name_place(fault: OSError, place: str) -> str:
+    """Of a file that was open already the machine tells no name."""
+    fails = _FAILS.get(fault.errno or 0) if fault.filename is None else None
+    return f"{place} cannot be {fails}: {fault}" if fails else str(fault)
 
 
 def add_cure(words: str, place: str = "the state folder") -> str:

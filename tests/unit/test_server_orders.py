@@ -276,8 +276,8 @@ async def test_a_pause_that_the_keeper_cannot_be_told_says_so_and_holds(
         said = await world.orders.pause(OPERATOR, "raid")
     assert said == Done(
         "Crash reports, counting and restarts go on; nothing is patched, built or deployed by itself. "
-        "The keeper could not be told yet ([Errno 28] No space left on device. Cure: make room in the state folder): "
-        "a crash until then may still bring in what stood by.",
+        "The keeper could not be told yet (the state folder cannot be written: [Errno 28] No space left on device. "
+        "Cure: make room in the state folder): a crash until then may still bring in what stood by.",
         order=1,
     )
     assert world.store.get_pause() is not None
