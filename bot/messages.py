@@ -218,7 +218,7 @@ def ask_update(plan: UpdatePlan) -> Message:
     onto = f"into {code(plan.branch)}" if plan.branch else f"onto {code(short(plan.here))}, on a new night branch"
     comes = "1 commit comes with it" if plan.commits == 1 else f"{plan.commits} commits come with it"
     lines = [
-        f"Move the base to {code(short(plan.head))}? It is the head of the checkout {code(plan.checkout)}, committed"
+        f"Move the base to {code(short(plan.head))}? It is {_name_base(plan)}, committed"
         f" {ago(plan.committed_at)}; its remote was not asked, `git pull` there brings what is newer.",
         f"{comes[:1].upper()}{comes[1:]}, merged {onto}, built and deployed; it merges without a"
         f" conflict. {_say_outage(plan)}",
@@ -231,6 +231,12 @@ def ask_update(plan: UpdatePlan) -> Message:
         Button("Keep", f"keep:{short(plan.head)}"),
     )
     return Message(content="\n".join(lines), buttons=buttons)
+
+
+def _name_base(plan: UpdatePlan) -> str:
+    if plan.base is None:
+        return f"what the checkout {code(plan.checkout)} stands at, on no branch"
+    return f"the head of {code(plan.base)} in the checkout {code(plan.checkout)}"
 
 
 def _say_outage(plan: UpdatePlan) -> str:

@@ -75,6 +75,7 @@ def plan_update(tools: Tools) -> UpdatePlan | Impossible:
         down_seconds=expected_down_seconds(tools, observed),
         players=count_players(tools, observed),
         checkout=str(tools.realm.source_dir),
+        base=tools.source.find_base_branch(),
         committed_at=tools.source.commit(head).committed_at,
         down=say_down(tools),
     )

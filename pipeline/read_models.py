@@ -80,6 +80,7 @@ class UpdatePlan:
     down_seconds: float | None  # expected, None = not known
     players: int | None
     checkout: str  # whose base branch was looked at: SOURCE_DIR
+    base: str | None  # the name of that branch; None = none is set, and the checkout is on none
     committed_at: datetime  # of `head`
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
 

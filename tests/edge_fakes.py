@@ -125,7 +125,7 @@ def make_status(**changes: Any) -> StatusView:
 
 def make_update_plan(**changes: Any) -> UpdatePlan:
     subjects = ((REVERT, "Core/Maps: check bounds"),)
-    plan = UpdatePlan(REVERT, COMMIT, "overnight-20241122", 1, subjects, 20.0, 14, "/srv/core", NOW)
+    plan = UpdatePlan(REVERT, COMMIT, "overnight-20241122", 1, subjects, 20.0, 14, "/srv/core", "main", NOW)
     return replace(plan, **changes)
 
 

@@ -36,7 +36,7 @@ def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
         messages.ask_restart(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
         messages.too_late("x", by),
         messages.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
-        messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text)),
+        messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text, base=text)),
         messages.ask_rollback(
             replace(BACK_TO, taken=(replace(TAKEN, subject=text),), passed=(text,)), limits.cut_middle(text, 80)
         ),
@@ -142,13 +142,21 @@ def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
 def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
     message = messages.ask_update(make_update_plan(commits=12, branch=None))
     assert message.content == (
-        f"Move the base to `e4f5a6b`? It is the head of the checkout `/srv/core`, committed <t:{THEN}:R>; its remote"
-        " was not asked, `git pull` there brings what is newer.\n"
+        f"Move the base to `e4f5a6b`? It is the head of `main` in the checkout `/srv/core`, committed <t:{THEN}:R>; its"
+        " remote was not asked, `git pull` there brings what is newer.\n"
         "12 commits come with it, merged onto `a1b2c3d`, on a new night branch, built and"
         " deployed; it merges without a conflict. The server goes down for about 20 s (14 players).\n"
         "- `e4f5a6b` Core/Maps: check bounds\nand 11 more"
     )
     assert [each.custom_id for each in message.buttons] == [f"confirm-update:{REVERT}", "keep:e4f5a6b"]
+
+
+def test_an_update_from_a_checkout_that_is_on_no_branch_says_so() -> None:
+    first = (messages.ask_update(make_update_plan(base=None)).content or "").splitlines()[0]
+    assert first == (
+        "Move the base to `e4f5a6b`? It is what the checkout `/srv/core` stands at, on no branch, committed"
+        f" <t:{THEN}:R>; its remote was not asked, `git pull` there brings what is newer."
+    )
 
 
 def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:

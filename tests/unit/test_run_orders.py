@@ -323,6 +323,7 @@ async def test_an_update_shows_what_comes_with_it_and_takes_what_was_shown(world
     assert isinstance(plan, UpdatePlan)
     assert (plan.head, plan.here, plan.branch) == (shown, world.get(run).commit, "overnight-20261122")
     assert (plan.commits, plan.subjects) == (1, ((shown, "theirs"),))
+    assert (plan.checkout, plan.base) == (str(world.tools.realm.source_dir), "main")
     world.source.add_to_base({"src/Chat.cpp": "later"})
     await world.orders.update(OPERATOR, shown)
     await world.settle()
