@@ -12,7 +12,7 @@ from enum import Enum
 from typing import assert_never
 
 from bot.limits import DIALOGUE_TITLE, cut_middle
-from bot.markup import ago, code, count, duration, is_ours, name_build, plain, prose, short
+from bot.markup import ago, begin_sentence, code, count, duration, is_ours, name_build, plain, prose, short
 from bot.needs import name_change
 from bot.payloads import Button, Embed, Message, Style
 from pipeline.model import Actor, Done, FixState, Impossible, RunKind, RunState
@@ -135,7 +135,11 @@ def ask_revert(plan: RevertPlan) -> Message:
 def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
     down = [prose(plan.down)] if plan.down else []
-    lines = [*down, f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}."]
+    lines = [
+        *_halted(plan.halted),
+        *down,
+        f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}.",
+    ]
     if plan.due:
         lines.append(prose(plan.due))
     if plan.brings:
@@ -149,10 +153,13 @@ def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
 
 def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     if plan.down:
-        return _ask_to_keep_down(plan.down, reason)
+        return _ask_to_keep_down(plan, reason)
     when = "now" if not delay else f"in {duration(delay.total_seconds())}"
     online = f" ({count(plan.players, 'player')})" if plan.players is not None else ""
-    lines = [f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**"]
+    lines = [
+        *_halted(plan.halted),
+        f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**",
+    ]
     if plan.due:
         lines.append(prose(plan.due))
     if plan.brings:
@@ -164,12 +171,17 @@ def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     return Message(content="\n".join(lines), buttons=buttons)
 
 
-def _ask_to_keep_down(down: str, reason: str) -> Message:
-    lines = [f"{prose(down)} **Keep it down until** `/start-server`**, whatever happens?**"]
+def _ask_to_keep_down(plan: RestartPlan, reason: str) -> Message:
+    keep = f"{prose(plan.down)} **Keep it down until** `/start-server`**, whatever happens?**"
+    lines = [*_halted(plan.halted), keep]
     if reason:
         lines.append(f"Reason: {plain(reason)}")
     buttons = (Button("Keep it down", f"stop:0:{reason}", Style.DANGER), Button("Leave it", "keep:stop"))
     return Message(content="\n".join(lines), buttons=buttons)
+
+
+def _halted(why: str) -> list[str]:
+    return [f"**{begin_sentence(prose(why))}.** Until then this order would only wait."] if why else []
 
 
 def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
@@ -177,6 +189,7 @@ def ask_rollback(plan: RollbackPlan, reason: str) -> Message:
     watched = "What runs is still being verified. " if plan.verifying else ""
     notice = f" in {duration(plan.notice)}" if plan.notice else ""
     lines = [
+        *_halted(plan.halted),
         f"Roll back from {name_build(plan.running)} to {name_build(plan.target, plan.target_commit)}{since}? {watched}"
         + (
             f"{prose(plan.down)} Its next start is with the older build."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline import change_orders, server_orders
 from pipeline.model import Impossible, Run, RunKind, RunState
 from pipeline.read_models import RestartPlan, RevertPlan, RollbackPlan, TakenOut, UpdatePlan
-from pipeline.server_views import count_players, expected_down_seconds, say_down
+from pipeline.server_views import count_players, expected_down_seconds, say_down, say_halted
 from pipeline.stages import finding, rolling_back
 from pipeline.tools import Tools
 
@@ -46,6 +46,7 @@ def look_at_server(tools: Tools) -> RestartPlan:
         brings=tuple(run.subject for run in tools.store.list_runs_of(standby.id)) if standby else (),
         down=say_down(tools),
         due=server_orders.say_due(tools),
+        halted=say_halted(tools),
     )
 
 
@@ -100,6 +101,7 @@ def plan_rollback(tools: Tools) -> RollbackPlan | Impossible:
         passed=tuple(rolling_back.list_passed(tools, way)),
         out=tuple(TakenOut(run.subject, run.commit or "", run.kind) for run in _list_out(tools, way)),
         target_commit=target.commit if target else None,
+        halted=say_halted(tools),
     )
 
 

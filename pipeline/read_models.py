@@ -24,6 +24,7 @@ class RestartPlan:
     brings: tuple[str, ...] = ()  # subjects of approved fixes that this restart would deploy
     down: str = ""  # that no server runs, and why; "" = one runs, or that is not known
     due: str = ""  # that another order waits for its time, and what becomes of it
+    halted: str = ""  # why the keeper does nothing of it, and what ends that; "" = it works
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class RollbackPlan:
     out: tuple[TakenOut, ...] = ()  # other live fixes that the target has not; the branch keeps them
     passed: tuple[str, ...] = ()  # newer builds that were healthy too, and hold what people have reverted since
     target_commit: str | None = None  # that the target was made from, where that is known
+    halted: str = ""  # why the keeper does nothing of it, and what ends that; "" = it works
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ def count_players(tools: Tools, observed: Observed | None) -> int | None:
     return None if observed is None or observed.pid is None else tools.players.count(observed.pid)
 
 
+def say_halted(tools: Tools) -> str:
+    """Why the keeper does nothing of what is ordered, and what ends that; "" = it works."""
+    halt = tools.keeper.find_halt()
+    return halt.detail if halt is not None and halt.who is Halted.KEEPER else ""
+
+
 def say_down(tools: Tools) -> str:
     """That no server runs, and why; "" = one runs, or nobody can tell."""
     observed = tools.keeper.observed() if tools.keeper.alive() else None

@@ -33,7 +33,9 @@ def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
         messages.paused(Done(text), by, text),
         messages.impossible(Impossible(text)),
         messages.ask_revert(plan),
-        messages.ask_restart(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
+        messages.ask_restart(
+            RestartPlan(None, None, None, (text,), halted=text), timedelta(), limits.cut_middle(text, 80)
+        ),
         messages.too_late("x", by),
         messages.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
         messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text, base=text)),

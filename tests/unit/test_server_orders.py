@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from bot.messages import ask_restart, ask_rollback, order_over
+from bot.messages import ask_restart, ask_rollback, ask_stop, order_over
 from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_over, render_post
@@ -17,6 +17,7 @@ from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
 from pipeline.model import Done, FixState, Impossible, Outcome, Run, RunKind, RunState, Verdict
 from pipeline.moments import write_moment
+from pipeline.ports import Halt, Halted
 from pipeline.read_models import RestartPlan, RollbackPlan, TakenOut
 from pipeline.stages import deploying
 from pipeline.store import DatabaseAway
@@ -332,6 +333,43 @@ async def test_a_restart_of_a_server_that_another_supervisor_runs_names_that_one
         "the server is held: somebody else looks after it (process 7 runs this server, looked after by pm2)"
         " · end that one: the hold then ends by itself"
     )
+
+
+STOPPED = "the keeper (process 7) is stopped: what dies now stays dead. `kill -CONT 7` lets it go on"
+KEPT = (
+    "**The keeper (process 7) is stopped: what dies now stays dead. `kill -CONT 7` lets it go on.** Until then this "
+    "order would only wait."
+)
+
+
+async def test_what_is_asked_of_a_server_whose_keeper_is_stopped_says_so_before_anybody_confirms(world: World) -> None:
+    world.keeper.halt = Halt(Halted.KEEPER, STOPPED)
+    restart, stop = await world.orders.plan_restart(), await world.orders.plan_stop()
+    assert isinstance(restart, RestartPlan) and isinstance(stop, RestartPlan)
+    assert (ask_restart(restart, NOW, "").content or "").splitlines() == [
+        KEPT, "Restart the server now? It goes down for about 4 s (0 players).",
+    ]  # fmt: skip
+    assert (ask_stop(stop, NOW, "").content or "").splitlines()[0] == KEPT
+    world.keeper.hold(Hold.BREAKER, "always `Map::Update`")
+    stop = await world.orders.plan_stop()
+    assert isinstance(stop, RestartPlan)
+    kept_down = f"{HELD} **Keep it down until** `/start-server`**, whatever happens?**"
+    assert (ask_stop(stop, NOW, "").content or "").splitlines() == [KEPT, kept_down]
+
+
+async def test_a_rollback_whose_keeper_is_stopped_says_so_before_anybody_confirms(world: World) -> None:
+    await heal(world, "Map::Update")
+    world.keeper.halt = Halt(Halted.KEEPER, STOPPED)
+    plan = await world.orders.plan_rollback()
+    assert isinstance(plan, RollbackPlan)
+    assert (ask_rollback(plan, "").content or "").splitlines()[0] == KEPT
+
+
+async def test_a_stopped_server_is_restarted_by_its_keeper_and_asked_for_as_any_other(world: World) -> None:
+    world.keeper.halt = Halt(Halted.SERVER, "the server (process 8) is stopped: nobody can play on it")
+    plan = await world.orders.plan_restart()
+    assert isinstance(plan, RestartPlan)
+    assert ask_restart(plan, NOW, "").content == "Restart the server now? It goes down for about 4 s (0 players)."
 
 
 @pytest.mark.parametrize("state", [ServerState.ABSENT, ServerState.SWAPPING, ServerState.STOPPING])
