@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pipeline import obstacles
 from pipeline.card_models import FixLink
 from pipeline.errors import Obstructed
 from pipeline.fix_links import links_of
+from pipeline.model import CHANGE_LANE, Run
 from pipeline.needs import (
+    NO_ROOM,
     Links,
     Seen,
     find_down_since,
@@ -23,7 +27,7 @@ from pipeline.needs import (
 from pipeline.ports import Keeper
 from pipeline.run_views import run_line
 from pipeline.server_views import count_players, look, observe
-from pipeline.status_models import OrderLine, StatusView
+from pipeline.status_models import OrderLine, Stale, StatusView
 from pipeline.store import Store
 from pipeline.summary import read_happenings
 from pipeline.timeline import Start, list_starts
@@ -65,15 +69,18 @@ def outside_status(
     now: datetime,
     state_dir: Path,
     links: Links,
-    degraded: tuple[str, ...] = (),
+    degraded: tuple[str, ...] | None = None,
 ) -> StatusView:
     """What the database and the keeper tell by themselves: for a command line beside the bot, or without one.
-    `degraded` is what the bot knows not to work."""
+    `degraded` is what the bot knows not to work; None = it is not the bot that asks."""
     branch = store.get_open_branch()
     night = store.night_of(now)
     seen = look(store, keeper)
     waiting = gather_waiting(store, night)
     starts = _list_starts(store, now, night)
+    unfinished = store.list_unfinished_runs()
+    if degraded is None:
+        degraded = tuple(_list_hindrances(seen.stale, unfinished, find_free(state_dir)))
     seen_status = _seen_status(realm, seen, keeper, state_dir, degraded)
     return dataclasses.replace(
         seen_status,
@@ -84,7 +91,7 @@ def outside_status(
         branch=branch.name if branch else None,
         head=FixLink(branch.head, links.url(branch.head), branch.name) if branch else None,
         running=_find_running(store, seen_status, links),
-        runs=tuple(run_line(store, run, waiting.unanswered) for run in store.list_unfinished_runs()),
+        runs=tuple(run_line(store, run, waiting.unanswered) for run in unfinished),
         failed=tuple(run_line(store, run, waiting.unanswered) for run in waiting.given_up),
         orders=tuple(OrderLine(each.kind, each.by, each.reason, each.due) for each in store.list_waiting_orders()),
         trouble=seen.trouble,
@@ -93,6 +100,19 @@ def outside_status(
         push_owed=bool(waiting.owed),
         undelivered=store.count_undelivered(),
     )
+
+
+def _list_hindrances(stale: Stale | None, unfinished: Sequence[Run], free: int | None) -> Iterator[str]:
+    """What a person can mend, as far as the keeper's files and what the change in work waits for tell it. A keeper
+    that cannot report, and no server seen, is a need of its own already."""
+    full = free is not None and free < NO_ROOM
+    if stale is not None and (full or stale.server is not None):
+        mute = f"the keeper (process {stale.keeper}) cannot report what it sees"
+        see = f"{mute}{obstacles.CURE}see that it can write to the state folder"
+        yield obstacles.add_cure(f"{mute}: the disk is full") if full else see
+    for run in unfinished:
+        if run.state in CHANGE_LANE and run.reason and obstacles.find_cause(run.reason):
+            yield run.reason
 
 
 def _seen_status(realm: str, look: Seen, keeper: Keeper, state_dir: Path, degraded: tuple[str, ...]) -> StatusView:
