@@ -399,6 +399,20 @@ async def test_a_deleted_card_is_sent_anew_with_a_thread_of_its_own(world: EdgeW
     assert world.in_thread(world.messages[0]["id"]) == ["Analysis"]
 
 
+async def test_a_deleted_card_is_sent_anew_at_once(world: EdgeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TICK", "IDLE"):
+        monkeypatch.setattr(outbox, name, 3600.0)
+    world.ledger.show(make_card())
+    await world.deliver()
+    world.sandbox.delete_message(world.messages[0]["id"])
+    world.ledger.show(make_card(run=make_run(RunState.READY)))
+    loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: world.messages)
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert world.titles == [f"Fix proposed: {NAME}"]
+
+
 async def test_a_deleted_thread_is_opened_again_and_its_posts_go_on(world: EdgeWorld) -> None:
     world.ledger.show(make_card())
     world.ledger.post(PostKind.BACKTRACE, 12)
@@ -577,6 +591,16 @@ async def test_news_that_somebody_deleted_are_not_looked_for_again(world: EdgeWo
     world.ledger.outlived.append(post)
     await world.deliver(2)
     assert world.ledger.outlived == [] and world.count_requests("PATCH", "/messages/77") == 1
+
+
+async def test_news_that_can_no_longer_be_changed_stay_as_they_are(world: EdgeWorld) -> None:
+    post = world.ledger.post(PostKind.SERVER, None, what="held: breaker")
+    await world.deliver()
+    world.ledger.outlived.append(post)
+    world.sandbox.faults.fail("PATCH", "/messages/", 403)
+    await world.deliver()
+    assert world.ledger.outlived == [] and world.messages[0]["edits"] == 0
+    assert not world.reports.get("discord delivery")
 
 
 async def test_a_new_nights_card_refers_to_the_earlier_one(world: EdgeWorld) -> None:
