@@ -13,6 +13,8 @@ from point_names import covers, list_points
 
 pytestmark = pytest.mark.timeout(600)
 
+LIVING = [name for part in ("/bot/", "/keeper/", "/adapters/") for name in list_points(part)]
+
 # Each is worst where something was done and nothing says so yet.
 NIGHTS = (
     "publish.pushed:both card.sent:bot swap.moved:keeper verdict.followed:bot post.sent:bot stop.signalled:both",
@@ -20,20 +22,16 @@ NIGHTS = (
 )
 
 
-def test_every_point_of_bot_keeper_and_adapters_is_reached_in_a_night(ground: Ground, tmp_path: Path) -> None:
-    with killing(ground, tmp_path / "faults", []) as night:
-        night.play()
-        named = [name for part in ("/bot/", "/keeper/", "/adapters/") for name in list_points(part)]
-        assert named
-        assert [name for name in named if not any(covers(name, each) for each in night.realm.reached)] == []
-
-
 @pytest.mark.parametrize("faults", NIGHTS)
-def test_a_night_of_kills_breaks_nothing(ground: Ground, tmp_path: Path, faults: str) -> None:
+def test_a_night_of_kills_breaks_nothing_and_comes_to_every_point_of_its_parts(
+    ground: Ground, tmp_path: Path, faults: str
+) -> None:
     wanted = [Fault(point, Victim(victim)) for point, _, victim in (each.partition(":") for each in faults.split())]
     with killing(ground, tmp_path / "faults", wanted) as night:
         night.play()
         assert {*night.realm.fired} == {*wanted}
+        assert LIVING
+        assert [name for name in LIVING if not any(covers(name, each) for each in night.realm.reached)] == []
 
 
 def test_kills_at_random_moments_of_a_night_break_nothing(ground: Ground) -> None:
