@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,16 +12,22 @@ import pytest
 
 from pipeline.adapters.gdb import find_gdb
 
+ROOT = Path(__file__).parents[2]
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP") if name in os.environ}
 
 
 @pytest.mark.timeout(420)
 def test_the_demo_heals_one_crash(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("SOURCE_DIR=/nonexistent\nAPPROVAL=never\n", encoding="utf-8")  # must be ignored
+    (tmp_path / "temporary").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "bot", "demo", "--once", "--json"],
         cwd=tmp_path,
-        env={**CLEAN, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **CLEAN,
+            "TMPDIR": str(tmp_path / "temporary"),
+            "PYTHONPATH": os.pathsep.join([str(lay_out(tmp_path / "installed")), *sys.path]),
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -46,7 +53,14 @@ def test_the_demo_heals_one_crash(tmp_path: Path) -> None:
     ]
     assert outcome["messages"] >= 4
     assert ("A prepared answer stands in" in done.stderr) == (find_gdb() is None), "healed by the example analyst"
-    assert not list(tmp_path.glob("spirit-healer-demo-*")), "the demo left its realm behind"
+    assert not list((tmp_path / "temporary").glob("spirit-healer-demo-*")), "the demo left its realm behind"
+
+
+def lay_out(folder: Path) -> Path:
+    """What a wheel installs, far from the checkout: nothing that lies beside it is found by accident."""
+    for source, place in (("bot", "bot"), ("pipeline", "pipeline"), ("alembic", "pipeline/migrations")):
+        shutil.copytree(ROOT / source, folder / place, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 @pytest.mark.timeout(420)
