@@ -92,7 +92,8 @@ def verify_quiet_fixes(tools: Tools) -> bool:
     running = finding.running_commit(tools) if quiet else None
     for run in quiet:
         gone = running is not None and tools.source.took_out_fix(running, run.commit or "", run.id)
-        tools.store.set_fix_state(run.id, FixState.REVERTED if gone else FixState.VERIFIED, tools.now())
+        now = FixState.REVERTED if gone else FixState.VERIFIED
+        tools.store.set_fix_state(run.id, now, tools.now(), still=FixState.WATCHING)
     return bool(quiet)
 
 
@@ -118,7 +119,8 @@ def note_absent(tools: Tools) -> bool:
     changed = {run.id for run in absent} ^ {*before.get("runs", ())}
     for run in watched:
         if run.id in changed:
-            tools.store.set_fix_state(run.id, FixState.WATCHING, tools.now())  # its card tells it
+            watching = FixState.WATCHING  # its card tells it
+            tools.store.set_fix_state(run.id, watching, tools.now(), still=watching)
     return bool(changed)
 
 

@@ -277,10 +277,14 @@ class Runs(Base):
             c.execute(update(t.runs).where(builds).values(reason=None))
             touch(c, card_of_run(c, run), at)
 
-    def set_fix_state(self, run: str, state: FixState, at: datetime) -> None:
+    def set_fix_state(self, run: str, state: FixState, at: datetime, *, still: FixState | None = None) -> None:
+        """With `still`, only where it is that by now: whoever looked before may have seen what was taken out since."""
+        which = t.runs.c.id == run
+        if still is not None:
+            which = and_(which, t.runs.c.fix_state == still)
         with self.begin() as c:
-            c.execute(update(t.runs).where(t.runs.c.id == run).values(fix_state=state))
-            touch(c, card_of_run(c, run), at)
+            if c.execute(update(t.runs).where(which).values(fix_state=state)).rowcount:
+                touch(c, card_of_run(c, run), at)
 
     def get_card_of_run(self, run: str) -> int:
         with self.begin() as c:

@@ -1,5 +1,6 @@
 """A rollback goes to the last healthy build; a live fix that this has not is nowhere called live until it is again."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,12 @@ from bot.cards import render_card
 from bot.messages import ask_rollback
 from bot.records import fate
 from bot.summary import list_parts
-from pipeline import records
+from pipeline import housekeeping, records
 from pipeline.model import FixState, Patch, Run, RunState, Verdict, WholeFile
 from pipeline.read_models import RollbackPlan
+from pipeline.stages import finding
+from pipeline.store import Fact
+from pipeline.tools import Tools
 
 THIRD = Patch(files=(WholeFile("src/Loot.cpp", "good as well"),))
 
@@ -75,6 +79,30 @@ async def test_a_fix_that_a_rollback_passed_over_is_not_called_live_until_it_is_
     assert world.source.holds_fix(world.running or "", world.get(first).commit or "", first.id)
     assert title(world, first) == "Fixed: Spell::Cast"
     assert "absent fixes" not in world.tools.degraded
+
+
+async def test_a_fix_that_is_taken_out_while_housekeeping_looks_at_it_stays_taken_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Housekeeping works beside the deployments; what it has read is old by the time that git has answered."""
+    run = await world.crash("Spell::Cast")
+    await world.answer(run, OTHER)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).fix_state is FixState.WATCHING
+    world.store.set_fact(Fact.ABSENT, {"build": "another", "watched": [], "runs": [run.id]})
+    running_commit = finding.running_commit
+
+    def take_out(tools: Tools) -> str | None:
+        world.store.set_fix_state(run.id, FixState.REVERTED, world.clock.now())
+        return running_commit(tools)
+
+    monkeypatch.setattr(finding, "running_commit", take_out)
+    housekeeping.note_absent(world.tools)
+    assert world.get(run).fix_state is FixState.REVERTED
+    world.store.set_fix_state(run.id, FixState.WATCHING, world.clock.now())
+    world.clock.time += timedelta(hours=25)
+    housekeeping.verify_quiet_fixes(world.tools)
+    assert world.get(run).fix_state is FixState.REVERTED
 
 
 def title(world: World, run: Run) -> str | None:
