@@ -79,9 +79,9 @@ def bound_output(path: Path, most: int = MOST_OUTPUT, kept: int = KEPT_OUTPUT) -
                 return False
             file.seek(-kept, os.SEEK_END)
             end = file.read(kept)
-            file.truncate(0)
-        with path.open("ab") as file:
+            file.seek(0)  # over what goes, and cut behind it: into an empty file the server would write before us
             file.write(b"[%d MiB of output were cut off here: it was too long]\n" % ((size - kept) >> 20) + end)
+            file.truncate()
     except OSError:
         return False
     return True
