@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -128,7 +129,8 @@ class Recorder:
             with asking:
                 what, _, inode = asking.recv(64).decode().partition(" ")
                 self.steps.append(self._look(int(inode) if what == "synced" else None))
-                asking.sendall(b".")
+                with suppress(BrokenPipeError):  # it was killed while it waited
+                    asking.sendall(b".")
 
     def _look(self, synced: int | None) -> Step:
         entries: dict[Entry, int] = {}
