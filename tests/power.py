@@ -166,7 +166,7 @@ class Recorder:
         try:
             about = each.stat(follow_symlinks=False)
         except OSError:
-            return False
+            return True  # on, while we looked: others write meanwhile, and its syncs go with it
         return known is None or (known[0][0], known[0][2]) == (about.st_mtime_ns, about.st_size)
 
     def _identify(self, inode: int, known: Mapping[int, int]) -> int:
