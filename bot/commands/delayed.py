@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import discord
 from discord import app_commands
 
-from bot import messages
+from bot import messages, questions
 from bot.commands import Desk, Order, Reply, asked, ordered, serve, settled, trim_reason
 from bot.commands.delays import explain, read_argument, read_delay
 from bot.payloads import Message
@@ -38,7 +38,7 @@ RESTART = Kind(
     description="Restart the server; players are told first",
     button="restart",
     plan=lambda desk: desk.orders.plan_restart(),
-    ask=messages.ask_restart,
+    ask=questions.ask_restart,
     carry_out=lambda desk, by, delay, reason: desk.orders.restart_server(by, delay, reason),
     confirm=messages.restarting,
 )
@@ -47,7 +47,7 @@ STOP = Kind(
     description="Stop the server until /start-server; players are told",
     button="stop",
     plan=lambda desk: desk.orders.plan_stop(),
-    ask=messages.ask_stop,
+    ask=questions.ask_stop,
     carry_out=lambda desk, by, delay, reason: desk.orders.stop_server(by, delay, reason),
     confirm=messages.stopping,
 )

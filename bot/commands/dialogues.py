@@ -13,7 +13,7 @@ from discord import ui
 
 from bot.commands import UNHEARD
 from bot.limits import sound
-from bot.messages import Asked
+from bot.questions import Asked
 
 TYPED = "typed"  # custom_id of the one text
 

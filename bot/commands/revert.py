@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot import messages
+from bot import messages, questions
 from bot.commands import Desk, Order, Reply, asked, serve, settled
 from bot.commands.completion import offer_fixes
 from pipeline.model import Actor, Impossible
@@ -27,7 +27,7 @@ def question(desk: Desk, commit: str) -> Order:
         plan = await desk.orders.plan_revert(commit.strip())
         if isinstance(plan, Impossible):
             return Reply(messages.impossible(plan), f"impossible: {plan.reason}", changed=False)
-        return asked(messages.ask_revert(plan))
+        return asked(questions.ask_revert(plan))
 
     return Order("revert", commit, work, changes=False)
 

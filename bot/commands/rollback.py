@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot import messages
+from bot import messages, questions
 from bot.commands import Desk, Order, Reply, asked, ordered, serve, trim_reason
 from pipeline.model import Actor, Impossible
 
@@ -22,7 +22,7 @@ def question(desk: Desk, reason: str) -> Order:
         plan = await desk.orders.plan_rollback()
         if isinstance(plan, Impossible):
             return Reply(messages.impossible(plan), f"impossible: {plan.reason}", changed=False)
-        return asked(messages.ask_rollback(plan, reason))
+        return asked(questions.ask_rollback(plan, reason))
 
     return Order("rollback", reason, work, changes=False)
 

@@ -8,7 +8,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot import messages, records
+from bot import messages, questions, records
 from bot.commands import Desk, Order, Reply, asked, serve, settled, trim_reason
 from bot.commands.completion import offer_runs
 from bot.commands.dialogues import Dialogue
@@ -91,7 +91,7 @@ def press_approve(desk: Desk, argument: str) -> Order:
 
 def ask_why(run: str, about: str) -> Dialogue:
     """The Reject button of a card: a no, and why, which may be left out."""
-    return Dialogue(f"reject:{run}", messages.ask_why(run, about), LONGEST_WHY)
+    return Dialogue(f"reject:{run}", questions.ask_why(run, about), LONGEST_WHY)
 
 
 def reject(desk: Desk, run: str, why: str = "") -> Order:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 from discord import app_commands
 
-from bot import messages
+from bot import messages, questions
 from bot.commands import Desk, Order, Reply, asked, serve, settled
 from pipeline.model import Actor, Impossible
 
@@ -21,7 +21,7 @@ def question(desk: Desk) -> Order:
         plan = await desk.orders.plan_update()
         if isinstance(plan, Impossible):
             return Reply(messages.impossible(plan), f"impossible: {plan.reason}", changed=False)
-        return asked(messages.ask_update(plan))
+        return asked(questions.ask_update(plan))
 
     return Order("update", "", work, changes=False)
 

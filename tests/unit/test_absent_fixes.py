@@ -7,7 +7,7 @@ import pytest
 from world import OPERATOR, OTHER, World
 
 from bot.cards import render_card
-from bot.messages import ask_rollback
+from bot.questions import ask_rollback
 from bot.records import fate
 from bot.summary import list_parts
 from pipeline import housekeeping, records

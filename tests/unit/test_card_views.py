@@ -11,10 +11,10 @@ from sqlalchemy import event
 from world import BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
-from bot.messages import ask_revert
 from bot.needs import say_need
 from bot.payloads import Colour, Message
 from bot.posts import render_post
+from bot.questions import ask_revert
 from bot.records import fate
 from bot.status import doing
 from bot.summary import render_summary

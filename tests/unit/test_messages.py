@@ -9,7 +9,7 @@ import pytest
 from edge_fakes import COMMIT, NAME, NOW, REVERT, THEN, make_status, make_update_plan
 from harmless import HOSTILE, assert_harmless
 
-from bot import limits, messages
+from bot import limits, messages, questions
 from bot.messages import Phase
 from bot.payloads import Message
 from bot.status import render_status
@@ -32,14 +32,14 @@ def test_nothing_relayed_is_markup_in_an_answer(text: str) -> None:
     for message in (
         messages.paused(Done(text), by, text),
         messages.impossible(Impossible(text)),
-        messages.ask_revert(plan),
-        messages.ask_restart(
+        questions.ask_revert(plan),
+        questions.ask_restart(
             RestartPlan(None, None, None, (text,), halted=text), timedelta(), limits.cut_middle(text, 80)
         ),
         messages.too_late("x", by),
-        messages.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
-        messages.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text, base=text)),
-        messages.ask_rollback(
+        questions.ask_stop(RestartPlan(None, None, None, (text,)), timedelta(), limits.cut_middle(text, 80)),
+        questions.ask_update(make_update_plan(subjects=((COMMIT, text),), branch=text, base=text)),
+        questions.ask_rollback(
             replace(BACK_TO, taken=(replace(TAKEN, subject=text),), passed=(text,)), limits.cut_middle(text, 80)
         ),
         messages.order_over(replace(OVER, by=text, reason=text, note=text, state="failed")),
@@ -56,7 +56,7 @@ def test_a_refusal_names_the_setting() -> None:
 
 
 def test_a_revert_asks_once_and_says_what_it_costs() -> None:
-    message = messages.ask_revert(RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False))
+    message = questions.ask_revert(RevertPlan(COMMIT, "EventDispatcher: end managers first", 20.0, 14, False))
     assert message.content == (
         "Revert `a1b2c3d` *EventDispatcher: end managers first*? Builds and deploys the branch without it;"
         " the server goes down for about 20 s (14 players)."
@@ -68,7 +68,7 @@ def test_a_revert_asks_once_and_says_what_it_costs() -> None:
 
 
 def test_a_revert_of_a_fix_says_what_comes_of_its_crash() -> None:
-    message = messages.ask_revert(RevertPlan(COMMIT, "x", None, None, False, of_crash=True))
+    message = questions.ask_revert(RevertPlan(COMMIT, "x", None, None, False, of_crash=True))
     assert message.content == (
         "Revert `a1b2c3d` *x*? Builds and deploys the branch without it; the server goes down.\n"
         "When its crash comes again, another fix is asked for; the same change goes nowhere unasked."
@@ -76,7 +76,7 @@ def test_a_revert_of_a_fix_says_what_comes_of_its_crash() -> None:
 
 
 def test_a_revert_of_a_fix_still_watched_says_that_it_waits() -> None:
-    message = messages.ask_revert(RevertPlan(COMMIT, "x", None, None, True))
+    message = questions.ask_revert(RevertPlan(COMMIT, "x", None, None, True))
     assert message.content == (
         "Revert `a1b2c3d` *x*? It is still being verified: the revert waits for that."
         " Builds and deploys the branch without it; the server goes down."
@@ -85,7 +85,7 @@ def test_a_revert_of_a_fix_still_watched_says_that_it_waits() -> None:
 
 def test_a_restart_asks_once_and_says_what_it_brings() -> None:
     plan = RestartPlan(20.0, 1, "7d14957", ("fix(map): check bounds",))
-    message = messages.ask_restart(plan, timedelta(minutes=2), "new map")
+    message = questions.ask_restart(plan, timedelta(minutes=2), "new map")
     assert message.content == (
         "Restart the server in 2 min? It goes down for about 20 s (1 player).\n"
         "It brings with it: *fix(map): check bounds*\nReason: new map"
@@ -97,10 +97,10 @@ def test_who_asks_for_a_restart_or_a_stop_is_told_first_of_an_order_that_waits()
     due = f"Bob has ordered a restart already, due {write_moment(NOW)}: its Cancel button calls it off."
     told = f"Bob has ordered a restart already, due <t:{THEN}:R>: its Cancel button calls it off."
     plan = RestartPlan(20.0, 1, "7d14957", due=due)
-    assert messages.ask_restart(plan, timedelta(minutes=5), "").content == (
+    assert questions.ask_restart(plan, timedelta(minutes=5), "").content == (
         f"Restart the server in 5 min? It goes down for about 20 s (1 player).\n{told}"
     )
-    assert messages.ask_stop(plan, timedelta(), "").content == (
+    assert questions.ask_stop(plan, timedelta(), "").content == (
         f"Stop the server now (1 player)? **It stays down until** `/start-server`**, whatever happens.**\n{told}"
     )
 
@@ -115,7 +115,7 @@ def test_a_restart_can_be_cancelled_until_it_is_due() -> None:
 
 def test_a_stop_of_what_does_not_run_asks_whether_it_stays_down() -> None:
     down = "The server does not run: it is held (always `Map::Update`)."
-    message = messages.ask_stop(RestartPlan(20.0, None, None, down=down), timedelta(minutes=2), "new disk")
+    message = questions.ask_stop(RestartPlan(20.0, None, None, down=down), timedelta(minutes=2), "new disk")
     assert message.content == f"{down} **Keep it down until** `/start-server`**, whatever happens?**\nReason: new disk"
     assert [each.custom_id for each in message.buttons] == ["stop:0:new disk", "keep:stop"]
     answer = messages.stopping(Done(), BY, "new disk", NOW)
@@ -123,7 +123,7 @@ def test_a_stop_of_what_does_not_run_asks_whether_it_stays_down() -> None:
 
 
 def test_a_rollback_of_what_does_not_run_says_when_the_older_build_goes_in() -> None:
-    message = messages.ask_rollback(replace(BACK_TO, verifying=False, down="The server does not run: it died."), "")
+    message = questions.ask_rollback(replace(BACK_TO, verifying=False, down="The server does not run: it died."), "")
     assert message.content.splitlines()[0] == (
         f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{THEN}:R>? "
         "The server does not run: it died. Its next start is with the older build."
@@ -131,7 +131,7 @@ def test_a_rollback_of_what_does_not_run_says_when_the_older_build_goes_in() -> 
 
 
 def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
-    message = messages.ask_rollback(BACK_TO, "")
+    message = questions.ask_rollback(BACK_TO, "")
     assert message.content == (
         f"Roll back from `a1b2c3d` to `e4f5a6b`, healthy <t:{THEN}:R>? What runs is still being verified. "
         "The server goes down for about 20 s (14 players).\n"
@@ -142,7 +142,7 @@ def test_a_rollback_in_the_midst_of_a_verification_says_so() -> None:
 
 
 def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
-    message = messages.ask_update(make_update_plan(commits=12, branch=None))
+    message = questions.ask_update(make_update_plan(commits=12, branch=None))
     assert message.content == (
         f"Move the base to `e4f5a6b`? It is the head of `main` in the checkout `/srv/core`, committed <t:{THEN}:R>; its"
         " remote was not asked, `git pull` there brings what is newer.\n"
@@ -154,7 +154,7 @@ def test_an_update_shows_what_comes_with_it_and_asks_once() -> None:
 
 
 def test_an_update_from_a_checkout_that_is_on_no_branch_says_so() -> None:
-    first = (messages.ask_update(make_update_plan(base=None)).content or "").splitlines()[0]
+    first = (questions.ask_update(make_update_plan(base=None)).content or "").splitlines()[0]
     assert first == (
         "Move the base to `e4f5a6b`? It is what the checkout `/srv/core` stands at, on no branch, committed"
         f" <t:{THEN}:R>; its remote was not asked, `git pull` there brings what is newer."
@@ -163,10 +163,10 @@ def test_an_update_from_a_checkout_that_is_on_no_branch_says_so() -> None:
 
 def test_a_change_while_no_server_runs_is_asked_as_what_it_is() -> None:
     down = "The server does not run: it is held (always `Map::Update`)."
-    revert = messages.ask_revert(RevertPlan(COMMIT, "Map: bounds", 20.0, None, False, down=down))
+    revert = questions.ask_revert(RevertPlan(COMMIT, "Map: bounds", 20.0, None, False, down=down))
     live = f"{down} It goes live with the next start."
     assert revert.content == f"Revert `a1b2c3d` *Map: bounds*? Builds and deploys the branch without it. {live}"
-    update = messages.ask_update(make_update_plan(down=down))
+    update = questions.ask_update(make_update_plan(down=down))
     assert update.content.splitlines()[1].endswith(f"it merges without a conflict. {live}")
 
 

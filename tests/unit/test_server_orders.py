@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from bot.messages import ask_restart, ask_rollback, ask_stop, order_over
+from bot.messages import order_over
 from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_over, render_post
+from bot.questions import ask_restart, ask_rollback, ask_stop
 from pipeline import server_orders, status_views
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import ExitVerdict, Hold, ServerState, Want
