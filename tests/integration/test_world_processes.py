@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,6 +125,30 @@ def test_world_process_flood_keeps_its_end_and_is_written_on_behind_it(tmp_path:
     assert text.endswith(b"last words\nand on\n")
     assert not bound_output(output, most=2 << 20, kept=1 << 20)
     assert KEPT_OUTPUT < MOST_OUTPUT
+
+
+def test_world_process_flood_that_goes_on_while_its_output_is_cut_is_written_behind_what_says_so(
+    tmp_path: Path,
+) -> None:
+    output = tmp_path / "output.log"
+    over = threading.Event()
+
+    def flood() -> None:
+        with output.open("ab", buffering=0) as server:
+            while not over.is_set():
+                server.write(b"flood " * 10_000)
+
+    server = threading.Thread(target=flood)
+    server.start()
+    try:
+        cut = 0
+        while cut < 100:
+            if output.exists() and bound_output(output, most=1 << 20, kept=1 << 16):
+                cut += 1
+                assert b"of output were cut off here" in _read_begin(output)
+    finally:
+        over.set()
+        server.join()
 
 
 BOUNDED_READER = """
