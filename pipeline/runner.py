@@ -337,17 +337,12 @@ def take_step(tools: Tools, run: Run, passage: Passage) -> Step:
             return Stay()
 
 
-def is_held_up(tools: Tools, run: Run) -> bool:
-    """By the pause, whatever else it may do."""
-    return tools.store.get_pause() is not None and not policy.passes_pause(run)
-
-
 def apply_step(tools: Tools, run: Run, step: Step) -> bool:
     if isinstance(step, Move):
         note = step.note
         point("stage.decided")
         with tools.store.together():  # somebody may have paused since it was looked at
-            if step.to is RunState.PATCHING and is_held_up(tools, run):
+            if step.to is RunState.PATCHING and ready.is_held_up(tools, run):
                 return False
             tools.store.advance(run, step.to, tools.now(), note=note, posts=step.posts, **step.changes)
         point("stage.moved")

@@ -20,7 +20,7 @@ LOOK = 2.0  # seconds between two looks whether it is
 def admit(tools: Tools, run: Run) -> Step:
     if run.patch is None:
         return Move(RunState.FAILED, "there is no change to apply")
-    if not policy.passes_pause(run) and tools.store.get_pause() is not None:
+    if is_held_up(tools, run):
         return Stay()  # the card says so by itself, and no longer when it goes on
     base = branching.choose(tools, run)
     if isinstance(base, branching.Unknown) and may_still_tell(tools, run):
@@ -41,6 +41,11 @@ def admit(tools: Tools, run: Run) -> Step:
         asked = {"question": Question.PATCH, "changes": tuple(changes), "reason": again}
         return Move(RunState.AWAITING_APPROVAL, again or "APPROVAL=patch", posts, asked)
     return Move(RunState.PATCHING, "", posts, {"changes": tuple(changes)})
+
+
+def is_held_up(tools: Tools, run: Run) -> bool:
+    """By the pause."""
+    return not policy.passes_pause(run) and tools.store.get_pause() is not None
 
 
 def may_still_tell(tools: Tools, run: Run) -> bool:

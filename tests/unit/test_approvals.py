@@ -9,7 +9,7 @@ from pipeline.card_models import FixLink, PostKind
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Approval, Done, Edit, Impossible, Patch, Question, Run, RunState
 from pipeline.runner import apply_step, next_change, take_step
-from pipeline.tools import Passage
+from pipeline.tools import Move, Passage
 
 
 async def test_approval_of_the_patch(tmp_path: Path) -> None:
@@ -155,13 +155,31 @@ async def test_whoever_is_asked_about_a_refused_proposal_sees_what_was_proposed(
     assert diff == "--- sql/a.sql\n+++ sql/a.sql\n@@ as proposed @@\n-old ***\n+new\n"
 
 
-async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> None:
+async def ready_after_a_pause(world: World) -> Run:
+    """Nobody has looked yet whether it may be applied."""
     run = await world.crash("Map::Update")
     await world.orders.pause(OPERATOR, "")
     await world.answer(run, GOOD)
     await world.orders.resume(OPERATOR)
-    waiting = world.expect(run, RunState.READY)
-    assert apply_step(world.tools, waiting, take_step(world.tools, waiting, Passage()))
+    return world.expect(run, RunState.READY)
+
+
+async def test_a_pause_in_the_moment_of_admission_lets_nothing_begin(world: World) -> None:
+    run = await ready_after_a_pause(world)
+    admitted = take_step(world.tools, run, Passage())
+    assert isinstance(admitted, Move)
+    assert admitted.to is RunState.PATCHING
+    await world.orders.pause(OPERATOR, "sleeping")
+    assert not apply_step(world.tools, run, admitted)
+    world.expect(run, RunState.READY)
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    world.expect(run, RunState.VERIFYING)
+
+
+async def test_a_patch_that_a_pause_sent_back_is_shown_once(world: World) -> None:
+    run = await ready_after_a_pause(world)
+    assert apply_step(world.tools, run, take_step(world.tools, run, Passage()))
     await world.orders.pause(OPERATOR, "")
     assert next_change(world.tools) is None
     world.expect(run, RunState.READY)

@@ -14,7 +14,7 @@ from pipeline.keeper.protocol import Hold
 from pipeline.model import Analysis, CrashReport, FixState, Response, RunState, Verdict
 from pipeline.ports import Answer, ExitEvidence
 from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
-from pipeline.tools import Move, Passage
+from pipeline.tools import Passage
 
 
 async def test_a_crash_is_healed(world: World) -> None:
@@ -50,23 +50,6 @@ async def test_paused_stays_paused_over_a_restart(world: World) -> None:
     run = await world.crash("Map::Update")
     assert world.analyst.requests == {}
     world.expect(run, RunState.ANALYZING)
-
-
-async def test_a_pause_in_the_moment_of_admission_lets_nothing_begin(world: World) -> None:
-    run = await world.crash("Map::Update")
-    await world.orders.pause(OPERATOR, "")
-    await world.answer(run, GOOD)
-    await world.orders.resume(OPERATOR)
-    waiting = world.expect(run, RunState.READY)
-    admitted = take_step(world.tools, waiting, Passage())
-    await world.orders.pause(OPERATOR, "sleeping")
-    assert isinstance(admitted, Move)
-    assert admitted.to is RunState.PATCHING
-    assert not apply_step(world.tools, waiting, admitted)
-    world.expect(run, RunState.READY)
-    await world.orders.resume(OPERATOR)
-    await world.settle()
-    world.expect(run, RunState.VERIFYING)
 
 
 async def test_a_hold_is_told(world: World) -> None:
