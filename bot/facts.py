@@ -9,7 +9,7 @@ from bot.limits import cut_middle
 from bot.markup import ago, code, commit_link, count, duration, is_ours, join, name_build, plain, prose
 from pipeline.card_models import CardView, DeploymentView
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import FixState, Run, RunKind, RunState
+from pipeline.model import LIVE, Run, RunKind, RunState
 from pipeline.policy import MOST_RETURNS
 
 
@@ -226,6 +226,6 @@ ONLY_TAKEN_BACK = "seen only in a build that was taken back"
 def history(view: CardView) -> str:
     """How often it crashed; `0 since` only where a fix is watched and nothing of the kind was seen."""
     times = view.before + view.occurrences
-    quiet = view.run is not None and view.run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
+    quiet = view.run is not None and view.run.fix_state in LIVE
     last = f", last {ago(view.last_seen)}" if view.last_seen else ""
     return f"crashed {count(times, 'time')}{' before, 0 since' if quiet else last}" if times else ""

@@ -118,9 +118,8 @@ def note_absent(tools: Tools) -> bool:
     _tell_absent(tools, absent)
     changed = {run.id for run in absent} ^ {*before.get("runs", ())}
     for run in watched:
-        if run.id in changed:
-            watching = FixState.WATCHING  # its card tells it
-            tools.store.set_fix_state(run.id, watching, tools.now(), still=watching)
+        if run.id in changed:  # its card tells it
+            tools.store.set_fix_state(run.id, FixState.WATCHING, tools.now(), still=FixState.WATCHING)
     return bool(changed)
 
 

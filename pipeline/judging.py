@@ -14,7 +14,7 @@ from pipeline import policy
 from pipeline.backtraces import backtrace_post
 from pipeline.crash_reports import nameless_report, read_crash
 from pipeline.keeper.protocol import ExitVerdict
-from pipeline.model import OF_WHAT_WENT, OVER, CrashReport, FixState, Run, RunKind, RunState, Signature
+from pipeline.model import LIVE, OF_WHAT_WENT, OVER, CrashReport, Run, RunKind, RunState, Signature
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.renamed_crashes import name_as_known
@@ -105,7 +105,7 @@ def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run])
         return "being worked on", None
     if is_of_what_is_taken_back(tools, crash, report):
         return OF_WHAT_WENT, None
-    fix = next((run for run in reversed(runs) if run.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
+    fix = next((run for run in reversed(runs) if run.fix_state in LIVE), None)
     at = find_binary(tools, crash) if fix is not None else None
     recurred = fix is not None and at is not None and tools.source.holds_fix(at, fix.commit or "", fix.id)
     if fix is not None and not recurred and not was_taken_out(tools, at, fix):

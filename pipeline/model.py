@@ -297,6 +297,9 @@ class FixState(StrEnum):
     REVERTED = "reverted"
 
 
+LIVE = (FixState.WATCHING, FixState.VERIFIED)  # in what runs, and not seen to fail
+
+
 class Verdict(StrEnum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"

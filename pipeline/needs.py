@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from pipeline import obstacles, policy
 from pipeline.card_models import Death
 from pipeline.keeper.protocol import Observed, ServerState
-from pipeline.model import CHANGE_LANE, OURS, OVER, FixState, Run, RunKind, RunState, Signature, Verdict
+from pipeline.model import CHANGE_LANE, LIVE, OURS, OVER, FixState, Run, RunKind, RunState, Signature, Verdict
 from pipeline.status_models import Left, Need, PauseView, Rider, Setback, Stale, Topic
 from pipeline.store import Branch, Deployment, Fact, Store
 from pipeline.tools import Tools
@@ -402,7 +402,7 @@ def _is_refused(store: Store, run: Run) -> bool:
 
 
 def is_live(run: Run) -> bool:
-    return run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
+    return run.fix_state in LIVE
 
 
 def _is_alive(revert: Run) -> bool:

@@ -11,10 +11,10 @@ from pipeline import policy
 from pipeline.change_orders import begin_revert, update
 from pipeline.model import (
     CLOSED,
+    LIVE,
     STATE_WORDS,
     Approval,
     Done,
-    FixState,
     Impossible,
     Outcome,
     Question,
@@ -273,7 +273,7 @@ def find_live(tools: Tools, run: Run) -> Run | None:
     if run.kind is not RunKind.FIX or run.signature is None:
         return None
     later = [each for each in tools.store.list_runs_of_signature(run.signature) if each.created_at > run.created_at]
-    return next((each for each in later if each.fix_state in (FixState.WATCHING, FixState.VERIFIED)), None)
+    return next((each for each in later if each.fix_state in LIVE), None)
 
 
 def ask_again(tools: Tools, run: Run, by: str) -> Run:

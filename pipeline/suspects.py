@@ -18,14 +18,13 @@ from pipeline.crash.rules import Rules
 from pipeline.crash.signatures import find_interest
 from pipeline.crash.similar import rate_likeness
 from pipeline.errors import PipelineError
-from pipeline.model import Commit, CrashReport, FixState, Run, Signature
+from pipeline.model import LIVE, Commit, CrashReport, Run, Signature
 from pipeline.store import Crash, Fact
 from pipeline.tools import Tools
 from pipeline.traces import Place, Touch, Trace
 
 TRACING = 2.0  # seconds that git may take for all of it
 SIMILAR = 3  # crashes that are named
-_STANDS = (FixState.WATCHING, FixState.VERIFIED)
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def _find_similar(tools: Tools, signature: Signature | None, rules: Rules) -> tu
 
 def _find_fix(tools: Tools, signature: Signature) -> Run | None:
     runs = reversed(tools.store.list_runs_of_signature(signature))
-    return next((run for run in runs if run.commit is not None and run.fix_state in _STANDS), None)
+    return next((run for run in runs if run.commit is not None and run.fix_state in LIVE), None)
 
 
 # --- as JSON ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeline.keeper.protocol import ServerState
-from pipeline.model import FixState, Run, RunState
+from pipeline.model import LIVE, Run, RunState
 from pipeline.ports import Keeper
 from pipeline.store import Store
 
@@ -41,4 +41,4 @@ class Known:
 
 
 def _is_live(run: Run) -> bool:
-    return run.state is RunState.SUCCEEDED and run.fix_state in (FixState.WATCHING, FixState.VERIFIED)
+    return run.state is RunState.SUCCEEDED and run.fix_state in LIVE

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, select, update
 from pipeline import tables as t
 from pipeline.keeper.protocol import Exit, from_plain
 from pipeline.model import (
+    LIVE,
     OF_WHAT_WENT,
     CrashReport,
     FixState,
@@ -236,7 +237,9 @@ class Crashes(Base):
             }  # fmt: skip
             c.execute(update(t.crashes).where(t.crashes.c.id == crash.id).values(**values))
             if recurred is not None:
-                c.execute(update(t.runs).where(t.runs.c.id == recurred).values(fix_state=FixState.RECURRED))
+                # What judged it read the fix before it asked git: it may be taken out by now.
+                live = and_(t.runs.c.id == recurred, t.runs.c.fix_state.in_(LIVE))
+                c.execute(update(t.runs).where(live).values(fix_state=FixState.RECURRED))
             insert_posts(c, card, posts, at)
             touch(c, card, at)
         return card

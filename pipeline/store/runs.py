@@ -14,6 +14,7 @@ from pipeline import tables as t
 from pipeline.model import (
     CHANGE_LANE,
     CLOSED,
+    LIVE,
     OVER,
     TRANSITIONS,
     FixState,
@@ -96,7 +97,7 @@ class Runs(Base):
     def list_failed_last(self, since: date) -> list[Run]:
         """Failed runs of these nights, and fixes that were rolled back, that nothing of their kind came after."""
         newest = {(run.kind, run.signature): run for run in self._list_runs(t.runs.c.night >= since)}
-        gone = [run for run in newest.values() if run.fix_state not in (FixState.WATCHING, FixState.VERIFIED)]
+        gone = [run for run in newest.values() if run.fix_state not in LIVE]
         rolled_back = [run for run in gone if run.state is RunState.ROLLED_BACK and run.kind is RunKind.FIX]
         return [run for run in newest.values() if run.state is RunState.FAILED or run in rolled_back]
 
@@ -166,7 +167,7 @@ class Runs(Base):
 
     def is_mended(self, signature: Signature) -> bool:
         """Whether a fix of it is live and holds."""
-        live = t.runs.c.fix_state.in_([FixState.WATCHING, FixState.VERIFIED])
+        live = t.runs.c.fix_state.in_(LIVE)
         return bool(self._list_runs(and_(is_same(t.runs, signature), live, t.runs.c.kind == RunKind.FIX)))
 
     def list_watched_fixes(self) -> list[Run]:

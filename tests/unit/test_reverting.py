@@ -1,5 +1,6 @@
 """A fix that is taken back by order, and its crash that comes again meanwhile."""
 
+import pytest
 from world import GOOD, OPERATOR, OTHER, World
 
 from pipeline.model import Done, FixState, Impossible, RunKind, RunState, Verdict
@@ -55,6 +56,23 @@ async def test_a_crash_while_the_revert_of_its_fix_is_built_shows_that_the_fix_i
     again = await world.crash("Map::Update")
     assert again.kind is RunKind.FIX
     assert world.get(run).fix_state is FixState.RECURRED
+
+
+async def test_a_fix_that_is_taken_out_while_its_crash_is_judged_stays_taken_out(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    await world.pass_time(minutes=3)
+    holds_fix = world.source.holds_fix
+
+    def take_out(revision: str, fix: str, of: str) -> bool:
+        world.store.set_fix_state(run.id, FixState.REVERTED, world.clock.now())
+        return holds_fix(revision, fix, of)
+
+    monkeypatch.setattr(world.source, "holds_fix", take_out)
+    await world.crash("Map::Update")
+    assert world.get(run).fix_state is FixState.REVERTED
 
 
 async def test_a_crash_while_its_fix_is_brought_back_is_being_worked_on(world: World) -> None:
