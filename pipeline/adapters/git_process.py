@@ -20,13 +20,9 @@ from pathlib import Path
 
 import psutil
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # without git on PATH the import itself would fail
-
-from git import Actor, Git
-from git.exc import GitCommandNotFound
-
 from pipeline.adapters import process_tree
 from pipeline.adapters.children import mark_for
+from pipeline.adapters.git_python import NEEDED, Actor, Git, GitCommandNotFound
 from pipeline.errors import Obstructed, SourceUnusable, ToolMissing, TransientError
 from pipeline.obstacles import find_cure
 
@@ -44,10 +40,6 @@ _FOREIGN = (
     "GIT_DIFF_OPTS", "GIT_CONFIG_PARAMETERS", "GIT_TRACE", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE_PACKET",
 )  # fmt: skip
 _SECRETS = ("DISCORD_TOKEN", "SANDBOX_TOKEN", "SERVER_CONSOLE_PASSWORD", "DATABASE_URL")
-# What git and what it starts (ssh, a credential helper) cannot do without, even where it is meant for the analyst too.
-_NEEDED = re.compile(
-    r"(?:GIT|SSH|GCM|LC|XDG)_.*|.*_PROXY|PATH|HOME|LANG|TMPDIR|TE?MP|USER(?:NAME|PROFILE)?", re.IGNORECASE
-)
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ASKPASS": "",
@@ -120,7 +112,7 @@ class GitProgram:
     def __init__(self, state_dir: Path, withhold: Iterable[str] = ()):
         """withhold = names of variables that are none of git's business: our settings, what is the analyst's alone."""
         self._mark = mark_for(state_dir, "git")
-        self._withheld = {*_SECRETS, *(name for name in withhold if not _NEEDED.fullmatch(name))}
+        self._withheld = {*_SECRETS, *(name for name in withhold if not NEEDED.fullmatch(name))}
         self._living: set[str] = set()  # marks of our own calls that run now
         for name in _FOREIGN:
             os.environ.pop(name, None)
