@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import assert_never
 
-from bot.markup import ago, code, duration, name_build, plain, prose, short
+from bot.markup import ago, begin_sentence, code, duration, name_build, plain, prose, short
 from bot.payloads import Button, Embed, Message, Style
 from pipeline.model import Actor, Done, FixState, Impossible, RunKind, RunState
 from pipeline.read_models import FixLine, OrderEnd
@@ -266,7 +266,11 @@ def deploying(done: Done, run: str, by: Actor) -> Message:
 
 
 def starting(done: Done, by: Actor) -> Message:
-    return _done(f"The server is being started, asked for by {plain(by.name)}.", done)
+    """It has words where the order has to wait: why, and what ends that."""
+    if not done.text:
+        return Message(content=f"The server is being started, asked for by {plain(by.name)}.")
+    waits = f"{begin_sentence(prose(done.text))}. Until then this order waits."
+    return Message(content=f"The server is to be started, asked for by {plain(by.name)}. {waits}")
 
 
 def kept(by: Actor) -> Message:

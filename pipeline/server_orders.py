@@ -13,7 +13,7 @@ from pipeline.keeper.protocol import Hold, Observed, ServerState, Want
 from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.moments import write_moment
 from pipeline.points import point
-from pipeline.server_views import say_down
+from pipeline.server_views import observe, say_down, say_halted
 from pipeline.stages import deploying, rolling_back
 from pipeline.store import Fact, NewPost, Order
 from pipeline.tools import Tools
@@ -120,8 +120,9 @@ def cancel(tools: Tools, number: int, by: Actor) -> Outcome:
 
 
 def start(tools: Tools, by: Actor) -> Outcome:
+    """Under a keeper that is stopped nobody knows whether one runs: the order waits for it."""
     server = tools.store.get_fact(Fact.SERVER) or {}
-    observed = tools.keeper.observed()
+    observed, halted = observe(tools.keeper).observed, say_halted(tools)
     other = find_other(observed)
     if other is not None:
         return other
@@ -130,7 +131,7 @@ def start(tools: Tools, by: Actor) -> Outcome:
     restarts = count_restarts(tools)
     with tools.store.together():
         note_wish(tools, Want.UP, str(by), "", restarts)
-        return Done(order=tools.store.note_done(START, str(by), "", tools.now()))
+        return Done(halted, order=tools.store.note_done(START, str(by), "", tools.now()))
 
 
 def find_due_stop(tools: Tools) -> Impossible | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
-from bot.messages import order_over
+from bot.messages import order_over, starting
 from bot.needs import say_need
 from bot.payloads import Colour
 from bot.posts import close_news, render_over, render_post
@@ -364,6 +364,18 @@ async def test_a_rollback_whose_keeper_is_stopped_says_so_before_anybody_confirm
     plan = await world.orders.plan_rollback()
     assert isinstance(plan, RollbackPlan)
     assert (ask_rollback(plan, "").content or "").splitlines()[0] == KEPT
+
+
+async def test_a_start_whose_keeper_is_stopped_is_taken_and_says_what_it_waits_for(world: World) -> None:
+    assert await world.orders.start_server(OPERATOR) == Impossible("The server runs already.")
+    world.keeper.halt = Halt(Halted.KEEPER, STOPPED)  # what it observed last may be over
+    done = await world.orders.start_server(OPERATOR)
+    assert isinstance(done, Done)
+    assert starting(done, OPERATOR).content == (
+        f"The server is to be started, asked for by {OPERATOR.name}. "
+        "The keeper (process 7) is stopped: what dies now stays dead. `kill -CONT 7` lets it go on. "
+        "Until then this order waits."
+    )
 
 
 async def test_a_stopped_server_is_restarted_by_its_keeper_and_asked_for_as_any_other(world: World) -> None:
