@@ -49,7 +49,7 @@ def ensure_keeper(tools: Tools) -> bool:
     try:
         started = tools.keeper.ensure()
     except (OSError, PipelineError) as fault:
-        note_fault(tools, "keeper", f"the keeper cannot be started: {fault}")
+        note_fault(tools, "keeper", add_cure(f"the keeper cannot be started: {fault}"))
         return False
     note_fault(tools, "keeper", None)
     return started

@@ -21,6 +21,10 @@ _CURES: tuple[tuple[tuple[str, ...], str], ...] = (
         "end the program that holds the file open",
     ),
     (("input/output error", "disk i/o error"), "look at the disk that holds {place}"),
+    (
+        ("cannot allocate memory", "paging file is too small", "not enough memory"),
+        "free some of this machine's memory",
+    ),
     (("permission denied", "access is denied", "not permitted"), "let our user write to {place}"),
 )  # fmt: skip
 CURE = ". Cure: "  # what follows it only a person can do; whatever says nothing of the kind mends itself, or is told

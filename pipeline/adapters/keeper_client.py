@@ -35,6 +35,7 @@ from pipeline.keeper.protocol import (
     replace_file,
     to_json,
 )
+from pipeline.obstacles import CURE
 from pipeline.ports import Halt, Halted, Keeper
 from pipeline.status_models import Left, Stale
 
@@ -243,7 +244,9 @@ class FileKeeper(Keeper):
         try:
             self._child = start_keeper(self._python, self._state_dir, self._server_dir, env, self.log)
         except OSError as fault:
-            raise TransientError(f"the keeper cannot be started: {fault}") from fault
+            gone = not Path(self._python).exists()
+            cure = f"{CURE}install Spirit Healer again where it was, then start it anew" if gone else ""
+            raise TransientError(f"{fault}{cure}") from fault
         return self._child
 
     def _await_lock(self, child: subprocess.Popen[bytes]) -> int | None:

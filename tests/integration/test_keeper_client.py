@@ -394,7 +394,8 @@ def test_a_keeper_that_cannot_live_is_told_with_its_last_words(realm: Realm) -> 
 
 def test_a_python_that_is_gone_is_told(realm: Realm) -> None:
     client = FileKeeper(realm.state, realm.server, python=str(realm.state / "python-of-yesterday"))
-    with pytest.raises(TransientError, match="the keeper cannot be started"):
+    cure = "Cure: install Spirit Healer again where it was, then start it anew$"
+    with pytest.raises(TransientError, match=rf"python-of-yesterday.*{cure}"):
         client.ensure()
 
 

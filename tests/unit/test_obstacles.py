@@ -23,6 +23,11 @@ def test_a_full_disk_is_told_with_its_cure(words: str) -> None:
     assert find_cure(words, "the state folder") == "make room in the state folder"
 
 
+def test_a_machine_that_has_no_memory_left_is_told_with_its_cure() -> None:
+    words = str(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
+    assert find_cure(words, "the state folder") == "free some of this machine's memory"
+
+
 def test_what_is_no_fault_of_the_machine_has_no_cure() -> None:
     assert find_cure("fatal: not a valid object name", "the state folder") is None
 
