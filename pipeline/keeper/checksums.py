@@ -57,6 +57,12 @@ class Checksums:
         if known:
             self._known[os.fspath(target)] = known
 
+    def forget_gone(self) -> None:
+        """Files that are no more: a keeper lives for months, and each deployment has files of its own."""
+        for path in list(self._known):
+            if not os.path.lexists(path):
+                self._known.pop(path, None)
+
 
 def copy_with_sum(source: Path, target: Path, mode: int) -> str:
     """Copies, synced together with its mode, and gives the sha256 of what was written."""

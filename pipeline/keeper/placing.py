@@ -63,7 +63,7 @@ class Placing:
         named = {each.build for each in (wish.build, wish.next_build, wish.fallback) if each}
         placed = self._book.memory.placed
         kept = {*named, swap.UNKNOWN, *((placed.manifest.build, swap.name_kept(placed)) if placed else ())}
-        self._worker.add(lambda: stage.tidy(self._book.folders, named, kept))
+        self._worker.add(lambda: stage.tidy(self._book.folders, named, kept, self._sums))
 
     def relabel(self, manifest: Manifest, deployment: str | None) -> None:
         """The living server is this build: it was started from exactly these files."""

@@ -109,12 +109,13 @@ def _copy(source: Path, target: Path, file: BuildFile, sums: Checksums) -> bool:
     return True
 
 
-def tidy(folders: Folders, staged: Collection[str], previous: Collection[str]) -> None:
-    """Removes the staged and the replaced files of all other builds."""
+def tidy(folders: Folders, staged: Collection[str], previous: Collection[str], sums: Checksums) -> None:
+    """Removes the staged and the replaced files of all other builds, and what is remembered of them."""
     for folder, kept in ((folders.staged, staged), (folders.previous, previous)):
         for each in list(folder.iterdir()) if folder.is_dir() else []:
             if each.name not in kept:
                 _remove_tree(each)
+    sums.forget_gone()
 
 
 def _remove_tree(folder: Path) -> None:

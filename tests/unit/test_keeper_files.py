@@ -19,7 +19,7 @@ from pipeline.keeper import book as books
 from pipeline.keeper import journal as journals
 from pipeline.keeper.book import Book
 from pipeline.keeper.boot import is_same_boot, read_boot_id
-from pipeline.keeper.checksums import Checksums
+from pipeline.keeper.checksums import Checksums, identify_file
 from pipeline.keeper.folders import Folders, read_json, write_json
 from pipeline.keeper.foreign import Ancestor, Found, find_supervisor, is_script
 from pipeline.keeper.journal import Journal, list_recent
@@ -450,9 +450,24 @@ def test_only_the_named_builds_are_kept_staged(folders: Folders) -> None:
     for name in ("b1", "b2"):
         (folders.staged / name).mkdir(parents=True)
         (folders.previous / name).mkdir(parents=True)
-    stage.tidy(folders, {"b1"}, {"b2"})
+    stage.tidy(folders, {"b1"}, {"b2"}, Checksums())
     assert [each.name for each in folders.staged.iterdir()] == ["b1"]
     assert [each.name for each in folders.previous.iterdir()] == ["b2"]
+
+
+def test_of_a_build_whose_files_are_removed_no_checksum_is_remembered(folders: Folders, tmp_path: Path) -> None:
+    sums, same, files = Checksums(), tmp_path / "same", {}
+    same.write_text("one")
+    for name in ("b1", "b2"):
+        (folders.staged / name).mkdir(parents=True)
+        files[name] = folders.staged / name / "file"
+        files[name].hardlink_to(same)
+        sums.note(files[name], identify_file(same), "remembered")
+    stage.tidy(folders, {"b1"}, (), sums)
+    files["b2"].parent.mkdir()
+    files["b2"].hardlink_to(same)
+    assert sums.read(files["b1"]) == "remembered"
+    assert sums.read(files["b2"]) == hashlib.sha256(b"one").hexdigest()
 
 
 def test_a_checksum_is_read_again_when_the_file_was_replaced(tmp_path: Path) -> None:
