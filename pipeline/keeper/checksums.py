@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.keeper.memory import Identity
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16  # bytes; what is freed of more than 128 KiB, glibc keeps for the next such piece
 
 
 def identify_file(path: Path) -> Identity | None:
