@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from invariants import is_alive
 from living_ground import Ground
 from living_realm import LivingRealm, Waited, living_as
 
@@ -95,8 +96,16 @@ class MortalRealm(LivingRealm):
         return struck
 
     def close(self) -> None:
+        """One who ends the bot right after the death of a keeper is told that nobody looks after the server, and has to
+        end that by hand: here the next keeper is waited for."""
+        self.wait(self._has_keeper, "a keeper that lives")
         self._over = True
         super().close()
+
+    def _has_keeper(self) -> bool:
+        with suppress(psutil.NoSuchProcess, KeyError, AssertionError):  # the one that was observed last is dead
+            return is_alive(self.keeper())
+        return False
 
 
 class KilledRealm(MortalRealm):
