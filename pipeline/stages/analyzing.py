@@ -37,7 +37,7 @@ def go_on(tools: Tools, run: Run, passage: Passage) -> Step:
 
 def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
     """A pause, or a deployment that this crash belongs to and that is not judged yet."""
-    if run.asked_by is None and tools.store.get_pause() is not None:
+    if is_held_up(tools, run):
         return Stay()  # the card says so by itself, and no longer when it goes on
     active = tools.store.get_active_deployment()
     if active is not None and crash is not None and crash.exit.build == active.build:
@@ -45,9 +45,16 @@ def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
     return None
 
 
+def is_held_up(tools: Tools, run: Run) -> bool:
+    """By the pause. What a person asked again goes on."""
+    return run.asked_by is None and tools.store.get_pause() is not None
+
+
 def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
-    base = finding.base_of_answers(tools, crash)
-    tools.analyst.ask(run.request_id or run.id, compose_request(tools, run, crash, base))
+    request = compose_request(tools, run, crash, finding.base_of_answers(tools, crash))
+    if is_held_up(tools, run):  # it takes a while, and somebody may have paused meanwhile
+        return Stay()
+    tools.analyst.ask(run.request_id or run.id, request)
     point("request.written")
     tools.store.note_asked(run, tools.now())
     point("request.noted")
@@ -63,7 +70,10 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, tools.store.get_crash_of_run(run.id))
     if base is None:
         return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")
-    run = tools.store.begin_attempt(run, tools.now())
+    with tools.store.together():  # somebody may have paused since it was looked at
+        if is_held_up(tools, run):
+            return Stay()
+        run = tools.store.begin_attempt(run, tools.now())
     if run.attempts > MOST_COMMANDS:
         tools.store.note_commanded(run)
         return Stay("the analyst's command was interrupted too often; the request waits in the queue")

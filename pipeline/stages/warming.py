@@ -15,10 +15,11 @@ TOPIC = "warm build"  # in `degraded`
 
 
 def wanted(tools: Tools) -> str | None:
-    """The commit to build, while nobody needs the build folder; None once it was tried, or a fix has warmed it."""
+    """The commit to build, while nobody needs the build folder or has paused; None once it was tried, or a fix has
+    warmed it."""
     if tools.store.get_fact(Fact.WARM) is not None or tools.store.get_fact(Fact.FOUND) is None:
         return None
-    if is_unwelcome(tools) or tools.store.list_branch_names():
+    if is_unwelcome(tools) or tools.store.get_pause() is not None or tools.store.list_branch_names():
         return None
     return finding.running_commit(tools)
 

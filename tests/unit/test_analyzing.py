@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import OPERATOR, World
+from world import GOOD, OPERATOR, World
 
 from pipeline.card_models import PostKind
-from pipeline.model import Done
+from pipeline.model import Done, RunState
 
 STAMP = "20261122T200000.000Z"
 
@@ -75,6 +75,32 @@ async def test_a_new_try_is_told_the_last_crash_of_what_it_works_on(world: World
     again = world.analyst.requests[done.run or ""]
     assert again["crash"]["call_stack"] == first["crash"]["call_stack"] == ["Map::Update at src/Map.cpp:132"]
     assert again["crash"]["timestamp"] == first["crash"]["timestamp"]
+
+
+@pytest.mark.parametrize("while_it", ["composes the request", "writes it down"])
+async def test_a_pause_lets_no_analyst_begin_any_more(
+    world: World, monkeypatch: pytest.MonkeyPatch, while_it: str
+) -> None:
+    place, name = {
+        "composes the request": (world.store, "get_previous"),
+        "writes it down": (world.analyst, "ask"),
+    }[while_it]
+    goes_on = getattr(place, name)
+
+    def pause_first(*arguments: Any) -> Any:
+        world.orders._pause(OPERATOR, "hands off")
+        return goes_on(*arguments)
+
+    world.analyst.has_command, world.analyst.command_answer = True, GOOD
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(place, name, pause_first)
+        run = await world.crash("Map::Update")
+    assert world.expect(run, RunState.ANALYZING).attempts == 0
+    assert (list(world.analyst.requests), world.analyst.commanded) == ([run.id] * (name == "ask"), [])
+    await world.orders.resume(OPERATOR)
+    await world.settle()
+    assert world.analyst.commanded == [run.id]
+    world.expect(run, RunState.VERIFYING)
 
 
 def _write(path: Path, line: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from world import BASE, GOOD, World
+from world import BASE, GOOD, OPERATOR, World
 
 from pipeline.errors import Obstructed
 from pipeline.model import BuildResult, Progress, RunState
@@ -15,6 +15,16 @@ from pipeline.runner import Runner
 async def test_what_runs_is_built_once_before_the_first_crash(world: World) -> None:
     assert world.builder.warmed == [BASE]
     await world.pass_time(hours=1)
+    assert world.builder.warmed == [BASE]
+
+
+async def test_while_paused_not_even_what_runs_is_built(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.orders.pause(OPERATOR, "")
+    await world.start()
+    assert world.builder.warmed == []
+    await world.orders.resume(OPERATOR)
+    await world.settle()
     assert world.builder.warmed == [BASE]
 
 
