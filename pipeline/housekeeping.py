@@ -7,23 +7,30 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from itertools import islice
+from typing import Any
 
 from pipeline import policy, records
 from pipeline.card_models import PostKind
-from pipeline.errors import PipelineError
+from pipeline.errors import Obstructed, PipelineError
 from pipeline.halts import tell_halts
 from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import OVER, FixState, Run, RunKind
 from pipeline.needs import InBase, list_branches, list_reviews, read_in_base
-from pipeline.obstacles import add_cure
+from pipeline.obstacles import CURE, add_cure
 from pipeline.points import point
 from pipeline.stages import finding, publishing, rolling_back
-from pipeline.store import Fact, NewPost
-from pipeline.tools import Tools
+from pipeline.store import Fact, NewPost, Overtaken
+from pipeline.store.patience import one_patience
+from pipeline.tools import Tools, bug_topic
 
 ABSENT = "absent fixes"  # in `degraded`
 BACK_AGAIN = "it is live again with the next build of its branch"
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
+REST = 30.0  # seconds until a chore that failed is tried again
+RIGHTS = "let our user read what lies in SERVER_DIR and write to the state folder"
+
+Chore = Callable[[Tools], bool]
+TellFault = Callable[[str, Exception], None]  # of what
 
 
 class Chores:
@@ -33,7 +40,7 @@ class Chores:
         self._tools = tools
         self._next: dict[str, float] = {}
 
-    def due(self) -> list[Callable[[Tools], bool]]:
+    def due(self) -> list[Chore]:
         now = self._tools.clock.monotonic()
         due = [(chore, every) for chore, every in CHORES if self._next.get(chore.__name__, now) <= now]
         if not self._tools.prepared.is_set():  # it can be done only then, and is not to wait for its next turn
@@ -42,9 +49,24 @@ class Chores:
             self._next[chore.__name__] = now + every
         return [chore for chore, _ in due]
 
-    def keep(self) -> bool:
-        news = [chore(self._tools) for chore in self.due()]  # each is done, whatever the one before it found
+    def keep(self, tell_fault: TellFault) -> bool:
+        """Each is done, whatever the one before it found or failed of."""
+        with one_patience():  # a database that is locked is waited for once
+            news = [self._do(chore, tell_fault) for chore in self.due()]
         return any(news)
+
+    def _do(self, chore: Chore, tell_fault: TellFault) -> bool:
+        name = f"housekeeping ({chore.__name__.replace('_', ' ')})"
+        try:
+            news = chore(self._tools)
+        except Overtaken:
+            return False
+        except Exception as fault:
+            self._next[chore.__name__] = self._tools.clock.monotonic() + REST
+            tell_fault(name, fault)
+            return False
+        self._tools.degraded.pop(bug_topic(name), None)
+        return news
 
 
 def settle_found(tools: Tools) -> bool:
@@ -54,18 +76,28 @@ def settle_found(tools: Tools) -> bool:
     if observed is None or (found is not None and found.get("commit")):
         return False
     if found is None:
-        manifest = tools.builder.archive_found()
-        point("found.archived")
-        found = {"build": manifest.build, "commit": None}
-        tools.store.note_found_build(manifest.build, None, None, tools.now())
-        tools.store.set_fact(Fact.FOUND, found)
-        point("found.noted")
+        found = _archive_found(tools)
     commit = commit_of_found(tools, observed)
     if commit is not None:
         tree = tools.source.commit(commit).tree
         tools.store.note_found_build(found["build"], commit, tree, tools.now())
         tools.store.set_fact(Fact.FOUND, {**found, "commit": commit})
     return commit is not None
+
+
+def _archive_found(tools: Tools) -> dict[str, Any]:
+    """Its fact. Raises Obstructed: until a person mends that, no fix can go live."""
+    try:
+        manifest = tools.builder.archive_found()
+    except (OSError, PipelineError) as fault:
+        words = f"what lies in SERVER_DIR could not be archived, and without it no fix goes live: {fault}"
+        raise Obstructed(f"{words}{CURE}{RIGHTS}" if isinstance(fault, PermissionError) else add_cure(words)) from fault
+    point("found.archived")
+    found = {"build": manifest.build, "commit": None}
+    tools.store.note_found_build(manifest.build, None, None, tools.now())
+    tools.store.set_fact(Fact.FOUND, found)
+    point("found.noted")
+    return found
 
 
 def commit_of_found(tools: Tools, observed: Observed) -> str | None:
@@ -235,7 +267,7 @@ def post_summary(tools: Tools) -> bool:
 
 
 # What, and how often in seconds.
-CHORES: tuple[tuple[Callable[[Tools], bool], float], ...] = (
+CHORES: tuple[tuple[Chore, float], ...] = (
     (tell_halts, 4),
     (settle_found, 1),
     (push_owed, 30),

@@ -283,7 +283,7 @@ class Runner:
         self._rouse()
 
     async def _keep_house(self) -> None:
-        if await self._thread(self._chores.keep):
+        if await self._thread(self._chores.keep, self._note_fault):
             self._news()
 
     def _rouse(self) -> None:

@@ -304,6 +304,8 @@ class FakeBuilder:
         self.warmed: list[str] = []
         self.pruned: list[set[str]] = []
         self.fault: str | None = None
+        self.unarchived: Exception | None = None  # why what was found cannot be archived
+        self.tries = 0  # to archive it
 
     def build(
         self,
@@ -324,6 +326,9 @@ class FakeBuilder:
         return BuildResult(commit, 2.0, self.folder / "log", self.archive[commit])
 
     def archive_found(self) -> Manifest:
+        self.tries += 1
+        if self.unarchived is not None:
+            raise self.unarchived
         self.archive["found-1"] = Manifest("found-1", (), None)
         return self.archive["found-1"]
 

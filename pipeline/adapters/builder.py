@@ -26,7 +26,7 @@ from pipeline.adapters.diagnostics import DISK_FULL, find_machine_fault, find_ma
 from pipeline.errors import DefiniteError, Obstructed, ToolMissing, TransientError, Unconfigured
 from pipeline.keeper.protocol import Manifest
 from pipeline.model import BuildResult
-from pipeline.obstacles import find_obstacle
+from pipeline.obstacles import CURE, find_obstacle
 from pipeline.ports import OnStarted
 
 _NO_SUCH_SOURCE = "Cannot find source file"  # cmake's words; they stand in no translation
@@ -221,7 +221,7 @@ class CMakeBuilder:
         path = self.server_dir.resolve() / self._program
         found = next((each for each in (path, path.with_name(f"{path.name}.exe")) if each.is_file()), None)
         if found is None:
-            raise DefiniteError(f"SERVER_COMMAND: there is no program {path}: give the one that SERVER_DIR holds")
+            raise DefiniteError(f"SERVER_COMMAND: there is no program {path}{CURE}give the one that SERVER_DIR holds")
         return found
 
     def _nominal_log(self, commit: str) -> Path:
