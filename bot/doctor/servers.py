@@ -30,7 +30,7 @@ def check_program(settings: Settings) -> Iterator[Finding]:
     program = realm.program(settings)
     found: str | None = shutil.which(str(program))
     if found is not None:
-        yield ok("SERVER_COMMAND", found)
+        yield judge_program(settings, found)
     elif program.is_file() or (settings.server_dir / program).is_file():
         yield fail("SERVER_COMMAND", f"{program} may not be run", f"chmod +x {program}")
     else:
@@ -39,6 +39,21 @@ def check_program(settings: Settings) -> Iterator[Finding]:
             f"{settings.server_command[0]} is neither in SERVER_DIR nor on PATH",
             "begin it with the program's path, relative to SERVER_DIR or in full",
         )
+
+
+def judge_program(settings: Settings, found: str) -> Finding:
+    """What starts may lie anywhere; what a build replaces lies in SERVER_DIR. Of a script that is said by itself."""
+    below = realm.program_below_server(settings)
+    replaced = settings.server_dir.resolve() / below
+    lies_there = replaced.is_file() or replaced.with_name(f"{replaced.name}.exe").is_file()
+    if lies_there or realm.find_script(settings) is not None:
+        return ok("SERVER_COMMAND", found)
+    return fail(
+        "SERVER_COMMAND",
+        f"SERVER_DIR has no {below} that a new build could replace: {found} is looked after, but no fix can go live",
+        "name the server's own program in SERVER_DIR; what is to start it (nice, stdbuf, gdb) goes into a script "
+        "there, which ends with `exec`",
+    )
 
 
 def check_logs(settings: Settings) -> Iterator[Finding]:

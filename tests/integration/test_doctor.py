@@ -206,6 +206,25 @@ def test_a_program_that_is_not_there_or_may_not_be_run_is_said(place: Place) -> 
     assert found.level is Level.FAIL and found.cure.startswith("chmod +x ")
 
 
+def test_a_program_that_no_build_would_replace_is_said(place: Place) -> None:
+    other = Path(sys.executable)
+    (found,) = place.ask("SERVER_COMMAND", server_command=(str(other), "./worldserver"))
+    assert (found.level, found.what) == (
+        Level.FAIL,
+        f"SERVER_DIR has no {other.name} that a new build could replace: {other} is looked after, but no fix can go "
+        "live",
+    )
+    assert found.cure == (
+        "name the server's own program in SERVER_DIR; what is to start it (nice, stdbuf, gdb) goes into a script "
+        "there, which ends with `exec`"
+    )
+    start = place.server / "start.sh"
+    start.write_text("#!/bin/sh\nexec nice -n 5 ./worldserver\n", encoding="utf-8")
+    start.chmod(0o755)
+    assert set(place.levels("SERVER_COMMAND", server_command=("./start.sh",))) == {Level.OK}
+    assert place.levels("SERVER_COMMAND", server_command=(str(place.server / "worldserver"),)) == [Level.OK]
+
+
 def test_a_ready_pattern_is_tried_on_the_log_as_it_is(place: Place) -> None:
     place.log("loading\nWorld initialized in 0 minutes 7 seconds\n")
     assert place.levels("SERVER_READY_PATTERN") == [Level.WARN]
