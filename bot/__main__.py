@@ -38,7 +38,8 @@ def main() -> None:
 
 def load_settings(*, sandbox: bool = False) -> Settings:
     """The settings, or one line per fault on standard error and exit code 2."""
-    from bot.settings import SettingsError, load
+    from bot.faults import SettingsError
+    from bot.settings import load
 
     try:
         return load(sandbox=sandbox)

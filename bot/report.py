@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.facts import say_requests
+from bot.faults import SettingsError, list_faults
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
 from bot.needs import HOLD_WORDS, count_needs, list_unneeded, name_run, say_need, say_pauser
 from bot.payloads import Embed
 from bot.places import QUEUE
-from bot.settings import Address, AnyPath, SettingsError, check_file, list_faults, machine_zone, read_zone, state_folder
+from bot.settings import Address, AnyPath, Given, check_file, machine_zone, read_zone, state_folder
 from bot.status import describe, say_tonight
 from pipeline.errors import DefiniteError
 from pipeline.model import CrashReport, ReportKind
@@ -37,12 +37,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Where(BaseSettings):
+class Where(Given):
     """The few settings that say where to look; none is required."""
-
-    model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True
-    )
 
     state_dir: AnyPath = Field(default_factory=state_folder)
     server_dir: AnyPath | None = None

@@ -21,6 +21,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from bot.faults import SettingsError, list_faults
 from bot.places import QUEUE, Chosen, list_overlaps
 from pipeline.model import Approval
 
@@ -32,14 +33,6 @@ _ENDLESS = "is longer than a year: write it as 90s, 2m or 1h30m"
 _HUGE = "is larger than any disk: write it as 5G or 500M"
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-class SettingsError(Exception):
-    """`faults` holds one line each: name, fault, cure."""
-
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
 
 
 def read_duration(text: Any) -> Any:
@@ -84,6 +77,13 @@ def read_size(text: Any) -> Any:
     if bytes_ > MOST:
         raise ValueError(_HUGE)
     return int(bytes_)
+
+
+def read_id(text: Any) -> Any:
+    """Of a guild, a channel, a role or a person."""
+    if isinstance(text, str) and not re.fullmatch(r"[0-9]{1,20}", text.strip()):
+        raise ValueError("is no id of Discord: give the number alone, as docs/discord.md tells where to find it")
+    return text
 
 
 def split_words(text: Any, windows: bool = sys.platform == "win32") -> Any:
@@ -228,7 +228,8 @@ Size = Annotated[int, NoDecode, BeforeValidator(read_size)]
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_words)]
 Command = Annotated[Words, AfterValidator(find_home_of_words)]
 Commas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_commas)]
-Ids = Annotated[tuple[int, ...], NoDecode, BeforeValidator(split_commas)]
+Id = Annotated[int, BeforeValidator(read_id)]
+Ids = Annotated[tuple[Id, ...], NoDecode, BeforeValidator(split_commas)]
 Paths = Annotated[tuple[AnyPath, ...], NoDecode, BeforeValidator(split_commas)]
 Pairs = Annotated[dict[str, str], NoDecode, BeforeValidator(read_pairs)]
 Hours = Annotated[tuple[tuple[time, time], ...], NoDecode, BeforeValidator(read_hours)]
@@ -244,12 +245,26 @@ def state_folder(environment: Mapping[str, str] = os.environ, platform: str = sy
     return Path(base) / "spirit-healer"
 
 
-class Settings(BaseSettings):
-    """Every setting, under its own name in lower case."""
+class Given(BaseSettings):
+    """Where settings come from, and which values are none."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", frozen=True, env_ignore_empty=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if not is_left_out(value)}
+
+
+def is_left_out(value: Any) -> bool:
+    """Spaces alone, and the dots of an example line, are as nothing at all."""
+    return isinstance(value, str) and value.strip() in ("", "...")
+
+
+class Settings(Given):
+    """Every setting, under its own name in lower case."""
 
     # Realm
     realm_name: str = "realm"
@@ -258,11 +273,11 @@ class Settings(BaseSettings):
     min_free_disk: Size = 5 << 30
     # Discord
     discord_token: SecretStr | None = None
-    discord_guild_id: int | None = None
-    discord_channel_id: int | None = None
+    discord_guild_id: Id | None = None
+    discord_channel_id: Id | None = None
     discord_operator_role_ids: Ids = ()
     discord_operator_user_ids: Ids = ()
-    discord_ping_role_id: int | None = None
+    discord_ping_role_id: Id | None = None
     # Source
     source_dir: Folder
     source_remote: str = "origin"
@@ -386,13 +401,8 @@ def load(*, sandbox: bool = False, **given: Any) -> Settings:
     except ValidationError as fault:
         faults += list_faults(fault)
         settings = None
-    missing = () if sandbox else DISCORD if settings is None else [n for n in DISCORD if getattr(settings, n) is None]
-    there = {name.upper() for name in (*os.environ, *_names_in(Path(".env")))} if settings is None else set()
-    faults += [
-        f"{name.upper()}: is missing: docs/discord.md tells where to find it"
-        for name in missing
-        if name.upper() not in there
-    ]
+    if not sandbox:
+        faults += [f"{name.upper()}: is missing: docs/discord.md tells where to find it" for name in _lacking(settings)]
     if faults or settings is None:
         raise SettingsError(faults)
     return settings
@@ -403,40 +413,29 @@ def check_file(file: Path) -> None:
     if file.exists() and not file.is_file() and not file.is_dir():
         raise SettingsError([f"{file}: is no regular file: put one there, or remove it"])
     try:
-        _names_in(file)
+        _values_in(file)
     except UnicodeDecodeError as fault:
         raise SettingsError([f"{file}: is not written in UTF-8 (byte {fault.start}): save it as UTF-8"]) from fault
     except OSError as fault:
         raise SettingsError([f"{file}: cannot be read ({fault.strerror}): let this user read it"]) from fault
 
 
-def list_faults(fault: ValidationError) -> list[str]:
-    """One line each."""
-    return [line for error in fault.errors() for line in _say(error).splitlines()]
+def _lacking(settings: Settings | None) -> list[str]:
+    """What only Discord needs and nobody gave; without settings, as far as their sources tell."""
+    if settings is not None:
+        return [name for name in DISCORD if getattr(settings, name) is None]
+    sources: tuple[Mapping[str, str | None], ...] = (_values_in(Path(".env")), os.environ)
+    there = {name.lower() for each in sources for name, value in each.items() if not is_left_out(value or "")}
+    return [name for name in DISCORD if name not in there]
 
 
-def _names_in(file: Path) -> list[str]:
-    """The names that a `.env` sets."""
-    return list(dotenv_values(file, encoding="utf-8-sig")) if file.is_file() else []
+def _values_in(file: Path) -> dict[str, str | None]:
+    """What a `.env` sets."""
+    return dotenv_values(file, encoding="utf-8-sig") if file.is_file() else {}
 
 
 def _misspelt(file: Path) -> list[str]:
     """Names that are no setting and nearly one: what they were meant to say would be passed over in silence."""
-    unknown = [name for name in _names_in(file) if name.upper() not in NAMES]
+    unknown = [name for name in _values_in(file) if name.upper() not in NAMES]
     near = [(name, difflib.get_close_matches(name.upper(), NAMES, 1, 0.9)) for name in unknown]
     return [f"{name}: is no setting: was {found[0]} meant? It stands in .env" for name, found in near if found]
-
-
-def _say(error: Any) -> str:
-    """One line: name, fault, cure. The value itself is not repeated: it may be a secret."""
-    name = ".".join(str(part) for part in error["loc"][:1]).upper()
-    text = str(error["msg"]).removeprefix("Value error, ")
-    if not name:
-        return text
-    if error["type"] == "missing":
-        return f"{name}: is missing: set it in the environment or in .env (see .env.example)"
-    if error["type"] == "time_parsing":
-        return f"{name}: is no time of day: write it as 08:00"
-    if error["type"].startswith("value_error"):
-        return f"{name}: {text}"
-    return f"{name}: {text[:1].lower()}{text[1:]}"

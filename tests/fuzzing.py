@@ -27,7 +27,8 @@ from sqlalchemy import event
 from world import FakeKeeper, World
 
 from bot.demo.bugs import BUGS, FixKind, response
-from bot.settings import NAMES, SettingsError, load
+from bot.faults import SettingsError
+from bot.settings import NAMES, load
 from pipeline import intake, judging
 from pipeline.adapters.crash_reader import CrashFileReader
 from pipeline.adapters.event_log import EventLog

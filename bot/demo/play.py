@@ -22,8 +22,8 @@ from bot.demo.known import Known
 from bot.demo.telling import Say, Teller
 from bot.demo.turn import PATIENCE, Turn
 from bot.demo.world import DemoWorld, list_words, make_world, settings_of
+from bot.faults import SettingsError
 from bot.sandbox import MessageEvent
-from bot.settings import SettingsError
 from bot.wiring import build_redactor
 from pipeline.errors import DefiniteError, PipelineError
 

@@ -15,7 +15,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from bot.demo.bugs import REALM
 from bot.demo.leftovers import SERVER, STATE
-from bot.settings import Settings, SettingsError
+from bot.faults import SettingsError
+from bot.settings import Settings
 from pipeline.adapters import toolchain
 from pipeline.adapters.children import Child, mark_for
 from pipeline.errors import DefiniteError

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from bot import report
 from bot import settings as module
-from bot.settings import NAMES, Settings, SettingsError, load, machine_zone
+from bot.faults import SettingsError
+from bot.settings import NAMES, Settings, load, machine_zone, state_folder
 from pipeline.model import Approval
 
 ROOT = Path(__file__).parents[2]
@@ -377,8 +379,8 @@ def test_every_fault_has_a_line_of_its_own_with_name_and_cure(place: Place) -> N
         f"SOURCE_DIR: {gone} is not a folder: give the path of one that exists",
         "SERVER_COMMAND: is missing: set it in the environment or in .env (see .env.example)",
         "SERVER_SOAK: is not a duration: write it as 90s, 2m or 1h30m",
-        "APPROVAL: input should be 'none', 'patch' or 'deploy'",
-        "MAX_FILES: input should be greater than or equal to 1",
+        "APPROVAL: is none of its words: write it as none, patch or deploy",
+        "MAX_FILES: is too small: give at least 1",
     ]
 
 
@@ -388,6 +390,26 @@ def test_without_sandbox_discord_is_required(place: Place) -> None:
     assert faults == [
         f"{name}: is missing: docs/discord.md tells where to find it" for name in DISCORD if "GUILD" not in name
     ]
+
+
+def test_the_example_file_copied_as_it_is_lacks_every_required_setting_at_once(place: Place) -> None:
+    place.unset(*REQUIRED)
+    (place.folder / ".env").write_text((ROOT / ".env.example").read_text(encoding="utf-8"), encoding="utf-8")
+    faults = place.faults({}, sandbox=False)
+    assert {line.partition(": is missing")[0] for line in faults} == {*REQUIRED, *DISCORD}
+    faults = place.faults({"DISCORD_GUILD_ID": "my guild", "DISCORD_TOKEN": "t"}, sandbox=False)
+    assert [line for line in faults if line.startswith("DISCORD")] == [
+        "DISCORD_GUILD_ID: is no id of Discord: give the number alone, as docs/discord.md tells where to find it",
+        "DISCORD_CHANNEL_ID: is missing: docs/discord.md tells where to find it",
+    ]
+
+
+@pytest.mark.parametrize("nothing", ["...", "   "])
+def test_spaces_and_the_dots_of_an_example_line_are_as_nothing(place: Place, nothing: str) -> None:
+    place.set(DISCORD_OPERATOR_ROLE_IDS=nothing, STATE_DIR=nothing, **dict.fromkeys(DISCORD, nothing))
+    assert load(sandbox=True).discord_operator_role_ids == ()
+    assert report.locate().state_dir == state_folder()
+    assert [line.partition(": is missing")[0] for line in place.faults({}, sandbox=False)] == list(DISCORD)
 
 
 def test_with_sandbox_discord_is_not_asked_for(place: Place) -> None:
@@ -506,6 +528,19 @@ def test_folders_that_lie_in_each_other_are_refused_with_a_line_for_each_pair(pl
 def test_a_wrong_value_is_one_line_that_begins_with_its_name(place: Place, name: str, value: str) -> None:
     (fault,) = place.faults({name: value})
     assert fault.startswith(f"{name}: ") and "\n" not in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault"),
+    [
+        ("KEEP_BUILDS", "0", "is too small: give at least 2"),
+        ("SERVER_PORT", "70000", "is too large: give at most 65535"),
+        ("MAX_FILES", "ten", "is no whole number: write it in digits alone"),
+        ("MAX_FILES", "9" * 5000, "is no number that can be counted: give a smaller one"),
+    ],
+)
+def test_a_wrong_number_says_what_a_right_one_is(place: Place, name: str, value: str, fault: str) -> None:
+    assert place.faults({name: value}) == [f"{name}: {fault}"]
 
 
 @pytest.mark.parametrize(("name", "value"), [("SUMMARY_TIME", "25:00"), ("DEPLOY_AT_LATEST", "late")])
