@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from edge_fakes import FakeClock, FakeDesk, FakeLedger
 from bot.commands import OrderDesk
 from bot.edge import Edge, EdgeSettings
 from bot.login import Ear, run_client
+from bot.sandbox import Clock as SandboxClock
 from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
 from bot.sandbox.call import Exchange
 from bot.sandbox.spec import Specification
@@ -52,10 +54,21 @@ def hide_password(text: str) -> str:
 
 
 @dataclass
+class DiscordTime:
+    """Discord's own clock, whatever the bot's says: it dates messages and clicks."""
+
+    ahead: float = 0.0  # seconds that a test moved it
+
+    def now(self) -> float:
+        return time.time() + self.ahead
+
+
+@dataclass
 class EdgeWorld:
     """One channel, one bot that can be restarted, one ledger that outlives it."""
 
     sandbox: Sandbox
+    discord_time: DiscordTime = field(default_factory=DiscordTime)
     clock: FakeClock = field(default_factory=FakeClock)
     desk: FakeDesk = field(default_factory=FakeDesk)
     reports: dict[str, str | None] = field(default_factory=dict)
@@ -207,9 +220,11 @@ async def open_world(
 ) -> AsyncIterator[EdgeWorld]:
     """A world whose bot is logged in; at its end no request may have broken Discord's specification."""
     check = None if load_specification() is None else check_exchange
-    async with await Sandbox.start(rules=Rules(**(QUICK | rules)), check=check) as sandbox:
+    discord_time = DiscordTime()
+    clock = SandboxClock(wall=discord_time.now)
+    async with await Sandbox.start(rules=Rules(**(QUICK | rules)), check=check, clock=clock) as sandbox:
         redirect_discord(sandbox.port)
-        world = EdgeWorld(sandbox, book=book, time=time, orders=orders)
+        world = EdgeWorld(sandbox, discord_time, book=book, time=time, orders=orders)
         try:
             await world.log_in()
             yield world

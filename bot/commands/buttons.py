@@ -84,14 +84,15 @@ def _answers(action: str) -> bool:
 
 
 def _choose(desk: Desk, interaction: discord.Interaction, action: str, argument: str) -> Order:
-    if action in QUESTIONS and _is_old(desk, interaction):
+    if action in QUESTIONS and _is_old(interaction):
         return _let_lapse(action, argument)
     return ORDERS[action](desk, argument)
 
 
-def _is_old(desk: Desk, interaction: discord.Interaction) -> bool:
-    asked_at = interaction.message.created_at if interaction.message else desk.clock.now()
-    return desk.clock.now() - asked_at > messages.ASK_AGAIN_AFTER
+def _is_old(interaction: discord.Interaction) -> bool:
+    """Between the question and the click, both by Discord's clock: ours may be off by more than a question lasts."""
+    asked_at = interaction.message.created_at if interaction.message else interaction.created_at
+    return interaction.created_at - asked_at > messages.ASK_AGAIN_AFTER
 
 
 def _let_lapse(action: str, argument: str) -> Order:

@@ -400,10 +400,24 @@ async def test_a_question_works_after_the_bot_was_restarted(world: EdgeWorld) ->
 
 async def test_an_old_question_lapses(world: EdgeWorld) -> None:
     question = await world.slash("revert", commit=COMMIT)
-    world.clock.move(16 * 60)
+    world.discord_time.ahead += 5 * 60 + 1
     answer = await world.click(question, "Revert")
     assert answer["content"].startswith("This question is older than 5 min")
     assert answer["components"] == [] and world.desk.orders == []
+
+
+@pytest.mark.parametrize("ahead", [-3600, 3600], ids=["behind", "ahead"])
+async def test_a_question_is_as_old_as_discord_says_whatever_the_clock_of_the_machine_shows(
+    world: EdgeWorld, ahead: int
+) -> None:
+    world.clock.move(ahead)
+    question = await world.slash("revert", commit=COMMIT)
+    await world.click(question, "Revert")
+    assert world.desk.orders == [("revert", "operator", COMMIT)]
+    late = await world.slash("revert", commit=COMMIT)
+    world.discord_time.ahead += 5 * 60 + 1
+    await world.click(late, "Revert")
+    assert len(world.desk.orders) == 1
 
 
 async def test_the_completion_offers_the_nights_fixes_that_can_still_be_reverted(world: EdgeWorld) -> None:
