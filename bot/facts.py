@@ -123,7 +123,7 @@ def first_diagnostic(view: CardView) -> str:
 
 def say_death(title: str, link: str | None) -> str:
     """Where its stack is; `link` to its card."""
-    name = f"[{code(title)}]({link}) or " if link else ""
+    name = f"[{code(title)}]({link}), also by " if link else ""
     return f"what it died of: {name}{code(f'/crash {title}')}"
 
 

@@ -55,7 +55,7 @@ def say_need(need: Need, home: Home | None = None) -> str:
         case Topic.LOOK:
             return join(_of_run(need, _look(need), home), _order(need))
         case Topic.ANSWER:
-            waits = _of_run(need, f"**its request waits in the queue for an answer**{_since(need)}", home)
+            waits = _of_run(need, f"**waits in the queue for an answer**{_since(need)}", home)
             return join(waits, f"`/run {need.run}` names its file" if need.run else "")
         case Topic.REVIEW:
             fixes = f"{code(need.subject)} has {_changes(need)} to review"

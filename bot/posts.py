@@ -48,7 +48,7 @@ STILL_RUNS = (
 )
 LOOK_FIRST = "**A person is needed:** the thread of its card has what to look at, then Resume."
 LOOK_AT_DEATH = "**A person is needed:** look at what it died of, then Resume."
-WHEN_YOU_LIKE = "Nobody has to look at anything: Resume, when you like."
+WHEN_YOU_LIKE = "It was asked for: Resume, when you like."
 GOES_ON = {  # by itself, behind what a post begins with
     "paused": STILL_RUNS,
     "push owed": "It goes there by itself once the remote takes it; what is built goes live meanwhile.",

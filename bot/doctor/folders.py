@@ -132,7 +132,8 @@ class Room:
 def judge_room(build: Room, archive: Room, *, same_disk: bool) -> Finding:
     """What is not known, or lies there already, needs nothing."""
     first = f"a build takes about {size(build.needed)}, " if build.needed else ""
-    needs = f"{first}the builds that are kept {'' if first else 'take about '}{size(archive.needed)}"
+    kept = f"about {size(archive.needed)}" if archive.needed else "no more than now"
+    needs = f"{first}the builds that are kept {'' if first else 'take '}{kept}"
     if same_disk:
         both = Room(build.place, build.needed + archive.needed, build.free)
         short = [both] if both.needed > both.free else []

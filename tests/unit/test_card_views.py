@@ -473,7 +473,7 @@ async def test_a_request_that_no_command_takes_needs_somebody_from_the_start(wor
     assert [doing(line) for line in found.runs] == ["its request waits in the queue for an answer"]
     (need,) = found.needs
     assert say_need(need) == (
-        f"`Map::Update` **its request waits in the queue for an answer**, since {asked} · run `{run.id}`"
+        f"`Map::Update` **waits in the queue for an answer**, since {asked} · run `{run.id}`"
         f" · `/run {run.id}` names its file"
     )
     await world.answer(run, GOOD)
@@ -490,7 +490,7 @@ async def test_what_waited_for_a_pause_to_end_is_unanswered_since_it_was_asked(w
     assert asked in text(world)
     (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
-        f"`Map::Update` **its request waits in the queue for an answer**, since {asked} · run `{run.id}`"
+        f"`Map::Update` **waits in the queue for an answer**, since {asked} · run `{run.id}`"
         f" · `/run {run.id}` names its file"
     )
 
@@ -551,7 +551,7 @@ async def test_a_request_that_a_command_will_take_needs_nobody_until_the_command
     failed = world.runs("Map::Update")[-1]
     (need,) = status_views.status(world.tools).needs
     assert say_need(need) == (
-        "`Map::Update` **its request waits in the queue for an answer**,"
+        "`Map::Update` **waits in the queue for an answer**,"
         f" since <t:{int(failed.updated_at.timestamp())}:R> · run `{run.id}`"
         f" · the analyst gave no answer: it ended with code 1 · `/run {run.id}` names its file"
     )

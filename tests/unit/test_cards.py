@@ -543,7 +543,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         "**Pipeline paused, a person is needed:** see what it died of, then `/resume`\n"
         f"`{NAME}` · New server died after 12 s in `BotAI::~BotAI`\n"
         "the previous build `7d14957` was put back · fix reverted in `e4f5a6b`\n"
-        f"What it died of: [`BotAI::~BotAI`]({PAGE}/88) or `/crash BotAI::~BotAI`",
+        f"What it died of: [`BotAI::~BotAI`]({PAGE}/88), also by `/crash BotAI::~BotAI`",
         ["resume:pipeline"],
     ),
     "rolled back, and it did not crash": (

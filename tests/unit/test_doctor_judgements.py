@@ -256,7 +256,7 @@ def test_the_room_that_is_short_is_told_with_sizes(tmp_path: Path) -> None:
     rooms = folders.Room(tmp_path, 20 * GIB, 22 * GIB), folders.Room(tmp_path, 5 * GIB, 22 * GIB)
     assert folders.judge_room(*rooms, same_disk=True) == warn(
         "room",
-        f"a build takes about 20.0 GiB, the builds that are kept 5.0 GiB, and 22.0 GiB are free in {tmp_path}",
+        f"a build takes about 20.0 GiB, the builds that are kept about 5.0 GiB, and 22.0 GiB are free in {tmp_path}",
         "free some space, move BUILD_DIR or STATE_DIR to a larger disk, or lower KEEP_BUILDS",
     )
 
@@ -265,6 +265,8 @@ def test_a_build_of_which_nothing_is_known_takes_no_bytes(tmp_path: Path) -> Non
     rooms = folders.Room(tmp_path, 0, 22 * GIB), folders.Room(tmp_path, 5 * GIB, 22 * GIB)
     said = folders.judge_room(*rooms, same_disk=True).what
     assert said == "the builds that are kept take about 5.0 GiB: there is room"
+    said = folders.judge_room(rooms[0], folders.Room(tmp_path, 0, 22 * GIB), same_disk=True).what
+    assert said == "the builds that are kept take no more than now: there is room"
 
 
 # --- servers that live -----------------------------------------------------------------------------------------------

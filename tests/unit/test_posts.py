@@ -241,7 +241,7 @@ POSTS: list[tuple[PostKind, dict[str, Any], str, str]] = [
         {"what": "paused", "detail": "rolled back: `A`: ordered by Ann", "by": OURS, "ordered": True},
         "Pipeline paused by a rollback",
         "Rolled back: `A`: ordered by Ann\n"
-        "Nobody has to look at anything: Resume, when you like.\n"
+        "It was asked for: Resume, when you like.\n"
         "The server is restarted after crashes as ever, and they are counted; the revert of what was rolled back, and"
         " what people order, goes through. Nothing else is patched, built or deployed until `/resume`.",
     ),

@@ -163,7 +163,7 @@ def test_a_pipeline_that_paused_itself_says_so() -> None:
     )
     of = Need(Topic.PAUSE, OURS, need.detail, message="77", since=NOW.timestamp(), crash="Loot::Roll")
     assert say_need(of) == f"{words} · what it died of: `/crash Loot::Roll` · then `/resume` lets it go on"
-    named = "[`Loot::Roll`](https://discord.com/channels/1/2/77) or `/crash Loot::Roll`"
+    named = "[`Loot::Roll`](https://discord.com/channels/1/2/77), also by `/crash Loot::Roll`"
     assert say_need(of, Home(1, 2)) == f"{words} · what it died of: {named} · then `/resume` lets it go on"
     ordered = Need(Topic.PAUSE, OURS, "rolled back: `A`: ordered by Ann", since=NOW.timestamp(), ordered=True)
     assert say_need(ordered) == (
