@@ -13,6 +13,7 @@ import discord
 from bot import limits
 from bot.payloads import Attachment, Button, Embed, Message, Style
 from bot.redaction import Redact
+from pipeline.redact import strike_part
 
 STYLES = {
     Style.PRIMARY: discord.ButtonStyle.primary,
@@ -62,25 +63,26 @@ class Pen:
     def _read(self, file: Attachment) -> Attachment:
         if file.content is not None:
             return file
-        text = file.text if file.path is None else _read_ends(file.path)
-        return Attachment(file.name, self.redact(text or ""))
+        text = self.redact(file.text or "") if file.path is None else _read_ends(file.path, self.redact)
+        return Attachment(file.name, text)
 
 
-def _read_ends(path: Path) -> str:
-    """The file, or its beginning and its end where it is larger than Discord takes."""
+def _read_ends(path: Path, redact: Redact) -> str:
+    """The file without its secrets, or its beginning and its end where it is larger than Discord takes."""
     half = limits.FILE_BYTES // 2
     try:
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
             if size <= 2 * half:
-                return file.read().decode("utf-8", "replace")
+                return redact(file.read().decode("utf-8", "replace"))
             head = file.read(half)
             file.seek(size - half)
-            gap = "\n... cut in the middle ...\n"
-            return head.decode("utf-8", "replace") + gap + file.read(half).decode("utf-8", "replace")
+            tail = file.read(half)
     except OSError as fault:
         return f"the file cannot be read any more: {fault.strerror}"
+    begin = strike_part(head.decode("utf-8", "replace"), redact, ends=False)
+    return f"{begin}\n... cut in the middle ...\n{strike_part(tail.decode('utf-8', 'replace'), redact, begins=False)}"
 
 
 def to_embed(embed: Embed) -> discord.Embed:

@@ -21,7 +21,7 @@ WORTH_LINES = 40  # of the log, in the thread of a crash
 def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
     """What the thread says of a crash before anybody analysed it."""
     log = crash.exit.log
-    lines = [] if log is None else last_lines(Path(log), WORTH_LINES, crash.at)
+    lines = [] if log is None else last_lines(Path(log), WORTH_LINES, crash.at, redact=tools.redact)
     located = replace(report, frames=tuple(within_source(tools, frame) for frame in report.frames))
     return NewPost(
         PostKind.BACKTRACE,
@@ -29,8 +29,8 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "signature": report.signature and report.signature.exact,
             "category": report.category,
             "hypothesis": tools.redact(first_analysis(located, knowledge.list_entries(tools)).summary or ""),
-            "errors": [tools.redact(line) for line in pick_errors(lines)[-SHOWN_ERRORS:]],
-            "last_act": tools.redact(life_logs.find_last_act(tools, crash) or ""),
+            "errors": pick_errors(lines)[-SHOWN_ERRORS:],
+            "last_act": life_logs.find_last_act(tools, crash) or "",
             "frames": [asdict(frame) for frame in located.frames[:64]],
             "crashing_frame": report.crashing_frame,
             "assertion": report.assertion
@@ -38,7 +38,7 @@ def backtrace_post(tools: Tools, crash: Crash, report: CrashReport) -> NewPost:
             "status": crash.exit.status,
             "revision": crash.exit.revision,
             "notes": [tools.redact(note) for note in report.notes],
-            "log": [tools.redact(line) for line in lines],
+            "log": lines,
             "core": crash.exit.core,
             "suspects": None if report.environment else suspects_of(tools, crash, report),
         },

@@ -16,7 +16,7 @@ _STAMP = re.compile(r"(?<=-)\d{8}T\d{6}\.\d{3}Z")  # of a life, in the names of 
 def find_last_act(tools: Tools, crash: Crash) -> str | None:
     """The last line that the bots' own log has of that life."""
     bots = [log for log in list_logs(tools, crash) if is_bot_log(log)]
-    return next((line for log in bots for line in last_lines(log, 1, crash.at)), None)
+    return next((line for log in bots for line in last_lines(log, 1, crash.at, redact=tools.redact)), None)
 
 
 def list_logs(tools: Tools, crash: Crash | None) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.adapters.build_log import LOGS, find_newest_log
-from pipeline.crash.lines import read_tail
+from pipeline.crash.lines import read_struck_lines
 from pipeline.model import Impossible
 from pipeline.read_models import LogView
 from pipeline.tools import Tools
@@ -23,11 +23,11 @@ def read_log(tools: Tools, source: str, lines: int) -> LogView | Impossible:
     path = next(find_paths(tools, source), None)
     if path is None:
         return Impossible(f"There is no log of the {source} yet.")
-    return read_end(source, path, max(1, min(lines, MOST_LINES)))
+    return read_end(source, path, max(1, min(lines, MOST_LINES)), tools.redact)
 
 
-def read_end(source: str, path: Path, count: int) -> LogView:
-    lines = [line.rstrip()[:LONGEST_LINE] for line in read_tail(path, MOST_BYTES).splitlines()]
+def read_end(source: str, path: Path, count: int, redact: Callable[[str], str]) -> LogView:
+    lines = read_struck_lines(path, MOST_BYTES, redact, LONGEST_LINE)
     return LogView(source, path.name, size_of(path), tuple(lines[-count:]))
 
 

@@ -1,6 +1,8 @@
 """No secret reaches a log, a post, a prompt or a commit: known values and what looks like one are struck out.
 
 `Redactor` is compiled once and called for every line; a line that hints at nothing costs one scan per kind of hint.
+A text is struck first and cut afterwards, and of a file of which a part is read, `strike_part` leaves out what half a
+secret may be: nobody recognises a password whose end is missing.
 Struck out beside the known values: TrinityCore's `…DatabaseInfo = "host;port;user;PASSWORD;database"`, logins in URLs,
 Authorization headers, tokens of Discord and of common hosts, `password=…`, private keys, e-mail addresses and public
 addresses of players (loopback and private ones stay: they are needed to mend a setting).
@@ -17,11 +19,13 @@ from urllib.parse import quote
 
 STRUCK = "***"
 _SHORTEST = 4  # characters; a shorter value would strike out half of every text
-_FEW = 16  # bytes in a name's value that make a base64 form worth looking for
+_FEW = 16  # characters of a value that make its base64 form, or one of its lines, worth looking for
+_LONGEST = 32 << 10  # characters; no secret is longer, and no rule finds more at once
 
 # (what must be in the text for the rule to be tried, rule, replacement). Each rule is linear: it begins at a fixed word
 # or at the edge of one.
-_Rule = tuple[tuple[str, ...], re.Pattern[str], "str | Callable[[re.Match[str]], str]"]
+_Replacement = str | Callable[[re.Match[str]], str]
+_Rule = tuple[tuple[str, ...], re.Pattern[str], _Replacement]
 
 
 # What a setting may name and no player comes from.
@@ -41,10 +45,14 @@ def _strike_public(found: re.Match[str]) -> str:
 
 _NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret)"
 
+# Its lines may have heads, and each a dash before it in a diff.
+_KEY = r"(?:[^-]|-(?!----)){0,20000}-{5,6}END [A-Z ]{0,30}PRIVATE KEY-----"
+
 _RULES: tuple[_Rule, ...] = (
     (("-----BEGIN",),
-     re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"),
+     re.compile(rf"-----BEGIN [A-Z ]{{0,30}}PRIVATE KEY-----(?:{_KEY}|[^-]{{0,20000}})"),
      "<private key>"),
+    (("-----END",), re.compile(rf"\A{_KEY}"), "<private key>"),  # one whose beginning was cut off
     ((";",),
      re.compile(r"(?<![^\s\"'=])([\w.:\[\]-]{1,255};(?:\d{1,5}|[./][^\s;\"']{1,200});[^\s;\"']{1,80};)([^;\"'\r\n]{1,200})(?=;\w)"),
      rf"\1{STRUCK}"),
@@ -66,7 +74,7 @@ _RULES: tuple[_Rule, ...] = (
                 r"|xox[abposr]-[\w-]{10,255}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,60}|hf_\w{20,80})"),
      "<token>"),
     (("ass", "wd", "ecret", "oken", "ey", "ASS", "WD", "ECRET", "OKEN", "EY"),
-     re.compile(rf"(?i)(?<![a-z])((?:\w{{1,40}}[_.-])?{_NAME}(?:_\w{{1,20}})?[\"']?\s{{0,4}}(?:=|:(?!:))\s{{0,4}})"
+     re.compile(rf"(?i)(?<![a-z])({_NAME}(?:_\w{{1,20}})?[\"']?\s{{0,4}}(?:=|:(?!:))\s{{0,4}})"
                 r"(?:\"(?!\*)[^\"\r\n]{1,1000}\"|'(?!\*)[^'\r\n]{1,1000}'|(?![<*(\s=\"'])[^\s\"',;&<>()]{3,1000}(?!\w*\())"),
      rf"\1{STRUCK}"),
     (("@",),
@@ -84,18 +92,28 @@ class Redactor:
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
         """`secrets` = values of settings that must never be seen; empty and very short ones are passed over."""
-        forms = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, forms))) if forms else None
+        self._known = sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        if self._known is not None:
-            text = self._known.sub(STRUCK, text)
+        for form in self._known:
+            text = text.replace(form, STRUCK)
         for hints, rule, replacement in _RULES:
             for hint in hints:  # a loop and not any(): this runs for every line that is logged
                 if hint in text:
                     text = rule.sub(replacement, text)
                     break
         return text
+
+
+def strike_part(text: str, redact: Callable[[str], str], *, begins: bool = True, ends: bool = True) -> str:
+    """A part of a longer text, struck. Where the whole does not begin or end with it, its first or last line goes, for
+    it may be half a secret; of an endless line as much goes as a secret may be long."""
+    text = redact(text)
+    if not begins:
+        text = text[min(text.find("\n") + 1 or _LONGEST, _LONGEST) :]
+    if not ends:
+        text = text[: max(text.rfind("\n") + 1, len(text) - _LONGEST)]
+    return text
 
 
 def redact(text: str, secrets: Collection[str] = ()) -> str:
@@ -115,12 +133,13 @@ def redact_all(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """A value as it is, and as URLs, JSON and Basic authentication write it."""
+    """A value as it is, line by line as logs are shown, and as URLs, JSON and Basic authentication write it."""
     secret = secret.strip()
     if len(secret) < _SHORTEST:
         return
     yield secret
     yield quote(secret, safe="")
     yield secret.replace("\\", "\\\\").replace('"', '\\"')
+    yield from (line.strip() for line in secret.splitlines() if len(line.strip()) >= _FEW and "-----" not in line)
     if len(secret) >= _FEW:
         yield base64.b64encode(secret.encode("utf-8", errors="replace")).decode("ascii").rstrip("=")

@@ -25,6 +25,7 @@ from pipeline.adapters.scratch import Scratch, ScratchFailed, open_scratch, remo
 from pipeline.crash.prompt import write_prompt
 from pipeline.errors import Cancelled, PipelineError, ResponseRejected
 from pipeline.ports import Analyst, AnalystFailed, AnalystWork, Answer, Clock
+from pipeline.redact import strike_part
 
 MOST_OUTPUT = 8 << 20  # bytes that the command may print
 _GIT_TIMEOUT = 600.0  # seconds: a checkout of the whole source on a slow disk
@@ -163,7 +164,6 @@ class FileAnalyst(Analyst):
             return str(fault)  # as where it has not begun yet
         finally:
             child.end_tree()
-            _trim(output)
             _strike(output, self._redact)
         place = output.relative_to(self._state_dir).as_posix()
         return f"ANALYST_COMMAND ended with {status}; its output is in {place} of the state folder" if status else None
@@ -234,16 +234,12 @@ def fill_template(template: Sequence[str], *, request: Path, response: Path, wor
 
 
 def _strike(log: Path, redact: Callable[[str], str]) -> None:
-    """A command that prints its environment prints the key that it was given."""
-    said = log.read_bytes()
-    clean = "".join(redact(line) for line in said.decode("utf-8", "surrogateescape").splitlines(keepends=True))
+    """A command that prints its environment prints the key that it was given; and between two looks at its length a
+    flood goes on."""
+    with log.open("rb") as file:
+        said, more = file.read(MOST_OUTPUT), file.read(1)
+    clean = strike_part(said.decode("utf-8", "surrogateescape"), redact, ends=not more)
     log.write_bytes(clean.encode("utf-8", "surrogateescape"))
-
-
-def _trim(log: Path) -> None:
-    """Between two looks a flood goes on."""
-    if log.stat().st_size > MOST_OUTPUT:
-        os.truncate(log, MOST_OUTPUT)
 
 
 def _read_response(path: Path) -> bytes | None:

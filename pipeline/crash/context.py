@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.crash import classes
 from pipeline.crash.as_json import spell_frame
 from pipeline.crash.known import Entry, find_entry
-from pipeline.crash.lines import read_tail
+from pipeline.crash.lines import read_struck_lines
 from pipeline.model import Analysis, CrashReport
 
 TAIL = 512 << 10  # bytes of a log's end that are looked at
@@ -30,11 +30,12 @@ _ERROR = re.compile(r"(?:^|\s)(?:ERROR|FATAL|CRITICAL)\s?(?:\[|:|\s)|^Error\b|\b
 _WARNING = re.compile(r"(?:^|\s)WARN(?:ING)?\s?(?:\[|:|\s)|^Warning\b")
 
 
-def last_lines(path: Path | str, count: int, until: datetime | None = None) -> list[str]:
+def last_lines(
+    path: Path | str, count: int, until: datetime | None = None, *, redact: Callable[[str], str]
+) -> list[str]:
     """The last `count` lines that are not empty, oldest first; [] where the file is gone. With `until` none of later
     than that, where lines carry their time; where they do not, all count."""
-    lines = [line.rstrip()[:_LONGEST] for line in read_tail(Path(path), TAIL).splitlines()]
-    shown = [line for line in lines if line]
+    shown = [line for line in read_struck_lines(Path(path), TAIL, redact, _LONGEST) if line]
     return (shown if until is None else _drop_later(shown, until, _written_at(path)))[-count:]
 
 

@@ -67,7 +67,7 @@ def build_request(
         "priority": "high",
         "request_type": "comprehensive_analysis",
         "crash": _crash(crash_id, known, crashed_at or known.crashed_at or at, entries),
-        "context": _context(logs, crashed_at),
+        "context": _context(logs, crashed_at, redact),
         "signature": signature.exact if signature else None,
         "occurrences": occurrences,
         "revision": _revision(known),
@@ -102,9 +102,10 @@ def _crash(
     }
 
 
-def _context(logs: Sequence[str | Path], until: datetime | None) -> dict[str, object]:
-    server = [line for log in logs if not is_bot_log(log) for line in last_lines(log, LOOKED_AT, until)]
-    bots = [line for log in logs if is_bot_log(log) for line in last_lines(log, LOOKED_AT, until)]
+def _context(logs: Sequence[str | Path], until: datetime | None, redact: Callable[[str], str]) -> dict[str, object]:
+    lines = {log: last_lines(log, LOOKED_AT, until, redact=redact) for log in logs}
+    server = [line for log in logs if not is_bot_log(log) for line in lines[log]]
+    bots = [line for log in logs if is_bot_log(log) for line in lines[log]]
     both = [*server, *bots]
     return {
         "errors_before_crash": pick_errors(both)[-LINES:],

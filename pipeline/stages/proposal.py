@@ -21,7 +21,7 @@ def show(tools: Tools, run: Run, diff: str) -> list[NewPost]:
 
 def cut(tools: Tools, diff: str) -> str:
     """As it is kept and shown."""
-    return tools.redact(diff[:LONGEST])
+    return tools.redact(diff)[:LONGEST]
 
 
 def write_out(patch: Patch) -> str:

@@ -200,14 +200,14 @@ def test_hostile_flood_of_output_is_ended_and_cut(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr(module, "MOST_OUTPUT", 1 << 20)
     reason = bench.fails('while True: print("x" * 10_000)')
     assert reason == "ANALYST_COMMAND was ended: it wrote more than 1 MB"
-    assert (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size == 1 << 20
+    assert 1 << 19 < (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size <= 1 << 20
 
 
 def test_world_analyst_prints_without_end_and_hears_no_signal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_OUTPUT", 1 << 20)
     reason = bench.fails('signal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: os.write(1, b"x" * 65536)')
     assert reason == "ANALYST_COMMAND was ended: it wrote more than 1 MB"
-    assert (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size == 1 << 20
+    assert 1 << 19 < (bench.state / "logs" / "analyst" / "ab12.log").stat().st_size <= 1 << 20
 
 
 FILL = """

@@ -517,9 +517,9 @@ def test_the_end_of_a_log_is_read_whatever_its_size(tmp_path: Path) -> None:
         file.truncate(8 << 30)  # a hole: 8 GiB that take no disk
         file.seek(0, 2)
         file.write(b"\n" + b"one\ntwo \xff\nthree\n")
-    view = read_end("server", path, 3)
+    view = read_end("server", path, 3, str)
     assert view.lines[0] == "one" and view.lines[2] == "three" and view.size > 8 << 30
-    assert read_end("server", tmp_path / "gone", 3).lines == ()
+    assert read_end("server", tmp_path / "gone", 3, str).lines == ()
 
 
 async def test_each_source_has_its_file_and_the_server_its_output_where_it_writes_no_log(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4" + ".GabcDe." + "aBcDeFgHiJkLmNoPqRsTuVwXyZ0
         ("password: 'two words'", "two words"),
         ('"api_key": "abc123def"', "abc123def"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----", "b3Blbn"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nb3Blbn\n-----END RSA PRIVATE KEY-----", "b3Blbn"),
+        ("------BEGIN EC PRIVATE KEY-----\n-b3Blbn\n------END EC PRIVATE KEY-----", "b3Blbn"),
+        ("b3Blbn\nAAAAA\n-----END PRIVATE KEY-----\nand more", "b3Blbn"),
         ("Player ANN (ann@example.com) logs in", "ann@example.com"),
         ("Player ANN logs in from 203.0.113.9:51122", "203.0.113.9"),
         ("Player ANN logs in from 2001:db8:0:1::7", "2001:db8:0:1::7"),
@@ -70,6 +73,14 @@ def test_known_values_are_struck_out_in_every_form_they_take() -> None:
     )
 
 
+def test_a_known_value_of_several_lines_is_known_by_each_of_them() -> None:
+    redactor = Redactor(
+        ["-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG\nBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----"]
+    )
+    assert redactor("read BKcwggSjAgEAAoIBAQC7 of it") == "read *** of it"
+    assert redactor("-----BEGIN CERTIFICATE-----") == "-----BEGIN CERTIFICATE-----"
+
+
 def test_a_traceback_is_cleaned_line_by_line_and_as_a_whole() -> None:
     text = "Traceback:\n  File x\nConnectionError: https://u:hunter2@h/\n  password=hunter2 user=ann"
     clean = Redactor(["hunter2"])(text)
@@ -87,6 +98,9 @@ def test_long_hostile_texts_are_read_in_linear_time() -> None:
         "1.",
         "-----BEGIN PRIVATE KEY-----",
         "x_",
+        "token_",
+        "-----BEGIN PRIVATE KEY-----a-",
+        "a-",
         "authorization:",
         "2001:",
     ):
