@@ -51,7 +51,7 @@ def begin_revert(tools: Tools, of: Run, commits: tuple[str, ...], by: str) -> Ru
     """On the card of the run that is taken back."""
     now = tools.now()
     run = Run(
-        secrets.token_hex(4), RunKind.REVERT, RunState.READY, of.night, of.signature, of.subject, now, now,
+        secrets.token_hex(4), RunKind.REVERT, RunState.READY, tools.night(), of.signature, of.subject, now, now,
         patch=Patch(reverts=commits), asked_by=by, reverts=commits[0],
     )  # fmt: skip
     tools.store.add_run(run, now, card=tools.store.get_card_of_run(of.id))

@@ -279,7 +279,7 @@ def find_live(tools: Tools, run: Run) -> Run | None:
 def ask_again(tools: Tools, run: Run, by: str) -> Run:
     now, name = tools.now(), secrets.token_hex(4)
     again = Run(
-        name, RunKind.FIX, RunState.ANALYZING, run.night, run.signature, run.subject, now, now, request_id=name,
+        name, RunKind.FIX, RunState.ANALYZING, tools.night(), run.signature, run.subject, now, now, request_id=name,
         retry_of=run.id, asked_by=by,
     )  # fmt: skip
     before = rolling_back.attempt_of(run, f"a person asked again after it was {run.state}", run.reason or "")

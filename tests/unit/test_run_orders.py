@@ -368,3 +368,33 @@ async def test_an_update_is_tried_again_with_the_base_as_it_is_then(world: World
     await world.settle()
     await world.pass_time(minutes=3)
     assert world.source.commits[world.running or ""].files["src/Chat.cpp"] == "theirs"
+
+
+async def test_what_is_tried_again_days_later_is_of_the_night_in_which_that_was_ordered(world: World) -> None:
+    """So `/revert` offers its fix, and it uses up what that night may ask."""
+    first = await world.answer(await world.crash("Map::Update"), None, prose="no idea")
+    await world.orders.reject(first.id, OPERATOR, "")
+    await world.pass_time(days=5)
+    tonight = world.tools.night()
+    assert isinstance(await world.orders.retry(first.id, OPERATOR), Done)
+    await world.settle()
+    again = world.runs("Map::Update")[-1]
+    assert (again.night, world.store.count_requests(tonight)) == (tonight, 1)
+    assert world.store.get_card_of_run(again.id) == world.store.get_card_of_run(first.id)
+    await world.answer(again, GOOD)
+    await world.pass_time(minutes=3)
+    assert [each.commit for each in await world.orders.list_fixes()] == [world.expect(again, RunState.SUCCEEDED).commit]
+
+
+async def test_what_fails_again_days_later_needs_a_person_again(world: World) -> None:
+    world.builder.broken["broken"] = (Diagnostic("'x' was not declared", "src/Map.cpp", 3),)
+    first = await world.answer(await world.crash("Map::Update"), None, prose="no idea")
+    await world.orders.reject(first.id, OPERATOR, "")
+    await world.pass_time(days=5)
+    await world.orders.retry(first.id, OPERATOR)
+    await world.settle()
+    again = world.runs("Map::Update")[-1]
+    for _ in range(3):
+        await world.answer(world.get(again), BROKEN)
+    world.expect(again, RunState.FAILED)
+    assert [need.run for need in (await world.orders.summary(None)).needs] == [again.id]
