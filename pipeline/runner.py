@@ -1,7 +1,8 @@
 """The runner: decides from the database and the observed world, and is only woken by events.
 
 A tick takes in what came, then starts what can be worked on: analyses side by side, one change at a time, one
-deployment at a time. Recovery at the start is the same function as a normal tick. Blocking work runs in threads.
+deployment at a time, and beside them what people order of the server, which waits for none of these. Recovery at the
+start is the same function as a normal tick. Blocking work runs in threads.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pipeline.housekeeping import Chores
 from pipeline.model import CHANGE_LANE, Run, RunState
 from pipeline.obstacles import find_obstacle
 from pipeline.points import point
-from pipeline.stages import analyzing, building, deploying, patching, postponing, publishing, ready, warming, wish
+from pipeline.stages import analyzing, building, deploying, patching, postponing, publishing, ready, warming
 from pipeline.store import Overtaken
 from pipeline.tools import OBSTACLE, Move, Passage, Stay, Step, Tools, bug_topic
 
@@ -93,6 +94,7 @@ class Runner:
     async def tick(self) -> None:
         """Takes in what came and starts what can be worked on. Never raises but for bugs in tests."""
         await self._guard("intake", self._take_in)
+        self._start("orders", self._serve)
         for name, work in (("crashes", self._judge_crashes), (CHANGE, self._change), ("deployment", self._deploy)):
             self._start(name, work)
         await self._guard("analyses", self._start_analyses)
@@ -273,11 +275,20 @@ class Runner:
             self._news()
         return moved
 
+    async def _serve(self) -> None:
+        """What people ordered of the server. Not in the lane of deployments: that one asks git, which may take minutes
+        or fail."""
+        while await self._thread(server_orders.serve, self._tools):
+            self._news()
+        await self._look_ahead()
+
     async def _deploy(self) -> None:
-        """Plans and steps until nothing changes, then brings the wish to what the database says."""
-        while await self._thread(deploy_once, self._tools):
+        while await self._thread(deploying.go_on, self._tools):
             self._news()
             await self._thread(log_deployment, self._tools)
+        await self._look_ahead()
+
+    async def _look_ahead(self) -> None:
         seconds = await self._thread(deploying.seconds_to_next, self._tools)
         self._due = None if seconds is None else time.monotonic() + seconds
         self._rouse()
@@ -386,18 +397,5 @@ def fail(tools: Tools, run: Run, fault: str) -> Move:
 def log_deployment(tools: Tools) -> None:
     deployment = tools.store.get_active_deployment() or tools.store.get_last_deployment()
     if deployment is not None:
-        words = (
-            deployment.id,
-            deployment.build[:12],
-            deployment.state,
-            deployment.verdict or "",
-            deployment.reason or "",
-        )
-        log.info("deployment %s of %s: %s %s %s", *words)
-
-
-def deploy_once(tools: Tools) -> bool:
-    """One decision of the deploy lane, and the wish that follows from it."""
-    changed = server_orders.carry_out_due(tools) or deploying.step(tools) or deploying.plan(tools)
-    wish.reconcile(tools)
-    return changed
+        said = (deployment.state, deployment.verdict or "", deployment.reason or "")
+        log.info("deployment %s of %s: %s %s %s", deployment.id, deployment.build[:12], *said)

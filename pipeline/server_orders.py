@@ -14,8 +14,8 @@ from pipeline.model import Actor, Done, Impossible, Outcome
 from pipeline.moments import write_moment
 from pipeline.points import point
 from pipeline.server_views import observe, say_down, say_halted
-from pipeline.stages import deploying, rolling_back
-from pipeline.store import Fact, NewPost, Order
+from pipeline.stages import deploying, rolling_back, wish
+from pipeline.store import Fact, NewPost, Order, Overtaken
 from pipeline.tools import Tools
 
 LAPSED_AFTER = timedelta(minutes=5)
@@ -155,6 +155,15 @@ def say_due(tools: Tools) -> str:
 # --- carrying out ----------------------------------------------------------------------------------------------------
 
 
+def serve(tools: Tools) -> bool:
+    """Carries out what is due, and brings the wish to what the database says, whether or not the first went through.
+    Asks no git: what a person wants of the server waits for nothing but the server."""
+    try:
+        return carry_out_due(tools)
+    finally:
+        wish.reconcile(tools)
+
+
 def carry_out_due(tools: Tools) -> bool:
     """Orders whose time has come; those that are more than 5 min late have lapsed, and say so."""
     changed = False
@@ -257,7 +266,9 @@ def roll_back_now(tools: Tools, each: Order) -> None:
         return fail(tools, each, way.reason if isinstance(way, Impossible) else f"`{way.running[:12]}` runs by now.")
     deploying.console_call(tools, "saveall")
     news = rolling_back.describe_order(tools, way, each.by, each.reason)
-    with tools.store.together():
+    with tools.wishing, tools.store.together():
+        if rolling_back.find_way_back(tools) != way:
+            raise Overtaken("what runs has changed since: the rollback looks again")
         if tools.store.end_order(each.id, "done", tools.now()):
             rolling_back.begin_ordered(tools, way, each.by, each.reason, news)
     return None

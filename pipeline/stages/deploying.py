@@ -20,7 +20,7 @@ from pipeline.obstacles import find_obstacle
 from pipeline.points import point
 from pipeline.stages import carrying, finding, postponing, rolling_back, verifying, wish
 from pipeline.stages.carrying import Load
-from pipeline.store import Deployment, Fact, NewPost, Order
+from pipeline.store import Deployment, Fact, NewPost, Order, Overtaken
 from pipeline.tools import Tools
 
 LONGEST_BACK_OFF = timedelta(minutes=2)  # between a death and the start that deploys what stood by
@@ -30,7 +30,14 @@ NO_FALLBACK = (
     "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
     "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
 )
-LATEST_WAKE = timedelta(seconds=1)  # after the soak's end; what is late for longer waits for something else
+LATEST_WAKE = timedelta(seconds=1)  # after its moment; what is late for longer waits for something else
+
+
+def go_on(tools: Tools) -> bool:
+    """One decision, and the wish that follows from it; whether something changed."""
+    changed = step(tools) or plan(tools)
+    wish.reconcile(tools)
+    return changed
 
 
 # --- beginning -------------------------------------------------------------------------------------------------------
@@ -139,7 +146,10 @@ def tell_keeper(tools: Tools) -> str:
 def announce(tools: Tools, load: Load, observed: Observed, players: int | None) -> bool:
     notice = tools.realm.stop_notice if has_listeners(tools, players) else timedelta()
     deployment = new_deployment(tools, load.build, "announcing", observed, load.runs, stop_at=tools.now() + notice)
-    tools.store.add_deployment(deployment, load.runs, tools.now())
+    with tools.wishing, tools.store.together():  # a rollback may have been ordered since it was chosen
+        if tools.store.get_active_deployment() is not None:
+            return False
+        tools.store.add_deployment(deployment, load.runs, tools.now())
     point("deploy.noted")
     if notice:
         tell_players(tools, f"Server restart in {notice.total_seconds():.0f} seconds: a crash fix goes live.")
@@ -218,8 +228,9 @@ def seconds_to_next(tools: Tools) -> float | None:
         due.append(deployment.stop_at)
     if deployment is not None and deployment.state == "verifying" and deployment.ready_at is not None:
         soaked = deployment.ready_at + tools.realm.soak
-        due += [soaked] if now - soaked < LATEST_WAKE else []
-    return None if not due else max(0.0, (min(due) - now).total_seconds())
+        due.append(soaked)
+    coming = [at for at in due if now - at < LATEST_WAKE]
+    return None if not coming else max(0.0, (min(coming) - now).total_seconds())
 
 
 def moments_of(tools: Tools, order: Order) -> list[datetime]:
@@ -323,9 +334,12 @@ def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool
 def conclude(tools: Tools, deployment: Deployment, judgement: verifying.Judgement, end: RunState) -> bool:
     """The build stays. Only a healthy one becomes a fallback. What follows is noted before: a kill repeats it."""
     now = tools.now()
-    tools.store.set_fact(Fact.BUILD, deployment.build)
-    if judgement.verdict is Verdict.HEALTHY:
-        tools.store.note_healthy(deployment.build, now)
+    with tools.store.together():  # written, then looked at: a rollback that was ordered meanwhile has called it bad
+        tools.store.set_fact(Fact.BUILD, deployment.build)
+        if judgement.verdict is Verdict.HEALTHY:
+            tools.store.note_healthy(deployment.build, now)
+        if tools.store.get_active_deployment() != deployment:
+            raise Overtaken(f"deployment {deployment.id} is not {deployment.state} any more")
     changes = {
         "verdict": judgement.verdict, "reason": judgement.reason or None,
         "fix_state": FixState.WATCHING if end is RunState.SUCCEEDED else None,

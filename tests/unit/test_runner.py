@@ -13,7 +13,8 @@ from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Hold
 from pipeline.model import Analysis, CrashReport, FixState, Response, RunState, Verdict
 from pipeline.ports import Answer, ExitEvidence
-from pipeline.runner import Runner, apply_step, deploy_once, next_change, take_step
+from pipeline.runner import Runner, apply_step, next_change, take_step
+from pipeline.stages import deploying
 from pipeline.tools import Passage
 
 
@@ -84,7 +85,7 @@ async def _step_and_kill(world: World, steps: int) -> None:
                 apply_step(world.tools, change, step)
         else:
             intake.import_events(world.tools)
-            deploy_once(world.tools)
+            deploying.go_on(world.tools)
     world.restart()
     await world.settle()
 
