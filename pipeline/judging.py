@@ -128,7 +128,7 @@ def fails(tools: Tools, deployment: Deployment, crash: Crash) -> bool:
     """Whether it will be rolled back for this, or for what came before: its first crash decides its verdict."""
     if deployment.build != crash.exit.build:
         return False
-    first = tools.store.list_crashes_of_build(deployment.build, deployment.wished_at or deployment.created_at)[:1]
+    first = tools.store.list_crashes_of_deployment(deployment.id)[:1]
     return not first or first[0].id == crash.id or first[0].judged == OF_WHAT_WENT
 
 

@@ -276,7 +276,7 @@ def call_off(tools: Tools, deployment: Deployment, reason: str) -> bool:
 
 def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     """DEPLOYING until the new build is ready, or is seen not to be."""
-    if fell_back(tools, deployment):
+    if tools.store.find_fall(deployment.build) is not None:
         return rolling_back.begin(tools, deployment, "the new build did not become ready")
     fault = postponing.find_fault(tools, deployment, deployment.wished_at or deployment.created_at)
     if fault is not None and observed.build != deployment.build:
@@ -298,12 +298,6 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
     return True
 
 
-def fell_back(tools: Tools, deployment: Deployment) -> bool:
-    since = deployment.wished_at or deployment.created_at
-    events = tools.store.list_events(since)
-    return any(kind == EventKind.FELL_BACK and data.get("bad") == deployment.build for _, kind, data in events)
-
-
 def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float:
     """From the stop to ready, as the keeper saw both; from the death, where a crash deployed it."""
     wished = deployment.wished_at or deployment.created_at
@@ -315,7 +309,7 @@ def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float
 
 
 def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
-    if fell_back(tools, deployment):
+    if tools.store.find_fall(deployment.build) is not None:
         return rolling_back.begin(tools, deployment, "the new server died twice")
     judgement = verifying.judge(tools, deployment, observed)
     if judgement is None:

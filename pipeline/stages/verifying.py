@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pipeline.keeper.protocol import EventKind, Observed, ServerState
+from pipeline.keeper.protocol import Observed, ServerState
 from pipeline.model import RunKind, Verdict
 from pipeline.store import Crash, Deployment
 from pipeline.tools import Tools
@@ -19,39 +19,27 @@ class Judgement:
 
 def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:
     """None = not decided yet."""
-    if deployment.ready_at is None:
-        return None
     wrong = wrong_revision(tools, deployment, observed)
     if wrong is not None:
         return wrong
-    crashes = tools.store.list_crashes_of_build(deployment.build, deployment.wished_at or deployment.created_at)
+    crashes = tools.store.list_crashes_of_deployment(deployment.id)
     if any(crash.judged is None for crash in crashes):
         return None
     if crashes:
         return judge_crash(tools, deployment, crashes[0])
-    soaked = watched_since(deployment.ready_at, observed) + tools.realm.soak
-    if not tools.is_past("soak", soaked, tools.realm.soak):
-        return None
-    if observed.state is not ServerState.READY or observed.build != deployment.build:
-        return None
-    if died_unheard(tools, deployment, observed):
-        return None
-    return Judgement(Verdict.HEALTHY, "")
+    return judge_soak(tools, observed) if is_up(tools, deployment, observed) else None
 
 
-def watched_since(ready_at: datetime, observed: Observed) -> datetime:
-    """The soak is time in one piece: an operator's stop or restart begins it again."""
-    return max(ready_at, datetime.fromtimestamp(observed.ready_at or 0.0, ready_at.tzinfo))
+def is_up(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    """And every end before was heard of: what the events end with is another life else."""
+    up = observed.state is ServerState.READY and observed.build == deployment.build
+    return up and tools.store.find_living() == observed.pid
 
 
-def died_unheard(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
-    """What runs is another life than the one that was deployed, and the end of that one has not been taken in yet."""
-    if deployment.ready_at is None or observed.ready_at is None:
-        return False
-    if observed.ready_at - deployment.ready_at.timestamp() < 0.01:  # the same instant, as two files keep it
-        return False
-    since = tools.store.list_events(deployment.ready_at)
-    return not any(kind == EventKind.EXITED and at > deployment.ready_at for at, kind, _ in since)
+def judge_soak(tools: Tools, observed: Observed) -> Judgement | None:
+    """It is time in one piece: an operator's stop or restart begins it again."""
+    soaked = datetime.fromtimestamp(observed.ready_at or observed.at, UTC) + tools.realm.soak
+    return Judgement(Verdict.HEALTHY, "") if tools.is_past("soak", soaked, tools.realm.soak) else None
 
 
 def wrong_revision(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement | None:

@@ -82,6 +82,13 @@ class Crashes(Base):
             rows = c.execute(select(t.crashes).where(t.crashes.c.at >= since).order_by(t.crashes.c.id)).all()
         return [each for each in map(self._crash, rows) if each.exit.build == build]
 
+    def list_crashes_of_deployment(self, deployment: str) -> list[Crash]:
+        """What its build died of while it was watched. The keeper names it in each end, as the machine's clock may be
+        set back."""
+        with self.begin() as c:
+            of_it = t.crashes.c.exit["deployment"].as_string() == deployment
+            return list(map(self._crash, c.execute(select(t.crashes).where(of_it).order_by(t.crashes.c.id)).all()))
+
     def count_crashes(self, signature: Signature) -> int:
         """Of this signature, ever."""
         with self.begin() as c:

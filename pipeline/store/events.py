@@ -27,6 +27,12 @@ _RECENT = 50  # crashes among which one that is told again is looked for
 
 # Asked at each tick: made once, as making it anew takes as long as asking.
 LAST = select(t.events.c.keeper, t.events.c.number).order_by(t.events.c.id.desc()).limit(1)
+LAST_LIFE = (
+    select(t.events.c.kind, t.events.c.data)
+    .where(t.events.c.kind.in_([EventKind.SPAWNED, EventKind.ADOPTED, EventKind.EXITED]))
+    .order_by(t.events.c.id.desc())
+    .limit(1)
+)
 
 
 class Events(Base):
@@ -83,6 +89,21 @@ class Events(Base):
             since = c.execute(last).scalar_one() or 0
             rows = c.execute(query.where(t.posts.c.id > since).order_by(t.posts.c.id)).all()
         return [(row.created_at, row.data) for row in rows]
+
+    def find_living(self) -> int | None:
+        """The pid of the server that the events end with; None = it ended, or there was none. By their order, as the
+        machine's clock may be set back."""
+        with self.begin() as c:
+            row = c.execute(LAST_LIFE).first()
+        return None if row is None or row.kind == EventKind.EXITED else row.data.get("pid")
+
+    def find_fall(self, build: str) -> str | None:
+        """Why the keeper took a build out, whenever that was; None = it did not."""
+        bad = t.events.c.data["bad"].as_string() == build
+        query = select(t.events.c.data).where(t.events.c.kind == EventKind.FELL_BACK, bad)
+        with self.begin() as c:
+            data = c.execute(query.limit(1)).scalar()
+        return None if data is None else str(data.get("why") or "")
 
     def list_events(self, since: datetime) -> list[tuple[datetime, str, dict[str, Any]]]:
         with self.begin() as c:

@@ -1,10 +1,12 @@
 """What a deployment is found to be: healthy, worse and rolled back, not cured, or nobody can tell."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
+from pipeline.keeper.protocol import EventKind
 from pipeline.model import Done, FixState, Patch, Run, RunKind, RunState, Verdict, WholeFile
 from pipeline.read_models import RollbackPlan
 from pipeline.stages import rolling_back
@@ -186,6 +188,19 @@ async def test_a_life_that_ended_unheard_is_not_healthy(world: World) -> None:
     world.keeper.journal = late
     await world.settle()
     assert world.expect(run, RunState.FAILED).verdict is Verdict.NOT_CURED
+
+
+async def test_a_life_that_a_new_keeper_found_ready_at_another_moment_is_the_same(world: World) -> None:
+    """It had lost what the one before it remembered."""
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    assert world.keeper.now is not None
+    await world.pass_time(seconds=30)
+    now = world.clock.now().timestamp()
+    world.keeper.now = replace(world.keeper.now, keeper="another", ready_at=now, adopted=True)
+    world.keeper.note(EventKind.ADOPTED, pid=world.keeper.now.pid, build=world.running, ours=True)
+    await world.pass_time(minutes=3)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
 
 
 async def _heal(world: World, name: str, patch: Patch) -> Run:

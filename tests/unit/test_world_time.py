@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from world import GOOD, OTHER, World
+from world import GOOD, OPERATOR, OTHER, World
 
-from pipeline.model import RunState
+from pipeline.keeper.protocol import EventKind, ExitVerdict
+from pipeline.model import Run, RunState, Verdict
 
 
 async def test_world_time_forward_jump_spares_nobody_the_watch(tmp_path: Path) -> None:
@@ -29,6 +30,45 @@ async def test_world_time_backward_jump_is_not_waited_for(tmp_path: Path) -> Non
     world.clock.jump(hours=-3)
     await world.pass_time(minutes=5)
     world.expect(run, RunState.SUCCEEDED)
+
+
+async def test_world_time_backward_a_restart_in_the_watch_begins_it_again_and_it_ends(tmp_path: Path) -> None:
+    world, run = await watch_and_step_back(tmp_path)
+    world.keeper.slow = True
+    await world.orders.restart_server(OPERATOR, timedelta(), "")
+    await world.pass_time(seconds=1)
+    await world.pass_time(minutes=5)
+    world.keeper.get_ready()
+    await world.pass_time(seconds=100)
+    world.expect(run, RunState.VERIFYING)
+    await world.pass_time(seconds=30)
+    assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.HEALTHY
+
+
+async def test_world_time_backward_a_new_crash_in_the_watch_is_rolled_back(tmp_path: Path) -> None:
+    world, run = await watch_and_step_back(tmp_path)
+    await world.die("Spell::Cast")
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+
+
+async def test_world_time_backward_what_the_keeper_took_out_is_seen(tmp_path: Path) -> None:
+    world, run = await watch_and_step_back(tmp_path)
+    world.keeper.end(ExitVerdict.ASKED)
+    world.keeper.note(EventKind.FELL_BACK, build="found-1", bad=world.get(run).commit, why="not ready in time")
+    world.keeper.start("found-1", None)
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+
+
+async def watch_and_step_back(tmp_path: Path) -> tuple[World, Run]:
+    """A fix in its soak, and a clock that is set to before it went live."""
+    world = await World(tmp_path).start()
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(seconds=10)
+    world.clock.jump(seconds=-60)
+    await world.settle()
+    return world, world.expect(run, RunState.VERIFYING)
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
