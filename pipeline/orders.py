@@ -45,7 +45,9 @@ class Orders:
         self._tools = tools
         self._store = tools.store
         self._woken = woken
-        self._one = asyncio.Lock()  # each order looks and then writes: two people's are carried out one after the other
+        # Each order looks and then writes: two people's are carried out one after the other. Those of changes ask git,
+        # which may take minutes: the pause and the orders of the server wait for none of them.
+        self._of_changes, self._of_server = asyncio.Lock(), asyncio.Lock()
         self._cancel = cancel
 
     # --- reading -----------------------------------------------------------------------------------------------------
@@ -106,33 +108,33 @@ class Orders:
     # --- ordering ----------------------------------------------------------------------------------------------------
 
     async def pause(self, by: Actor, reason: str) -> Outcome:
-        return await self._do(self._pause, by, reason)
+        return await self._do(self._of_server, self._pause, by, reason)
 
     async def resume(self, by: Actor) -> Outcome:
-        return await self._do(self._resume, by)
+        return await self._do(self._of_server, self._resume, by)
 
     async def revert(self, commit: str, by: Actor) -> Outcome:
-        return await self._do(change_orders.revert, self._tools, commit, str(by))
+        return await self._do(self._of_changes, change_orders.revert, self._tools, commit, str(by))
 
     async def update(self, by: Actor, commit: str | None = None) -> Outcome:
         """Brings the base branch's head (or the commit that a person was shown) into the night branch."""
-        return await self._do(change_orders.update, self._tools, str(by), commit)
+        return await self._do(self._of_changes, change_orders.update, self._tools, str(by), commit)
 
     async def restart_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
-        return await self._do(server_orders.restart, self._tools, by, delay, reason)
+        return await self._do(self._of_server, server_orders.restart, self._tools, by, delay, reason)
 
     async def stop_server(self, by: Actor, delay: timedelta, reason: str) -> Outcome:
-        return await self._do(server_orders.stop, self._tools, by, delay, reason)
+        return await self._do(self._of_server, server_orders.stop, self._tools, by, delay, reason)
 
     async def start_server(self, by: Actor) -> Outcome:
-        return await self._do(server_orders.start, self._tools, by)
+        return await self._do(self._of_server, server_orders.start, self._tools, by)
 
     async def roll_back(self, by: Actor, running: str, reason: str) -> Outcome:
         """To the last healthy build, where `running` begins the build that runs."""
-        return await self._do(server_orders.roll_back, self._tools, by, running, reason)
+        return await self._do(self._of_server, server_orders.roll_back, self._tools, by, running, reason)
 
     async def cancel_order(self, order: int, by: Actor) -> Outcome:
-        return await self._do(server_orders.cancel, self._tools, order, by)
+        return await self._do(self._of_server, server_orders.cancel, self._tools, order, by)
 
     async def note_order_shown(self, order: int, state: str, place: str, message: str) -> None:
         """Where the answer stands that says in what state an order is."""
@@ -140,19 +142,19 @@ class Orders:
         self._woken()
 
     async def approve(self, run: str, by: Actor, asks: str | None = None) -> Outcome:
-        return await self._do(run_orders.approve, self._tools, run, str(by), asks)
+        return await self._do(self._of_changes, run_orders.approve, self._tools, run, str(by), asks)
 
     async def deploy_now(self, run: str, by: Actor) -> Outcome:
-        return await self._do(run_orders.deploy_now, self._tools, run, str(by))
+        return await self._do(self._of_changes, run_orders.deploy_now, self._tools, run, str(by))
 
     async def reject(self, run: str, by: Actor, reason: str) -> Outcome:
-        return await self._do(run_orders.reject, self._tools, run, str(by), reason, self._cancel)
+        return await self._do(self._of_changes, run_orders.reject, self._tools, run, str(by), reason, self._cancel)
 
     async def retry(self, run: str, by: Actor) -> Outcome:
-        return await self._do(run_orders.retry, self._tools, run, str(by))
+        return await self._do(self._of_changes, run_orders.retry, self._tools, run, str(by))
 
     async def cancel_run(self, run: str, by: Actor) -> Outcome:
-        return await self._do(run_orders.cancel, self._tools, run, str(by), self._cancel)
+        return await self._do(self._of_changes, run_orders.cancel, self._tools, run, str(by), self._cancel)
 
     async def _read(self, question: Callable[..., T], *arguments: object) -> T:
         """Raises Obstructed while the database does not work, also where it could not be opened at all."""
@@ -167,11 +169,11 @@ class Orders:
         except PipelineError as fault:
             return Impossible(f"Nothing was changed: {self._tools.redact(str(fault))}")
 
-    async def _do(self, order: Callable[..., Outcome], *arguments: object) -> Outcome:
+    async def _do(self, lock: asyncio.Lock, order: Callable[..., Outcome], *arguments: object) -> Outcome:
         if (closed := self._tools.degraded.get(DATABASE)) is not None:
             return Impossible(f"Nothing was changed: {closed}")
         try:
-            async with waiting_for(self._one):
+            async with waiting_for(lock):
                 return await asyncio.to_thread(order, *arguments)
         except Overtaken:
             return Impossible("Something else happened to it in the same moment; nothing was changed. Look again.")

@@ -12,7 +12,7 @@ from pipeline import server_orders
 from pipeline.adapters.git_process import GitHindered
 from pipeline.card_models import PostKind
 from pipeline.keeper.protocol import Desired, Observed, ServerState, Want
-from pipeline.model import Done, Run, RunState
+from pipeline.model import Done, Impossible, Run, RunState
 from pipeline.stages import deploying, verifying
 from pipeline.stages.carrying import Load
 from pipeline.store import Deployment, Overtaken
@@ -89,6 +89,39 @@ async def test_a_server_is_stopped_while_git_does_not_answer(world: World, monke
     finally:
         answered.set()
         await world.settle()
+
+
+async def test_a_pause_and_orders_of_the_server_are_answered_while_another_order_waits_for_git(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.source.add_to_base({"src/Spell.cpp": "theirs"})
+    find, asked, answered = world.source.base_head, threading.Event(), threading.Event()
+
+    def hang() -> str:
+        asked.set()
+        answered.wait(2 * LONGEST)
+        return find()
+
+    monkeypatch.setattr(world.source, "base_head", hang)
+    update = asyncio.ensure_future(world.orders.update(BOB))
+    try:
+        assert await asyncio.to_thread(asked.wait, LONGEST)
+        async with asyncio.timeout(LONGEST):
+            assert isinstance(await world.orders.pause(OPERATOR, "raid"), Done)
+            stop = await world.orders.stop_server(OPERATOR, timedelta(minutes=1), "")
+            assert isinstance(stop, Done) and stop.order is not None
+            assert isinstance(await world.orders.cancel_order(stop.order, OPERATOR), Done)
+        assert not update.done()
+    finally:
+        answered.set()
+        done = await update
+    assert isinstance(done, Done)
+
+
+async def test_of_two_updates_at_once_one_is_made(world: World) -> None:
+    world.source.add_to_base({"src/Spell.cpp": "theirs"})
+    told = await asyncio.gather(world.orders.update(BOB), world.orders.update(OPERATOR))
+    assert [type(each) for each in told] == [Done, Impossible]
 
 
 async def test_a_stop_that_git_holds_up_is_not_tried_again_without_a_pause(
