@@ -21,6 +21,7 @@ STRUCK = "***"
 _SHORTEST = 4  # characters; a shorter value would strike out half of every text
 _FEW = 16  # characters of a value that make its base64 form, or one of its lines, worth looking for
 _LONGEST = 32 << 10  # characters; no secret is longer, and no rule finds more at once
+_BLOCK = 128 << 10  # characters that are looked at in one go: while a rule looks, no other thread runs
 
 # (what must be in the text for the rule to be tried, rule, replacement). Each rule is linear: it begins at a fixed word
 # or at the edge of one.
@@ -43,8 +44,13 @@ def _strike_public(found: re.Match[str]) -> str:
     return found[0] if any(address in network for network in _OURS) else "<address>"
 
 
-_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret)"
+def _strike_signed(found: re.Match[str]) -> str:
+    """A beginning alone stays, and is not looked at again from each of its dashes."""
+    return "<token>" if found[1] else found[0]
 
+
+_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|client[_-]?secret)"
+_WORD = r"[^\s\"',;&<>()]"  # of a value; what stands before a bracket is called, and no value
 # Its lines may have heads, and each a dash before it in a diff.
 _KEY = r"(?:[^-]|-(?!----)){0,20000}-{5,6}END [A-Z ]{0,30}PRIVATE KEY-----"
 
@@ -68,14 +74,14 @@ _RULES: tuple[_Rule, ...] = (
     (("earer ", "asic "), re.compile(r"\b((?:Bearer|Basic) )[A-Za-z0-9+/=._~-]{12,2000}"), rf"\1{STRUCK}"),
     (("ebhooks/",), re.compile(r"(/webhooks/\d{5,25}/)[\w-]{10,200}"), rf"\1{STRUCK}"),
     ((".",), re.compile(r"(?<![\w.-])[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,60}(?![\w-])", re.ASCII), "<token>"),
-    (("eyJ",), re.compile(r"\beyJ[\w-]{8,2000}\.[\w-]{8,4000}\.[\w-]{8,2000}"), "<token>"),
+    (("eyJ",), re.compile(r"\beyJ[\w-]{8,2000}+(\.[\w-]{8,4000}+\.[\w-]{8,2000})?"), _strike_signed),
     (("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "xox", "AKIA", "AIza", "hf_"),
      re.compile(r"(?<![\w-])(?:gh[pousr]_\w{20,255}|github_pat_\w{20,255}|glpat-[\w-]{16,255}|sk-[\w-]{20,255}"
                 r"|xox[abposr]-[\w-]{10,255}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,60}|hf_\w{20,80})"),
      "<token>"),
     (("ass", "wd", "ecret", "oken", "ey", "ASS", "WD", "ECRET", "OKEN", "EY"),
      re.compile(rf"(?i)(?<![a-z])({_NAME}(?:_\w{{1,20}})?[\"']?\s{{0,4}}(?:=|:(?!:))\s{{0,4}})"
-                r"(?:\"(?!\*)[^\"\r\n]{1,1000}\"|'(?!\*)[^'\r\n]{1,1000}'|(?![<*(\s=\"'])[^\s\"',;&<>()]{3,1000}(?!\w*\())"),
+                rf"(?:\"(?!\*)[^\"\r\n]{{1,1000}}\"|'(?!\*)[^'\r\n]{{1,1000}}'|(?![<*(\s=\"'])(?:{_WORD}{{1000}}|{_WORD}{{3,999}}(?![\w(])))"),
      rf"\1{STRUCK}"),
     (("@",),
      re.compile(r"(?<![\w.+/-])[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,6}(?![\w-]|:[\w~/])"),
@@ -100,9 +106,29 @@ class Redactor:
         for hints, rule, replacement in _RULES:
             for hint in hints:  # a loop and not any(): this runs for every line that is logged
                 if hint in text:
-                    text = rule.sub(replacement, text)
+                    text = _strike(rule, replacement, text)
                     break
         return text
+
+
+def _strike(rule: re.Pattern[str], replacement: _Replacement, text: str) -> str:
+    return rule.sub(replacement, text) if len(text) <= _BLOCK else "".join(_strike_blocks(rule, replacement, text))
+
+
+def _strike_blocks(rule: re.Pattern[str], replacement: _Replacement, text: str) -> Iterator[str]:
+    """As `sub` does it, in pieces between which other threads run: each is looked at beyond its end as far as any
+    secret reaches that begins in it."""
+    kept = start = 0
+    while start < len(text):
+        end = start + _BLOCK
+        for found in rule.finditer(text, start, end + _LONGEST):
+            if found.start() >= end:
+                break
+            yield text[kept : found.start()]
+            yield replacement(found) if callable(replacement) else found.expand(replacement)
+            kept = found.end()
+        start = max(end, kept)
+    yield text[kept:]
 
 
 def strike_part(text: str, redact: Callable[[str], str], *, begins: bool = True, ends: bool = True) -> str:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import redact as module
 from pipeline.redact import Redactor, redact
 
 DISCORD = "MTIzNDU2Nzg5MDEyMzQ1Njc4" + ".GabcDe." + "aBcDeFgHiJkLmNoPqRsTuVwXyZ0123456789"
@@ -99,12 +100,30 @@ def test_long_hostile_texts_are_read_in_linear_time() -> None:
         "-----BEGIN PRIVATE KEY-----",
         "x_",
         "token_",
+        "eyJ-",
+        "password=" + "a" * 990 + "(",
         "-----BEGIN PRIVATE KEY-----a-",
         "a-",
         "authorization:",
         "2001:",
     ):
-        redactor(part * 20_000)
+        redactor(part * (200_000 // len(part)))
+
+
+WORDS = (
+    "hunter2hunter2", "password=", '"two words"', " ", "\n", "a;1;b;c;d", DISCORD, "https://u:v@h/", "ann@example.com",
+    "-----BEGIN PRIVATE KEY-----", "b3Blbn", "-----END PRIVATE KEY-----", "203.0.113.9", "GetPassword()",
+    "eyJhbGciOiJI.",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40).map("".join), st.integers(1, 60))
+def test_a_long_text_is_looked_at_in_blocks_and_struck_as_one(text: str, block: int) -> None:
+    redactor = Redactor(["hunter2hunter2"])
+    whole = redactor(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_BLOCK", block)
+        assert redactor(text) == whole
 
 
 @given(
