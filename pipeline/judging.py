@@ -92,7 +92,12 @@ def judge_crash(tools: Tools, crash: Crash, report: CrashReport) -> None:
     previous = [each for run in runs for each in (*tools.store.get_previous(run.id), *attempt_of(run, reverts))]
     run = new_run(crash, signature, now)
     posts = [backtrace_post(tools, crash, report)]
-    tools.store.judge_crash(crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts)
+    with tools.beginning, tools.store.together():  # somebody may have asked again since it was looked at
+        if any(is_work(tools, each) for each in tools.store.list_runs_of_signature(signature)):
+            raise Overtaken(f"crash {crash.id} is being worked on by now")
+        tools.store.judge_crash(
+            crash, report, "run", now, new_run=run, previous=previous, recurred=recurred, posts=posts
+        )
 
 
 def decide(tools: Tools, crash: Crash, report: CrashReport, runs: Sequence[Run]) -> tuple[str, str | None]:

@@ -10,7 +10,6 @@ from typing import assert_never
 from pipeline import policy
 from pipeline.change_orders import begin_revert, update
 from pipeline.model import (
-    CLOSED,
     LIVE,
     STATE_WORDS,
     Approval,
@@ -233,26 +232,43 @@ def is_built(tools: Tools, run: Run) -> bool:
 
 def retry(tools: Tools, run: str, by: str) -> Outcome:
     """A new run on the same card. What is asked again knows what became of this one."""
+    with tools.beginning, tools.store.together():  # its crash may be judged in the same moment
+        found = find_retryable(tools, run)
+        if isinstance(found, Impossible):
+            return found
+        if found.kind is not RunKind.UPDATE:
+            return try_again(tools, found, by)
+    return update(tools, by)
+
+
+def find_retryable(tools: Tools, run: str) -> Run | Impossible:
+    """The run, where nobody works on the same and nothing has mended it."""
     found = find(tools, run)
     if isinstance(found, Impossible):
         return found
     if found.state not in RETRYABLE:
         return Impossible(f"Run `{found.id}` is {STATE_WORDS[found.state]}: there is nothing to try again.")
     other = find_other(tools, found)
+    if other is not None and other.state is RunState.PROPOSED:
+        return Impossible(
+            f"Run `{other.id}` is about the same and waits for a person: `/retry {other.id}` asks anew, "
+            f"`/reject {other.id}` closes it."
+        )
     if other is not None:
         return Impossible(f"Run `{other.id}` works on the same already: it is {STATE_WORDS[other.state]}.")
     live = find_live(tools, found)
     if live is not None:
         return Impossible(f"Run `{live.id}` has fixed it since, in `{(live.commit or '')[:7]}`. Nothing was changed.")
-    if found.kind is RunKind.UPDATE:
-        return update(tools, by)
-    with tools.store.together():
-        again = begin_again(tools, found, by)
-        if found.state is RunState.PROPOSED:
-            words = f"tried again as run {again.id}, asked for by {by}"
-            tools.store.advance(found, RunState.CANCELLED, tools.now(), note=words, reason=words)
+    return found
+
+
+def try_again(tools: Tools, run: Run, by: str) -> Done:
+    again = begin_again(tools, run, by)
+    if run.state is RunState.PROPOSED:
+        words = f"tried again as run {again.id}, asked for by {by}"
+        tools.store.advance(run, RunState.CANCELLED, tools.now(), note=words, reason=words)
     paused = WHILE_PAUSED if again.kind is RunKind.FIX else THROUGH
-    return _done(found, paused if tools.store.get_pause() is not None else "", again.id)
+    return _done(run, paused if tools.store.get_pause() is not None else "", again.id)
 
 
 def begin_again(tools: Tools, run: Run, by: str) -> Run:
@@ -263,7 +279,7 @@ def find_other(tools: Tools, run: Run) -> Run | None:
     """A run that is not over and is about the same."""
     for each in tools.store.list_unfinished_runs():
         same = each.signature == run.signature if run.signature is not None else each.subject == run.subject
-        if each.id != run.id and each.kind is run.kind and same and each.state not in CLOSED:
+        if each.id != run.id and each.kind is run.kind and same:
             return each
     return None
 

@@ -53,6 +53,7 @@ class Tools:
     alarms: dict[tuple[str, datetime], float] = field(default_factory=dict)  # what, when -> monotonic seconds
     stumbles: dict[int, Stumble] = field(default_factory=dict)  # by the id of the crash
     wishing: threading.Lock = field(default_factory=threading.Lock)  # one word on desired.json at a time
+    beginning: threading.Lock = field(default_factory=threading.Lock)  # who looks that nobody works on it, begins alone
 
     def now(self) -> datetime:
         return self.clock.now()

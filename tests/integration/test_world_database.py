@@ -26,7 +26,7 @@ from edge_world import open_world, said
 from small_disks import mounted
 from world import GOOD, OPERATOR, OTHER, World
 
-from pipeline import run_orders
+from pipeline import intake, judging, run_orders
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
 from pipeline.stages import carrying
@@ -360,4 +360,30 @@ if postgres.is_expected():
         person.join()
         later = [each.next_build for each in world.keeper.wishes[answered[0] :]]
         assert not any(later), "it was rejected, and stands by"
+        world.engine.dispose()
+
+    async def test_a_crash_that_is_judged_beside_a_retry_begins_no_second_run(
+        tmp_path: Path, cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Here transactions run side by side: that nobody works on it is read before the new run can be seen."""
+        world = await World(tmp_path, database=cluster.make_database()).start()
+        run = await world.crash("Map::Update")
+        await world.orders.reject(run.id, OPERATOR, "no")
+        find_live = run_orders.find_live
+        world.keeper.crash("Map::Update")
+        intake.import_events(world.tools)
+        judge = threading.Thread(target=judging.judge_crashes, args=(world.tools, world.runner._note_fault))
+
+        def look(*arguments: Any) -> Any:
+            judge.start()
+            if not world.tools.beginning.locked():
+                judge.join()
+            return find_live(*arguments)
+
+        monkeypatch.setattr(run_orders, "find_live", look)
+        run_orders.retry(world.tools, run.id, "Ann")
+        judge.join()
+        await world.settle()
+        begun = sorted(each.retry_of or "" for each in world.runs("Map::Update"))
+        assert begun == ["", run.id], "two runs, one crash"
         world.engine.dispose()

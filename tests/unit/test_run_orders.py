@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from world import BASE, BOB, GOOD, OPERATOR, OTHER, World
 
 from bot.cards import render_card
 from bot.records import fate
+from pipeline import run_orders
 from pipeline.model import (
     Approval,
     Diagnostic,
@@ -22,6 +24,7 @@ from pipeline.model import (
     WholeFile,
 )
 from pipeline.read_models import UpdatePlan
+from pipeline.traces import Trace
 
 MORE = Patch(files=(WholeFile("src/Spell.cpp", "good three"),))
 BROKEN = Patch(files=(WholeFile("src/Map.cpp", "broken"),))
@@ -274,6 +277,39 @@ async def test_a_second_retry_names_the_run_that_works_on_it(world: World) -> No
         why(await world.orders.retry(run.id, BOB))
         == f"Run `{done.run}` works on the same already: it is with the analyst."
     )
+
+
+async def test_what_another_run_has_proposed_is_not_tried_again_beside_it(world: World) -> None:
+    """A late answer would reopen that one."""
+    run = await world.crash("Map::Update")
+    await world.orders.reject(run.id, BOB, "wrong lock")
+    proposed = await world.crash("Map::Update")
+    await world.answer(proposed, None, prose="Defer it.")
+    assert why(await world.orders.retry(run.id, OPERATOR)) == (
+        f"Run `{proposed.id}` is about the same and waits for a person: `/retry {proposed.id}` asks anew, "
+        f"`/reject {proposed.id}` closes it."
+    )
+    assert isinstance(await world.orders.retry(proposed.id, OPERATOR), Done)
+
+
+async def test_a_crash_that_is_judged_while_somebody_asks_again_begins_no_second_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await world.crash("Map::Update")
+    await world.orders.reject(run.id, BOB, "wrong lock")
+    trace = world.source.trace
+    begun: list[Run] = []
+
+    def ask_again(*arguments: Any) -> Trace:
+        if not begun:
+            begun.append(find(world, run_orders.retry(world.tools, run.id, "Ann")))
+        return trace(*arguments)
+
+    monkeypatch.setattr(world.source, "trace", ask_again)
+    await world.die("Map::Update")
+    await world.settle()
+    assert [each.id for each in world.runs("Map::Update")] == [run.id, begun[0].id]
+    assert [crash.judged for crash in world.store.list_crash_rows(run.night)] == ["run", "being worked on"]
 
 
 async def test_what_is_under_way_or_live_is_not_tried_again(world: World) -> None:
