@@ -15,7 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +50,10 @@ def load_settings(*, sandbox: bool = False) -> Settings:
 
 
 def find_hint(faults: Sequence[str]) -> list[str]:
-    """Where to go, for whoever stands in another folder than that of his `.env`."""
-    if Path(".env").exists() or not any(": is missing" in line for line in faults):
-        return []
-    return [
-        f"There is no .env in {Path.cwd()}: go to the folder that has one, or make it there from .env.example. "
-        "A demo needs none, and prints the line by which the doctor looks at its realm."
-    ]
+    from bot.faults import say_no_file
+
+    missing = any(": is missing" in line for line in faults)
+    return [say_no_file()] if missing and not Path(".env").exists() else []
 
 
 def forget_settings() -> None:
@@ -78,7 +75,12 @@ def without_looking_for_garbage() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(json.dumps(value, ensure_ascii=False, default=_write_plain))
+
+
+def _write_plain(value: object) -> str:
+    """A moment in ISO 8601, which str() writes with a space."""
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,6 +24,14 @@ class SettingsError(Exception):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
         self.faults = faults
+
+
+def say_no_file() -> str:
+    """Where to go, for whoever stands in another folder than that of his `.env`."""
+    return (
+        f"There is no .env in {Path.cwd()}: go to the folder that has one, or make it there from .env.example. "
+        "A demo needs none, and prints the line by which the doctor looks at its realm."
+    )
 
 
 def list_faults(fault: ValidationError) -> list[str]:

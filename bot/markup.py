@@ -8,7 +8,7 @@ part of a message: it can then neither mention, format, link nor leave its code 
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 
 from bot.limits import READABLE_TITLE, cut_middle, sound, width
 from pipeline.moments import show_moments
@@ -117,18 +117,17 @@ def clock_time(moment: datetime) -> str:
     return f"<t:{int(moment.timestamp())}:t>"
 
 
-def bare(text: str, *, links: bool = False, now: datetime | None = None) -> str:
-    """A text for Discord as one for a terminal: no marks, moments on this machine's clock, with their day where that is
-    not the one of `now` (None = of the call), links as their words, with their addresses behind where `links` are
-    wanted."""
-    today = (now or datetime.now()).date()
-    words = _STAMP.sub(lambda found: _on_this_clock(int(found[1]), found[2], today), text)
+def bare(text: str, zone: tzinfo | None = None, *, links: bool = False, now: datetime | None = None) -> str:
+    """A text for Discord as one for a terminal: no marks, moments on the clock of `zone` (None = this machine's), with
+    their day where that is not the one of `now` (None = of the call), links as their words, with their addresses behind
+    where `links` are wanted."""
+    today = (now or datetime.now(zone)).date()
+    words = _STAMP.sub(lambda found: _on_clock(datetime.fromtimestamp(int(found[1]), zone), found[2], today), text)
     words = _LINK.sub(r"\1 (\2)" if links else r"\1", words)
     return _MARKS.sub(lambda mark: mark[1] or "", words).strip()
 
 
-def _on_this_clock(stamp: int, form: str | None, today: date) -> str:
-    moment = datetime.fromtimestamp(stamp)
+def _on_clock(moment: datetime, form: str | None, today: date) -> str:
     if form not in ("R", "T"):
         return f"{moment:%H:%M}"
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.facts import say_requests
-from bot.faults import SettingsError, list_faults
+from bot.faults import SettingsError, list_faults, say_no_file
 from bot.lock import InstanceHeld, InstanceLock
 from bot.markup import bare, count
 from bot.needs import HOLD_WORDS, count_needs, list_unneeded, name_run, say_need, say_pauser
@@ -99,6 +99,8 @@ def migrate() -> str:
     from pipeline.store import open_engine
 
     where = locate()
+    if not (where.has_database or "state_dir" in where.model_fields_set or Path(".env").is_file()):
+        raise DefiniteError(say_no_file())
     try:
         where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as fault:
@@ -170,20 +172,22 @@ def as_plain(view: StatusView | None) -> dict[str, Any] | None:
 def as_text(view: StatusView | None) -> str:
     if view is None:
         return say_no_database("tell", locate())
+    where = locate()
+    zone = where.zone
     lines = [
-        f"{view.realm}: server {view.server or _describe_unseen(view)}"
-        + (f" (process {view.pid}, {_name_build(view)})" if view.pid else _say_down(view)),
+        f"{view.realm}: server {view.server or _describe_unseen(view, zone)}"
+        + (f" (process {view.pid}, {_name_build(view)})" if view.pid else _say_down(view, zone)),
         f"Its keeper is process {view.keeper_pid}" if view.keeper_pid else "",
         "" if view.halted and view.keeper_pid is None else _describe_bot(keeper=view.keeper_pid is not None),
         f"{count_needs(view.needs)}:" if view.needs else "",
-        *(f"  {bare(say_need(each))}" for each in view.needs),
+        *(f"  {bare(say_need(each), zone)}" for each in view.needs),
         *_list_unneeded(view),
-        f"Next start at {_local(view.next_start)}" if view.next_start else "",
-        *(f"Ordered by {each.by}: {each.kind} at {_local(each.due)}" for each in view.orders),
+        f"Next start at {_on_clock(view.next_start, zone)}" if view.next_start else "",
+        *(f"Ordered by {each.by}: {each.kind} at {_on_clock(each.due, zone)}" for each in view.orders),
         f"Tonight: {say_tonight(view)}",
         f"Branch {view.branch} at {view.head.commit[:12]}" if view.branch and view.head else "",
-        *(_describe_run(each) for each in _list_other_runs(view)),
-        bare(say_requests(sum(each.in_queue for each in view.runs), str(locate().queue))),
+        *(_describe_run(each, zone) for each in _list_other_runs(view)),
+        bare(say_requests(sum(each.in_queue for each in view.runs), str(where.queue))),
         *(f"Does not work: {each}" for each in list_unneeded(view.degraded, view.needs)),
     ]
     return "\n".join(line for line in lines if line)
@@ -194,21 +198,21 @@ def _name_build(view: StatusView) -> str:
     return view.revision or (view.running.commit[:12] if view.running else "no revision")
 
 
-def _say_down(view: StatusView) -> str:
-    return f", down since {_local(view.down_since)}" if view.down_since else ""
+def _say_down(view: StatusView, zone: tzinfo | None) -> str:
+    return f", down since {_on_clock(view.down_since, zone)}" if view.down_since else ""
 
 
-def _describe_unseen(view: StatusView) -> str:
+def _describe_unseen(view: StatusView, zone: tzinfo | None) -> str:
     """The server, while nobody tells of it what is."""
     stale = view.stale
     if stale is None:
-        return _describe_left(view.left)
+        return _describe_left(view.left, zone)
     runs = f"runs (process {stale.server}), ready or not" if stale.server else "is not seen to run"
-    report = f"the keeper's last report is of {_local(datetime.fromtimestamp(stale.at, UTC))}"
+    report = f"the keeper's last report is of {_on_clock(datetime.fromtimestamp(stale.at, UTC), zone)}"
     return f"{runs}; {report}" + (f", and process {stale.gone} of then is gone" if stale.gone else "")
 
 
-def _describe_left(left: Left | None) -> str:
+def _describe_left(left: Left | None, zone: tzinfo | None) -> str:
     """The server, while no keeper answers."""
     if left is None:
         return "unknown: the keeper does not answer"
@@ -216,7 +220,7 @@ def _describe_left(left: Left | None) -> str:
         return f"runs by itself (process {left.server})"
     if not left.in_order:
         return "does not run, and its keeper is gone"
-    return f"stopped in order, and its keeper with it, at {_local(datetime.fromtimestamp(left.at, UTC))}"
+    return f"stopped in order, and its keeper with it, at {_on_clock(datetime.fromtimestamp(left.at, UTC), zone)}"
 
 
 def _list_unneeded(view: StatusView) -> Iterator[str]:
@@ -238,10 +242,10 @@ def _list_other_runs(view: StatusView) -> list[RunLine]:
     return [each for each in (*view.runs, *view.failed) if each.id not in told]
 
 
-def _describe_run(run: RunLine) -> str:
+def _describe_run(run: RunLine, zone: tzinfo | None) -> str:
     name = bare(name_run(run))
     does, why = describe(run)
-    return f"Run {run.id}: {name}: {bare(does)}" + (f" ({bare(why)})" if why else "")
+    return f"Run {run.id}: {name}: {bare(does, zone)}" + (f" ({bare(why, zone)})" if why else "")
 
 
 def _describe_bot(*, keeper: bool) -> str:
@@ -256,9 +260,9 @@ def _describe_bot(*, keeper: bool) -> str:
     return f"The bot (process {pid}) is stopped: {without}. {cure}" if cure else ""
 
 
-def _local(moment: datetime) -> str:
-    """As the clock of this machine shows it."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def _on_clock(moment: datetime, zone: tzinfo | None) -> str:
+    """None = of this machine."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 # --- signatures ------------------------------------------------------------------------------------------------------
@@ -436,7 +440,7 @@ def summary_as_text(summary: NightSummary) -> str:
         return say_no_database("tell", where)
     embed = render_summary(summary).embed or Embed()
     lines = [line for line in (embed.title, "", *embed.description.splitlines()) if not line.startswith("```")]
-    return "\n".join(bare(line, links=True) if line else "" for line in lines)
+    return "\n".join(bare(line, where.zone, links=True) if line else "" for line in lines)
 
 
 def write_chart(summary: NightSummary, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,9 @@ from bot.__main__ import main
 from bot.lock import InstanceLock
 from bot.settings import NAMES
 from pipeline.keeper.protocol import Hold, ServerState
-from pipeline.model import Question, RunState
+from pipeline.model import Awaits, Question, RunState
 from pipeline.needs import Seen, list_machine_needs, list_server_needs
-from pipeline.status_models import Left, Need, PauseView, RunLine, Stale, Topic
+from pipeline.status_models import Left, Need, OrderLine, PauseView, RunLine, Stale, Topic
 
 
 @pytest.fixture
@@ -175,6 +176,19 @@ def test_a_command_in_a_folder_without_settings_says_where_to_go(
     assert code == 2 and hint not in words
 
 
+def test_migrating_in_a_folder_without_settings_makes_no_database(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STATE_DIR")
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    monkeypatch.setenv("LOCALAPPDATA", str(state))
+    code, words = ask("migrate")
+    assert code == 1 and words.startswith(f"There is no .env in {Path.cwd()}: go to the folder that has one, or ")
+    assert not state.exists()
+    Path(".env").write_text("REALM_NAME=Nightfall\n", encoding="utf-8")
+    assert ask("migrate") == (0, f"{state / 'spirit-healer' / 'spirit-healer.sqlite'} is at its newest form.\n")
+    Path(".env").unlink()
+    assert ask("migrate")[0] == 0, "one that is there is brought to its newest form"
+
+
 if sys.platform != "win32":
 
     def test_inspecting_a_pipe_or_a_device_is_refused_and_hangs_nobody(state: Path) -> None:
@@ -245,6 +259,17 @@ def test_the_summary_prints_what_the_channel_reads(healed: str) -> None:
     assert "git merge origin/overnight-20261122" in words.splitlines()
     code, words = ask("summary", "--night", "2026-11-22", "--json")
     assert json.loads(words)["fixed"][0]["commit"] == healed and words.count("\n") == 1
+
+
+def test_the_hours_of_the_summary_are_those_of_the_zone_that_is_set(
+    healed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell(zone: str) -> int:
+        monkeypatch.setenv("TIMEZONE", zone)
+        found = re.search(r"live since (?:\S+ )?(\d\d):", ask("summary", "--night", "2026-11-22")[1])
+        return int(found[1]) if found else -1
+
+    assert (tell("Asia/Tokyo") - tell("UTC")) % 24 == 9
 
 
 def test_a_chart_that_cannot_be_written_is_one_line(state: Path) -> None:
@@ -335,6 +360,34 @@ def test_the_command_line_names_the_processes_that_a_person_may_want_to_end() ->
     assert first.endswith("(process 4711, 7d14957a32df0000)")
     assert second == "Its keeper is process 4710"
     assert "keeper is" not in report.as_text(make_status(keeper_pid=None))
+
+
+def test_the_command_line_tells_hours_in_the_zone_that_is_set(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIMEZONE", "Asia/Tokyo")
+    there = "2024-11-23 08:00:00"
+    needs = (Need(Topic.SERVER, "not ready", since=NOW.timestamp()),)
+    waiting = RunLine(
+        "77aa77aa", "Map::Update", RunState.AWAITING_DEPLOYMENT, None, None, None, not_before=NOW, awaits=Awaits.RETRY
+    )
+    orders = (OrderLine("restart", "Ann", "raid", NOW),)
+    lines = report.as_text(make_status(next_start=NOW, orders=orders, needs=needs, runs=(waiting,))).splitlines()
+    assert [line.partition(there)[0] for line in lines if there in line] == [
+        "  the server does not say that it is ready, started ",
+        "Next start at ",
+        "Ordered by Ann: restart at ",
+        "Run 77aa77aa: Map::Update: built, tried again ",
+    ]
+    stale, left = Stale(NOW.timestamp(), 4710, None, None), Left(True, NOW.timestamp(), None)
+    for seen in ({"server": None, "stale": stale}, {"server": None, "left": left}, {"down_since": NOW}):
+        assert report.as_text(make_status(pid=None, **seen)).splitlines()[0].endswith(there)
+
+
+def test_every_moment_of_the_status_is_written_as_iso_8601(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = make_status(next_start=NOW, paused=PauseView("Ann", "raid", NOW), down_since=NOW)
+    monkeypatch.setattr(report, "read_status", lambda: view)
+    told = json.loads(ask("status", "--json")[1])
+    moments = {told["started"], told["ready_at"], told["next_start"], told["down_since"], told["paused"]["at"]}
+    assert moments == {"2024-11-22T23:00:00+00:00"}
 
 
 def test_the_command_line_says_what_is_there_while_its_keeper_cannot_report() -> None:
