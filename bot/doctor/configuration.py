@@ -106,10 +106,11 @@ def _examine_input(configuration: Configuration, platform: str) -> Iterator[Find
 def _examine_port(configuration: Configuration, settings: Settings) -> Iterator[Finding]:
     port = configuration.get("WorldServerPort", "").strip()
     if settings.server_port and port and port != str(settings.server_port):
-        yield warn(
+        yield fail(
             "SERVER_PORT",
-            f"is {settings.server_port}, but worldserver.conf says WorldServerPort = {port}",
-            f"set SERVER_PORT={port}, or no start will ever count as ready",
+            f"is {settings.server_port}, but worldserver.conf says WorldServerPort = {port}: no start would count as "
+            "ready",
+            f"set SERVER_PORT={port}",
         )
 
 

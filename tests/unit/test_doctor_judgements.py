@@ -126,7 +126,7 @@ def test_the_console_of_the_settings_has_to_be_switched_on(
 
 
 def test_another_world_port_would_never_be_ready(tmp_path: Path) -> None:
-    assert examine(tmp_path, "WorldServerPort = 8086\n") == [("SERVER_PORT", Level.WARN)]
+    assert examine(tmp_path, "WorldServerPort = 8086\n") == [("SERVER_PORT", Level.FAIL)]
     assert examine(tmp_path, "WorldServerPort = 8086\n", server_port=8086) == []
     assert examine(tmp_path, "WorldServerPort = 8086\n", server_port=0) == []
 
