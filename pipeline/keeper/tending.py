@@ -33,6 +33,7 @@ class Tending:
         self._wake = wake
         self.server: Server | None = None
         self._watch: ReadyWatch | None = None
+        self._ruled_anew = False  # its ready rule came after its start: how long it takes is not seen any more
         self._born = 0.0  # monotonic; for an adopted one computed from its age
         self._on_rung_since = 0.0  # monotonic
         self._progress: object = None
@@ -46,7 +47,7 @@ class Tending:
 
     def take_charge(self, server: Server, life: Life, ends: Iterable[Tail] = ()) -> None:
         """From now on this is the server; its log begins where the marked ends are."""
-        self.server, self._floods = server, False
+        self.server, self._floods, self._ruled_anew = server, False, False
         self._born = time.monotonic() - max(0.0, time.time() - life.started)
         self._note_progress()
         self._watch = self._make_watch(life)
@@ -61,7 +62,7 @@ class Tending:
     def follow_new_rule(self) -> None:
         """A wish with another ready rule: a start under way is measured by it, from the beginning of its logs."""
         if self._book.life and self._book.life.ready_at is None:
-            self._watch = self._make_watch(self._book.life)
+            self._watch, self._ruled_anew = self._make_watch(self._book.life), True
 
     @property
     def _rule(self) -> ReadyRule:
@@ -129,7 +130,7 @@ class Tending:
             revision=found.hash if found else None,
             revision_line=found.line if found else None,
         )
-        if not life.adopted:
+        if not life.adopted and not self._ruled_anew:
             book.remember(learned=(*book.memory.learned, self.age)[-_LEARNED:])
         fall = book.memory.fall
         if fall and fall.bad != life.build:

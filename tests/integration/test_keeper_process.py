@@ -143,6 +143,19 @@ def test_ready_needs_the_port_too(world: KeeperWorld) -> None:
     world.wait_until_ready()
 
 
+def test_how_long_a_start_took_is_not_learned_where_its_rule_was_mended_meanwhile(world: KeeperWorld) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    world.ask(ready=ReadyRule(port=port))
+    world.start_keeper()
+    until(lambda: "ready..." in _read(world.server / "Server.log"), "the ready line")
+    world.ask(ready=ReadyRule(port=0))
+    assert world.wait_until_ready().learned_start is None
+    world.order("signal 9")
+    world.wait_for_event(EventKind.READY, 2)
+    assert world.wait_until_ready().learned_start is not None
+
+
 def test_world_process_never_ready_is_only_told_without_probation(world: KeeperWorld) -> None:
     world.set_habits(silent=True)
     world.ask(ready=ReadyRule(port=0, timeout=0.05))
