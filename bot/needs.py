@@ -141,7 +141,7 @@ def _server(need: Need) -> str:
         case "unknown":
             return "the keeper does not answer: whether the server runs is not known"
         case "not ready":
-            return join(f"the server does not say that it is ready{_since(need, 'started')}", detail)
+            return join(f"the server does not get ready{_since(need, 'started')}", detail)
         case "unreported":
             seen = f"no server is seen to run; its keeper (process {detail}) lives and has reported nothing"
             return join(f"{seen}{_since(need)}", "see that it can write to the state folder")

@@ -70,7 +70,7 @@ NEWS: tuple[tuple[str, str, Colour, bool], ...] = (
     ("own build", "A build that is not ours runs", Colour.AMBER, False),
     ("start-up error", "Server does not start", Colour.AMBER, False),
     ("back", "Server back", Colour.GREEN, False),
-    ("not ready", "Server does not say that it is ready", Colour.AMBER, False),
+    ("not ready", "Server does not get ready", Colour.AMBER, False),
     ("halted: keeper", "Nobody looks after the server", Colour.RED, True),
     ("halted: server", "Server stands still", Colour.RED, True),
     ("goes on: keeper", "The keeper looks after the server again", Colour.GREEN, False),

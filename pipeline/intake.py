@@ -22,6 +22,7 @@ from pipeline.tools import Tools
 log = logging.getLogger(__name__)
 
 SAID = ("pid", "build", "verdict", "status", "why", "detail", "error", "reason", "seconds", "revision")  # in our log
+PASSING = (EventKind.HELD, EventKind.RELEASED, EventKind.READY_TIMEOUT)  # the post is closed once it is over
 TOLD_AGAIN = timedelta(days=1)  # a fault of a swap that comes back
 
 
@@ -72,7 +73,7 @@ def posts_about(event: Event) -> list[NewPost]:
         "by": event.data.get("by"),
         "rolled": event.data.get("rolled"),
     }
-    return [NewPost(PostKind.SERVER, data, to_channel=True, offers=event.kind in (EventKind.HELD, EventKind.RELEASED))]
+    return [NewPost(PostKind.SERVER, data, to_channel=True, offers=event.kind in PASSING)]
 
 
 def _what_happened(event: Event) -> str | None:

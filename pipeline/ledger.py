@@ -8,6 +8,7 @@ from pipeline import outcomes
 from pipeline.card_models import CardView, Post, PostKind
 from pipeline.card_views import card_view
 from pipeline.read_models import OrderEnd
+from pipeline.server_views import find_late
 from pipeline.tools import Tools
 
 
@@ -54,7 +55,8 @@ def find_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> Post | No
 
 
 def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
-    """A pause that was resumed; a push that was made up; a hold that ended, or that another came after."""
+    """A pause that was resumed; a push that was made up; a hold that ended, or that another came after; a
+    start that got ready after all, or ended."""
     if post.data.get("what") == "push owed":
         return all(branch.owed_since != post.created_at for branch in tools.store.list_owed_branches())
     if post.kind is PostKind.PIPELINE:
@@ -63,6 +65,8 @@ def is_outlived(tools: Tools, post: Post, offers: Sequence[Post]) -> bool:
     observed = tools.keeper.observed() if tools.keeper.alive() else None
     if any(each.kind is post.kind and each.id > post.id for each in offers):
         return True
+    if post.data.get("what") == "not ready":
+        return observed is not None and find_late(tools.store, observed) is None
     if observed is None or observed.at <= post.created_at.timestamp():  # the keeper tells first, and then shows
         return False
     return observed.hold is None

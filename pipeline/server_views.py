@@ -19,7 +19,7 @@ def look(store: Store, keeper: Keeper) -> Seen:
     seen = observe(keeper)
     trouble = _trouble(store, seen.observed)
     found = (trouble.cause, trouble.detail) if trouble else ("", "")
-    return replace(seen, trouble=found[0], cure=found[1], late=_find_late(store, seen.observed))
+    return replace(seen, trouble=found[0], cure=found[1], late=find_late(store, seen.observed))
 
 
 def observe(keeper: Keeper) -> Seen:
@@ -43,7 +43,7 @@ def _trouble(store: Store, seen: Observed | None) -> Trouble | None:
     return Trouble(f"it crashed: `{title}`" if title else "it crashed", "")
 
 
-def _find_late(store: Store, seen: Observed | None) -> str | None:
+def find_late(store: Store, seen: Observed | None) -> str | None:
     """What the present start waits for, once the keeper told that it takes too long. A trial is judged by itself."""
     if seen is None or seen.state is not ServerState.STARTING or seen.started is None:
         return None

@@ -372,7 +372,7 @@ def test_the_command_line_tells_hours_in_the_zone_that_is_set(state: Path, monke
     orders = (OrderLine("restart", "Ann", "raid", NOW),)
     lines = report.as_text(make_status(next_start=NOW, orders=orders, needs=needs, runs=(waiting,))).splitlines()
     assert [line.partition(there)[0] for line in lines if there in line] == [
-        "  the server does not say that it is ready, started ",
+        "  the server does not get ready, started ",
         "Next start at ",
         "Ordered by Ann: restart at ",
         "Run 77aa77aa: Map::Update: built, tried again ",

@@ -521,6 +521,23 @@ async def test_a_hold_that_is_told_before_it_shows_keeps_its_button(world: World
     assert outlived(world) == ["held: breaker"]
 
 
+@pytest.mark.parametrize("end", ["ready", "crash", "hold"])
+async def test_the_news_of_a_start_that_is_late_are_over_with_that_start(world: World, end: str) -> None:
+    world.keeper.start_late("nothing accepts connections on SERVER_PORT 8085")
+    await world.pass_time(minutes=1)
+    assert outlived(world) == []
+    if end == "ready":
+        world.keeper.get_ready()
+    elif end == "crash":
+        world.keeper.end(ExitVerdict.CRASH, None, -11)
+    else:
+        world.keeper.hold(Hold.BREAKER)
+    await world.pass_time(seconds=1)
+    assert outlived(world) == ["not ready"]
+    over = render_over(world.ledger.list_outlived_posts()[0], "Test realm").embed
+    assert over is not None and (over.title, over.colour) == ("Over: Server does not get ready", Colour.GREY)
+
+
 async def test_the_answer_to_a_stop_and_that_to_a_start_tell_what_came_of_them(world: World) -> None:
     stop = number(await world.orders.stop_server(OPERATOR, NOW, "new disk"))
     await world.orders.note_order_shown(stop, "waiting", "7", "70")

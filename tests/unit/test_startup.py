@@ -187,7 +187,7 @@ async def test_a_start_beyond_its_time_needs_somebody_until_it_is_ready(world: W
     started = int(world.clock.now().timestamp())
     await world.settle()
     assert status(world)["needs"] == (
-        f"**1 thing needs you**\n- the server does not say that it is ready, started <t:{started}:R>"
+        f"**1 thing needs you**\n- the server does not get ready, started <t:{started}:R>"
         " · it said that it is ready, but nothing accepts connections on SERVER_PORT 8085"
     )
     world.keeper.start(None, None)
