@@ -65,7 +65,7 @@ class CardView:
     realm: str
     night: date
     title: str  # function or subject
-    run: Run | None  # the newest run of this card, None = counted only
+    run: Run | None  # that the card tells of, None = counted only
     report: CrashReport | None
     occurrences: int  # of this signature in this night
     before: int  # occurrences ever before this night

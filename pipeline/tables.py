@@ -86,7 +86,7 @@ cards = Table(
     Column("key", Text, nullable=False),  # `exact` of the signature and its version, or what else it stands for
     Column("night", Date, nullable=False),
     Column("title", Text, nullable=False),
-    Column("run", String(32)),  # the newest run of this card
+    Column("run", String(32)),  # that it tells of, see `choose_run` in store/writes.py
     Column("wanted", Integer, nullable=False, default=1),  # counts up with every change of what it shows
     Column("delivered", Integer, nullable=False, default=0),
     Column("message", Text),

@@ -30,6 +30,7 @@ from pipeline.store.rows import (
 )
 from pipeline.store.writes import (
     card_of_run,
+    choose_run,
     follow_branch,
     get_card,
     insert_answer,
@@ -226,11 +227,11 @@ class Runs(Base):
         return self.advance(run, run.state, at, attempts=run.attempts + 1)
 
     def note_asked(self, run: Run, at: datetime) -> None:
-        """The request for this round is written: the card is this run's from now on, and it waits for an answer."""
+        """The request for this round is written: its card tells of it from now on, and it waits for an answer."""
         with self.begin() as c:
             c.execute(update(t.runs).where(t.runs.c.id == run.id).values(asked=run.returns, updated_at=at))
             card = card_of_run(c, run.id)
-            c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
+            choose_run(c, card)
             touch(c, card, at)
 
     def get_pace(self, run: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
 
 from pipeline import tables as t
 from pipeline.model import (
@@ -81,17 +81,25 @@ def insert_posts(c: Connection, card: int | None, posts: Sequence[NewPost], at: 
         c.execute(insert(t.posts).values(**values, created_at=at))
 
 
-def takes_the_card(run: Run) -> bool:
-    """Whether the card tells of this run from its beginning. What went wrong before stays to be read until then: a new
-    try takes the card when somebody is asked, a rollback's own revert never does."""
-    return run.retry_of is None and not (run.kind is RunKind.REVERT and run.asked_by is None)
+def choose_run(c: Connection, card: int | None) -> None:
+    """What the card tells of: the run that came last to change something, of those that go on; once all are over, the
+    one that ended last. What went wrong stays to be read until somebody is asked for the new try, and a rollback's own
+    revert is no news."""
+    asked = or_(t.runs.c.retry_of.is_(None), t.runs.c.asked >= 0)
+    told = and_(t.runs.c.card == card, asked, or_(t.runs.c.kind != RunKind.REVERT, t.runs.c.asked_by.is_not(None)))
+    is_over, step = t.runs.c.state.in_(OVER), t.run_events.c
+    ended = func.max(case((and_(is_over, step.after.in_(OVER)), step.at)))
+    came = func.max(case((or_(step.before.is_(None), step.after == RunState.READY), step.id)))
+    query = select(t.runs.c.id, t.runs.c.subject).join(t.run_events).where(told).group_by(t.runs.c.id)
+    found = c.execute(query.order_by(is_over, ended.desc(), came.desc()).limit(1)).first()
+    if found is not None:
+        c.execute(update(t.cards).where(t.cards.c.id == card).values(run=found.id, title=found.subject))
 
 
 def insert_run(c: Connection, run: Run, card: int, at: datetime, previous: Sequence[Mapping[str, Any]]) -> None:
     c.execute(insert(t.runs).values(card=card, previous=[dict(each) for each in previous], **run_columns(run)))
     c.execute(insert(t.run_events).values(run=run.id, at=at, before=None, after=run.state, note=run.reason or ""))
-    if takes_the_card(run):
-        c.execute(update(t.cards).where(t.cards.c.id == card).values(run=run.id, title=run.subject))
+    choose_run(c, card)
 
 
 def move_run(c: Connection, run: Run, to: RunState, at: datetime, note: str, changes: Mapping[str, Any]) -> Run:
@@ -104,6 +112,7 @@ def move_run(c: Connection, run: Run, to: RunState, at: datetime, note: str, cha
         raise Overtaken(f"run {run.id} is not in {run.state} any more")
     if to is not run.state:
         c.execute(insert(t.run_events).values(run=run.id, at=at, before=run.state, after=to, note=note))
+        choose_run(c, card_of_run(c, run.id))
     return new
 
 
