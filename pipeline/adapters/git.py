@@ -32,7 +32,7 @@ __all__ = ["GitSource"]
 
 CLONE = "source"  # in the state folder
 _NOREPLY = "noreply@spirit-healer.invalid"
-_ASK_AGAIN = 60.0  # seconds between two questions to the remote for one revision
+_ASK_AGAIN = 60.0  # seconds between the answer to one question to the remote for a revision and the next
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class GitSource:
         self._identity = _identity(author)
         self._writing = threading.RLock()  # one writer of the clone at a time
         self._pushing = threading.RLock()
-        self._sought: dict[str, float] = {}  # revision -> when the remote was last asked for it, monotonic seconds
+        self._sought: dict[str, float] = {}  # revision -> when the remote was last asked, or gave up, monotonic seconds
         self._worked_out: _WorkedOut | None = None  # by the last check, for the apply that follows it
         self._exact: tuple[str, str] | None = None  # branch and head that the work tree is known to stand at
         self._read_commit = lru_cache(maxsize=4096)(self._read_commit_of)
@@ -269,9 +269,10 @@ class GitSource:
         now = time.monotonic()
         if now - self._sought.get(revision, -_ASK_AGAIN) < _ASK_AGAIN:
             return
-        self._sought[revision] = now
+        self._sought[revision] = now  # others that want it do not ask beside this one
         with self._pushing, contextlib.suppress(SourceUnusable, TransientError):
             self._remote.fetch_nights()
+        self._sought[revision] = time.monotonic()  # one that hangs takes longer than the pause between two questions
 
     def _read_commit_of(self, hash_: str) -> Commit:
         return self._repository.list_commits(self._repository.get_commit(hash_), "--no-walk")[0]

@@ -18,6 +18,7 @@ import pytest
 from checkouts import MAP_CPP, NIGHT, Bed, git, make_bed, make_source
 from world import START, World
 
+from pipeline.adapters import git as git_source
 from pipeline.adapters import git_clone, process_tree
 from pipeline.adapters.children import mark_for
 from pipeline.errors import RemoteUnreachable
@@ -301,6 +302,16 @@ def test_world_git_remote_slow_is_given_up_and_its_whole_tree_is_ended(tmp_path:
     with pytest.raises(RemoteUnreachable, match="the remote origin did not answer: git ls-remote took longer than 2 s"):
         bed.source.publish(NIGHT, commit.hash, None)
     wait_until(lambda: not is_running(int(pid.read_text())), "the child of ssh ended")
+
+
+def test_world_git_remote_slow_is_not_asked_at_once_again_for_what_nobody_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(git_source, "_ASK_AGAIN", 1.0)  # second, less than the remote is waited for
+    bed, asked = make_bed(tmp_path, network_timeout=2.0), tmp_path / "asked"
+    set_ssh(bed, f"open({str(asked)!r}, 'a').write('once ')\n{SLEEP}child.wait()\n")
+    assert [bed.source.resolve("deadbeef1234") for _ in range(2)] == [None, None]
+    assert asked.read_text() == "once "
 
 
 def is_running(pid: int) -> bool:
