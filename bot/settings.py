@@ -18,7 +18,15 @@ from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.faults import SettingsError, list_faults
@@ -344,6 +352,14 @@ class Settings(Given):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, dotenv_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_bytes(cls, given: Any) -> Any:
+        """A byte that is no text comes as half of a character, which no file of the keeper's can hold."""
+        if isinstance(given, str) and not given.isascii() and any("\ud800" <= each <= "\udfff" for each in given):
+            raise ValueError("holds a byte that is no UTF-8: write it in UTF-8, and rename what it names if need be")
+        return given
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

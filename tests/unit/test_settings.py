@@ -357,6 +357,16 @@ def test_fuzz_what_cannot_be_counted_is_refused_in_a_sentence(place: Place) -> N
     assert place.faults({"SOURCE_DIR": endless})[0].startswith("SOURCE_DIR: ")
 
 
+def test_a_byte_that_is_no_utf_8_is_refused_in_a_sentence_and_not_shown(place: Place) -> None:
+    wrong = {
+        "SERVER_DIR": "/realm/serv\udcf6r",
+        "SERVER_COMMAND": "./worldserver -c k\udcf6nig.conf",
+        "SERVER_ENV": "A=\udcf6",
+    }
+    says = "holds a byte that is no UTF-8: write it in UTF-8, and rename what it names if need be"
+    assert sorted(place.faults(wrong)) == [f"{name}: {says}" for name in ("SERVER_COMMAND", "SERVER_DIR", "SERVER_ENV")]
+
+
 def test_names_in_the_file_that_are_not_ours_do_no_harm(place: Place) -> None:
     (place.folder / ".env").write_text("SOMETHING_ELSE=1\nREALM_NAME=Nächtlich\n", encoding="utf-8")
     assert load(sandbox=True).realm_name == "Nächtlich"
