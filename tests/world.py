@@ -442,7 +442,7 @@ class FakeKeeper:
         self.note(EventKind.SPAWNED, pid=self.starts, build=build)
         if build in self.never_ready and self.wished is not None and self.wished.fallback is not None:
             fallback = self.wished.fallback.build
-            self.note(EventKind.FELL_BACK, build=fallback, bad=build, why="not ready in time")
+            self.note(EventKind.FELL_BACK, build=fallback, bad=build, deployment=deployment, why="not ready in time")
             self.start(fallback, None)
             return
         self.now = Observed(

@@ -191,7 +191,8 @@ class Actions:
             self._book.remember(fall=None)  # it could not be had: the same build is started again
             return
         self._book.remember(fall=replace(fall, told=True))
-        self._book.tell(EventKind.FELL_BACK, build=placed.shown_build, bad=fall.bad, why=fall.why)
+        told = {"build": placed.shown_build, "bad": fall.bad, "deployment": fall.deployment, "why": fall.why}
+        self._book.tell(EventKind.FELL_BACK, **told)
 
     def _find_other(self) -> bool:
         """Looks for a living server of this folder. True when there is one, adopted or kept off."""

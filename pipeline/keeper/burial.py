@@ -157,7 +157,7 @@ def _apply(book: Book, life: Life, now: float, consequence: Consequence) -> None
             hold(book, why, detail)
         case FallBack(why, before_ready):
             refused = Refused(life.build or "", find_trial(book.wish, life.build) if book.wish else None)
-            fall = Fall(life.build, why, before_ready)
+            fall = Fall(life.build, why, before_ready, deployment=refused.deployment)
             book.remember(refused=(*book.memory.refused, refused), fall=fall, next_start=None)
         case _:
             assert_never(consequence)

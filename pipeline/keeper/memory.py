@@ -126,6 +126,7 @@ class Fall:
     why: str
     before_ready: bool  # the bad build died before ready: if the fallback does too, it is the environment
     told: bool = False
+    deployment: str | None = None  # that had put the bad build in place
 
 
 @dataclass(frozen=True)

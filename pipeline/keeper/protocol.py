@@ -72,7 +72,7 @@ class EventKind(StrEnum):
     SWAP_STARTED = "swap_started"  # build, previous
     SWAPPED = "swapped"  # build, seconds
     SWAP_FAILED = "swap_failed"  # build, error, rolled: "forward" | "back"
-    FELL_BACK = "fell_back"  # build (that runs now), bad (that was taken out), why
+    FELL_BACK = "fell_back"  # build (that runs now), bad (that was taken out), deployment (of the bad one), why
     FOREIGN = "foreign"  # another supervisor or a server that is not ours: detail
     OWN_BUILD = "own_build"  # executable's sha256 differs with no open swap: the operator's own build
     WISH_UNREADABLE = "wish_unreadable"  # error: the last wish stays in force

@@ -276,7 +276,7 @@ def call_off(tools: Tools, deployment: Deployment, reason: str) -> bool:
 
 def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
     """DEPLOYING until the new build is ready, or is seen not to be."""
-    if tools.store.find_fall(deployment.build) is not None:
+    if tools.store.fell_back(deployment):
         return rolling_back.begin(tools, deployment, "the new build did not become ready")
     fault = postponing.find_fault(tools, deployment, deployment.wished_at or deployment.created_at)
     if fault is not None and observed.build != deployment.build:
@@ -309,7 +309,7 @@ def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float
 
 
 def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
-    if tools.store.find_fall(deployment.build) is not None:
+    if tools.store.fell_back(deployment):
         return rolling_back.begin(tools, deployment, "the new server died twice")
     judgement = verifying.judge(tools, deployment, observed)
     if judgement is None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline import tables as t
@@ -15,6 +15,7 @@ from pipeline.keeper.protocol import Event, EventKind, Exit, ExitVerdict, from_p
 from pipeline.store.base import Base
 from pipeline.store.rows import (
     IMPORTED,
+    Deployment,
     NewPost,
 )
 from pipeline.store.writes import (
@@ -97,13 +98,15 @@ class Events(Base):
             row = c.execute(LAST_LIFE).first()
         return None if row is None or row.kind == EventKind.EXITED else row.data.get("pid")
 
-    def find_fall(self, build: str) -> str | None:
-        """Why the keeper took a build out, whenever that was; None = it did not."""
-        bad = t.events.c.data["bad"].as_string() == build
-        query = select(t.events.c.data).where(t.events.c.kind == EventKind.FELL_BACK, bad)
+    def fell_back(self, deployment: Deployment) -> bool:
+        """Whether the keeper took its build out, which may go live again with a later one. A keeper of before names no
+        deployment: then by the time, though the machine's clock may be set back."""
+        data, since = t.events.c.data, deployment.wished_at or deployment.created_at
+        bad, named = data["bad"].as_string() == deployment.build, data["deployment"].as_string()
+        of_it = or_(named == deployment.id, and_(named.is_(None), t.events.c.at >= since))
+        query = select(t.events.c.id).where(t.events.c.kind == EventKind.FELL_BACK, bad, of_it)
         with self.begin() as c:
-            data = c.execute(query.limit(1)).scalar()
-        return None if data is None else str(data.get("why") or "")
+            return c.execute(query.limit(1)).first() is not None
 
     def list_events(self, since: datetime) -> list[tuple[datetime, str, dict[str, Any]]]:
         with self.begin() as c:

@@ -648,7 +648,7 @@ def test_fault_a13_world_build_dead_artifact_is_taken_out(world: KeeperWorld) ->
     told = world.wait_for_event(EventKind.FELL_BACK)
     world.wait_for(ServerState.READY, build="b1")
     assert world.list_builds() == ["b1", "b2", "b1"]
-    assert told == {"build": "b1", "bad": "b2", "why": "died before it was ready"}
+    assert told == {"build": "b1", "bad": "b2", "deployment": "d2", "why": "died before it was ready"}
     died = world.list_events(EventKind.EXITED)[1]
     assert (died["verdict"], died["deployment"], died["build"]) == ("crash", "d2", "b2")
     world.order("signal 11")

@@ -55,8 +55,27 @@ async def test_world_time_backward_a_new_crash_in_the_watch_is_rolled_back(tmp_p
 async def test_world_time_backward_what_the_keeper_took_out_is_seen(tmp_path: Path) -> None:
     world, run = await watch_and_step_back(tmp_path)
     world.keeper.end(ExitVerdict.ASKED)
-    world.keeper.note(EventKind.FELL_BACK, build="found-1", bad=world.get(run).commit, why="not ready in time")
+    gone = world.get(run)
+    told = {"build": "found-1", "bad": gone.commit, "deployment": gone.deployment, "why": "not ready in time"}
+    world.keeper.note(EventKind.FELL_BACK, **told)
     world.keeper.start("found-1", None)
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+
+
+async def test_what_the_keeper_took_out_once_is_not_held_against_the_next_deployment_of_the_same_build(
+    tmp_path: Path,
+) -> None:
+    world, run = await watch_and_step_back(tmp_path)
+    first = world.store.get_active_deployment()
+    assert first is not None
+    took_out = {"build": "found-1", "bad": first.build, "why": "not ready in time"}
+    world.keeper.note(EventKind.FELL_BACK, **took_out, deployment="another one")
+    await world.settle()
+    assert not world.store.fell_back(first)
+    world.expect(run, RunState.VERIFYING)
+    world.clock.jump(seconds=60)
+    world.keeper.note(EventKind.FELL_BACK, **took_out)  # as a keeper of before tells it
     await world.settle()
     world.expect(run, RunState.ROLLED_BACK)
 
