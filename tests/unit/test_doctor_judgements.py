@@ -498,3 +498,13 @@ def test_an_analyst_is_always_told_what_it_is_asked(tmp_path: Path, words: tuple
     """Its standard input is the prompt, whatever its words name."""
     (found,) = analysts.check_analyst(make(tmp_path, analyst_command=(sys.executable, *words)))
     assert found == ok("ANALYST_COMMAND", f"{sys.executable}, which is given what it is asked {ways}")
+
+
+def test_a_place_in_the_analysts_command_that_stands_for_nothing_is_said(tmp_path: Path) -> None:
+    words = (sys.executable, "--ask={request}", "{foo}", '{"model": {"a": 1}}', "{worktree}")
+    _, found = analysts.check_analyst(make(tmp_path, analyst_command=words))
+    assert found == warn(
+        "ANALYST_COMMAND",
+        "{foo}: stands for nothing, and is given to the program as it is written",
+        "write {prompt}, {request}, {response} or {worktree}, or leave it where the program knows it",
+    )
