@@ -4,8 +4,8 @@ morning summary."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.obstacles import CURE, add_cure
 from pipeline.points import point
 from pipeline.stages import finding, publishing, rolling_back
 from pipeline.store import Fact, NewPost, Overtaken
+from pipeline.store.nights import Stretch
 from pipeline.store.patience import one_patience
 from pipeline.tools import Tools, bug_topic
 
@@ -27,6 +28,9 @@ ABSENT = "absent fixes"  # in `degraded`
 BACK_AGAIN = "it is live again with the next build of its branch"
 QUIET = timedelta(hours=24)  # without a recurrence a watched fix counts as verified
 REST = 30.0  # seconds until a chore that failed is tried again
+DAY = timedelta(days=1)
+ON_ITS_WAY = timedelta(seconds=10)  # what is as new may not have reached the database: the next summary has it
+READING = 900.0  # seconds that a summary waits for crashes that are not read yet
 RIGHTS = "let our user read what lies in SERVER_DIR and write to the state folder"
 
 Chore = Callable[[Tools], bool]
@@ -251,19 +255,37 @@ def _is_wanted_in(tools: Tools, base: str, revert: Run) -> bool:
 
 def post_summary(tools: Tools) -> bool:
     """Once for each night, on the morning after it or as soon as the bot is back. Nights before our first start, and
-    those for which nobody was there on two mornings, have none."""
+    those for which nobody was there on two mornings, have none: the next one tells of that time too."""
     due = policy.summary_due(tools.now(), tools.realm.summary_time, tools.realm.timezone)
     last = tools.store.get_fact(Fact.SUMMARY)
-    if last is not None and due <= date.fromisoformat(last["night"]):
+    if last is not None and (due <= date.fromisoformat(last["night"]) or _is_reading(tools, due)):
         return False
-    posts = []
+    posts, until = [], tools.now() - ON_ITS_WAY
     if last is not None:
-        summary = records.night_summary(tools, due)
+        begin = _find_told(tools, last)
+        summary = records.night_summary(tools, due, Stretch(begin - DAY, begin, until))
         point("summary.made")
         posts = [NewPost(PostKind.SUMMARY, dataclasses.asdict(summary), to_channel=True)]
-    tools.store.set_fact(Fact.SUMMARY, {"night": due.isoformat()}, posts=posts, at=tools.now())
+    told = {"night": due.isoformat(), "until": until.isoformat()}
+    tools.store.set_fact(Fact.SUMMARY, told, posts=posts, at=tools.now())
     point("summary.noted")
     return bool(posts)
+
+
+def _find_told(tools: Tools, last: Mapping[str, str]) -> datetime:
+    """Up to when the summary before has told. Earlier versions did not note it."""
+    if "until" in last:
+        return datetime.fromisoformat(last["until"])
+    return policy.summary_time(date.fromisoformat(last["night"]), tools.realm.summary_time, tools.realm.timezone)
+
+
+def _is_reading(tools: Tools, night: date) -> bool:
+    """Whether crashes are read still that it should tell of, as the bot is just back. What cannot be read is not waited
+    for."""
+    begun = tools.alarms.setdefault(
+        ("summary", policy.night_begins(night, tools.realm.timezone)), tools.clock.monotonic()
+    )
+    return tools.clock.monotonic() < begun + READING and bool(tools.store.list_unjudged_crashes())
 
 
 # What, and how often in seconds.

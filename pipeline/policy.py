@@ -257,8 +257,13 @@ def night_begins(night: date, zone: tzinfo | None) -> datetime:
 def summary_due(now: datetime, clock: time, zone: tzinfo | None) -> date:
     """The newest night whose summary is due: at SUMMARY_TIME (`clock`) of the day after its evening."""
     today = now.astimezone(zone).date()
-    mornings = (today - timedelta(days=back) for back in range(3))
-    return next(day for day in mornings if _at(day, clock, zone) <= now) - timedelta(days=1)
+    nights = (today - timedelta(days=back) for back in range(1, 4))
+    return next(night for night in nights if summary_time(night, clock, zone) <= now)
+
+
+def summary_time(night: date, clock: time, zone: tzinfo | None) -> datetime:
+    """When the summary of a night is due, in UTC."""
+    return _at(night + timedelta(days=1), clock, zone)
 
 
 def branch_name(night: date, number: int = 1) -> str:

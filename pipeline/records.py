@@ -18,6 +18,7 @@ from pipeline.server_views import look
 from pipeline.status_models import RunLine
 from pipeline.status_views import find_free
 from pipeline.store import CrashRow, card_key
+from pipeline.store.nights import Stretch
 from pipeline.summary import NightSummary, Scene, summarize
 from pipeline.tools import Tools
 
@@ -192,8 +193,8 @@ def list_audit(tools: Tools, days: int) -> list[AuditLine]:
 # --- nights ----------------------------------------------------------------------------------------------------------
 
 
-def night_summary(tools: Tools, night: date) -> NightSummary:
-    """What a person reads in the morning, or so far."""
+def night_summary(tools: Tools, night: date, stretch: Stretch | None = None) -> NightSummary:
+    """What a person reads in the morning, of all since the last time, or asks for, of a night so far."""
     degraded = tuple(dict.fromkeys(tools.degraded.values()))
     seen = look(tools.store, tools.keeper)
     scene = Scene(
@@ -205,4 +206,4 @@ def night_summary(tools: Tools, night: date) -> NightSummary:
         degraded,
         find_free(tools.realm.state_dir),
     )
-    return summarize(tools.store, night, scene)
+    return summarize(tools.store, night, scene, stretch)

@@ -1,5 +1,9 @@
 """One night as people want to read it in the morning. The values are what JSON holds: times are seconds since the
-epoch, the night is ISO; each has a default, as a summary that waits in the outbox may be read by a newer version."""
+epoch, the night is ISO; each has a default, as a summary that waits in the outbox may be read by a newer version.
+
+Who asks for a night is told of it from noon to noon. What is posted in the morning tells of all since the one before
+it, so that nothing falls between two; the chart is that of its night.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,8 @@ from pipeline.needs import (
     list_needs,
 )
 from pipeline.status_models import Need, Rider, Setback
-from pipeline.store import Store
-from pipeline.store.nights import NightCard
+from pipeline.store import Branch, Store
+from pipeline.store.nights import NightCard, Stretch
 from pipeline.timeline import Happening, Phase, Span, Start, list_starts, seconds_of, trace_server
 
 TELLING = (
@@ -68,7 +72,7 @@ class FixedLine:
     removed: int = 0  # lines
     verdict: str | None = None
     live_since: float | None = None
-    crashes: int = 0  # of this signature, this night
+    crashes: int = 0  # on its card
     message: str | None = None
     only_taken_back: bool = False  # it was seen only in a build that was taken back
     absent: bool = False  # what runs now has it not
@@ -179,18 +183,21 @@ class Scene:
     free: int | None = None  # bytes in the state folder; None = not known
 
 
-def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
-    """The night, as far as it has come. Reads the database only."""
-    before = night - DAY
+def summarize(store: Store, night: date, scene: Scene, stretch: Stretch | None = None) -> NightSummary:
+    """The night, as far as it has come; its lists and figures of another stretch of time, if that is given. Reads the
+    database only."""
+    stretch = stretch or stretch_of(night, scene.zone)
+    cards = store.list_night_cards(stretch)
     end = policy.night_begins(night + DAY, scene.zone)
-    cards = store.list_night_cards(night, before)
     current = store.night_of(scene.now) == night or scene.now - end < DAY
     waiting = gather_waiting(store, night)
     machine = list_machine_needs(scene.degraded, scene.free)
+    told = list_told(store, stretch)
+    fixed = [run for run in told if is_fixed(run, waiting.reverts)]
     empty = frame(night, scene.now, scene.zone)
-    happenings = read_happenings(store, empty.begin, empty.until)
-    chart = draw(store, night, happenings, empty)
-    starts = [each for each in list_starts(happenings) if each.at >= chart.begin]
+    begin, until = stretch.begin.timestamp(), min(stretch.until, scene.now).timestamp()
+    happenings = read_happenings(store, min(empty.begin, begin), max(empty.until, until))
+    starts = [each for each in list_starts(happenings) if begin <= each.at < until]
     return NightSummary(
         realm=scene.realm,
         night=night.isoformat(),
@@ -198,20 +205,43 @@ def summarize(store: Store, night: date, scene: Scene) -> NightSummary:
         told=scene.now.timestamp(),
         needs=tuple(list_needs(store, waiting, scene.now, scene.seen, scene.links, machine)) if current else (),
         degraded=tuple(scene.degraded) if current else (),
-        branches=tuple(_branch(scene, each) for each in waiting.reviews if each.branch.night == night),
-        fixed=tuple(
-            _fixed(store, scene, card, run) for card in cards for run in card.runs if is_fixed(run, waiting.reverts)
-        ),
+        branches=tuple(_branch(scene, each) for each in waiting.reviews if _is_told(each.branch, night, fixed)),
+        fixed=tuple(sorted((_fixed(store, scene, run) for run in fixed), key=lambda line: -line.crashes)),
         unfixed=tuple(_list_unfixed(store, cards, waiting)),
-        undone=tuple(_list_undone(store, scene, cards, waiting)),
-        updates=tuple(_update(store, scene, run) for card in cards for run in card.runs if is_update(run)),
-        crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards if each.crashes),
-        counts=_count(store, night, before, chart.server, starts),
-        chart=chart,
+        undone=tuple(_list_undone(store, scene, told, waiting)),
+        updates=tuple(_update(store, scene, run) for run in told if is_update(run)),
+        crashes=tuple(CrashLine(each.title, each.crashes, each.before) for each in cards),
+        counts=_count(store, stretch, trace_server(happenings, begin, until), starts),
+        chart=draw(store, happenings, empty),
     )
 
 
+def stretch_of(night: date, zone: tzinfo | None) -> Stretch:
+    return Stretch(*(policy.night_begins(night + days * DAY, zone) for days in (-1, 0, 1)))
+
+
+def list_told(store: Store, stretch: Stretch) -> list[Run]:
+    """Runs that came to their end then, and changes that came back then, as what had taken them out went; oldest
+    first."""
+    last: dict[str, tuple[datetime, Run]] = {}
+    for run, at in store.list_turned(stretch.begin):
+        over = run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK)
+        last.update({each.id: (at, each) for each in (run, *(_list_touched(store, run) if over else ()))})
+    return [run for at, run in sorted(last.values(), key=lambda each: each[0]) if at < stretch.until]
+
+
+def _list_touched(store: Store, revert: Run) -> Iterator[Run]:
+    """The changes that a revert took out or brought back; a run of another kind has none."""
+    for undone in filter(None, map(store.get_run_by_commit, revert.undoes)):
+        yield from _list_touched(store, undone) if undone.kind is RunKind.REVERT else (undone,)
+
+
 # --- what became of the crashes --------------------------------------------------------------------------------------
+
+
+def _is_told(branch: Branch, night: date, fixed: Sequence[Run]) -> bool:
+    """How to merge it: in the summary of its night, and in those of what went live on it since."""
+    return branch.night == night or any(run.branch == branch.name for run in fixed)
 
 
 def _branch(scene: Scene, review: Review) -> BranchLine:
@@ -223,11 +253,11 @@ def _branch(scene: Scene, review: Review) -> BranchLine:
     )  # fmt: skip
 
 
-def _list_undone(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UndoneLine]:
-    """By reverts of this night that stand, of an operator or of a rollback: each change that one took out, whose ever
-    card it is on; not what was itself a revert, as that brought something back."""
+def _list_undone(store: Store, scene: Scene, told: Sequence[Run], waiting: Waiting) -> Iterator[UndoneLine]:
+    """By reverts that stand, of an operator or of a rollback: each change that one took out, whose ever card it is on;
+    not what was itself a revert, as that brought something back."""
     over, updates = (RunState.SUCCEEDED, RunState.ROLLED_BACK), store.list_live_updates()
-    made = [run for card in cards for run in card.runs if run.kind is RunKind.REVERT and run.state in over]
+    made = [run for run in told if run.kind is RunKind.REVERT and run.state in over]
     for revert in made:
         if revert.commit is None or policy.find_revert(revert.commit, waiting.reverts) is not None:
             continue
@@ -237,12 +267,7 @@ def _list_undone(store: Store, scene: Scene, cards: Sequence[NightCard], waiting
         yield from (_undone(scene, revert, run) for run in gone)
 
 
-def _list_fixed(store: Store, scene: Scene, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[FixedLine]:
-    for card in cards:
-        yield from (_fixed(store, scene, card, run) for run in card.runs if is_fixed(run, waiting.reverts))
-
-
-def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
+def _fixed(store: Store, scene: Scene, run: Run) -> FixedLine:
     deployment = store.get_deployment(run.deployment) if run.deployment else None
     ready = deployment.ready_at if deployment else None
     return FixedLine(
@@ -255,8 +280,8 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
         removed=sum(each.removed for each in run.changes),
         verdict=run.verdict,
         live_since=ready.timestamp() if ready else None,
-        crashes=card.crashes,
-        message=card.message,
+        crashes=store.count_card_crashes(run.id),
+        message=store.get_message_of_run(run.id),
         only_taken_back=is_gone(store, run.signature),
         absent=run.id in store.list_absent(),
     )
@@ -264,7 +289,7 @@ def _fixed(store: Store, scene: Scene, card: NightCard, run: Run) -> FixedLine:
 
 def _list_unfixed(store: Store, cards: Sequence[NightCard], waiting: Waiting) -> Iterator[UnfixedLine]:
     for card in cards:
-        if not card.crashes or any(is_fixed(run, waiting.reverts) for run in card.runs):
+        if any(is_fixed(run, waiting.reverts) for run in card.runs):
             continue
         fixes = [run for run in card.runs if run.kind is RunKind.FIX]
         tries = fixes[-1].returns + 1 if fixes and fixes[-1].commit is None else 0
@@ -316,10 +341,10 @@ def _update(store: Store, scene: Scene, run: Run) -> UpdateLine:
 # --- figures and the chart -------------------------------------------------------------------------------------------
 
 
-def _count(store: Store, night: date, before: date, server: Sequence[Span], starts: Sequence[Start]) -> Counts:
-    crashes, kinds = store.count_night_crashes(night)
-    crashes_before, kinds_before = store.count_night_crashes(before)
-    recoveries = store.list_night_recoveries(night)
+def _count(store: Store, stretch: Stretch, server: Sequence[Span], starts: Sequence[Start]) -> Counts:
+    crashes, kinds = store.count_crashes_between(stretch.begin, stretch.until)
+    crashes_before, kinds_before = store.count_crashes_between(stretch.before, stretch.begin)
+    recoveries = store.list_recoveries(stretch.begin, stretch.until)
     seen = [each for each in recoveries if each is not None]
     return Counts(
         crashes, kinds, crashes_before, kinds_before,
@@ -345,14 +370,14 @@ def frame(night: date, now: datetime, zone: tzinfo | None) -> Chart:
     return Chart(begin.timestamp(), end.timestamp(), until.timestamp(), hours=tuple(_hours(begin, end, zone)))
 
 
-def draw(store: Store, night: date, happenings: Sequence[Happening], empty: Chart) -> Chart:
+def draw(store: Store, happenings: Sequence[Happening], empty: Chart) -> Chart:
     """What the chart shows."""
     begin, until = _moment(empty.begin), _moment(empty.until)
     builds = [(each, each.begun.timestamp()) for each in store.list_builds_between(begin, until)]
     return replace(
         empty,
         server=trace_server(happenings, empty.begin, empty.until),
-        crashes=tuple(at.timestamp() for at in store.list_crash_times(night)),
+        crashes=tuple(at.timestamp() for at in store.list_crash_times(begin, _moment(empty.end))),
         builds=tuple(Span(begun, begun + (each.seconds or 0.0), each.state) for each, begun in builds),
         deployments=tuple(
             Mark((each.wished_at or each.created_at).timestamp(), each.verdict or "")

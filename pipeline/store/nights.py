@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,8 +19,17 @@ SIGNATURE = ("family", "exact", "version")  # columns
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """What a summary tells of: [begin, until). What came before is counted from `before` on."""
+
+    before: datetime
+    begin: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
 class NightCard:
-    """A signature of a night, and how often it crashed then and the night before."""
+    """A signature that crashed in a stretch, and how often it did then and before."""
 
     title: str
     message: str | None
@@ -39,50 +49,72 @@ class BuildSpan:
     seconds: float | None  # None = not over
 
 
+def _crashed(begin: datetime, until: datetime) -> Any:
+    return and_(t.crashes.c.at >= begin, t.crashes.c.at < until, t.crashes.c.keeper != IMPORTED)
+
+
 class Nights(Base):
     """Each sentence reads one kind of thing."""
 
-    def list_night_cards(self, night: date, before: date) -> list[NightCard]:
-        """Of this night, the most frequent crash first."""
+    def list_night_cards(self, stretch: Stretch) -> list[NightCard]:
+        """Of what crashed then, the most frequent first."""
         with self.begin() as c:
-            rows = c.execute(select(t.cards).where(t.cards.c.night == night).order_by(t.cards.c.id)).all()
-            found = [self._night_card(c, row, before) for row in rows]
+            rows = c.execute(
+                select(t.cards, *(t.crashes.c[each] for each in ("judged", "report", *SIGNATURE)))
+                .join(t.crashes, t.crashes.c.card == t.cards.c.id)
+                .where(_crashed(stretch.begin, stretch.until))
+                .order_by(t.crashes.c.id)
+            ).all()
+            alike = [[row for row in rows if row.key == key] for key in dict.fromkeys(row.key for row in rows)]
+            found = [self._night_card(c, each, stretch) for each in alike]
         return sorted(found, key=lambda each: -each.crashes)
 
-    def _night_card(self, c: Any, row: Any, before: date) -> NightCard:
-        of_card = and_(t.crashes.c.card == row.id, t.crashes.c.keeper != IMPORTED)
-        crashes = c.execute(
-            select(t.crashes.c.judged, t.crashes.c.report, *(t.crashes.c[each] for each in SIGNATURE))
-            .where(of_card)
-            .order_by(t.crashes.c.id)
-        ).all()
-        same = and_(t.cards.c.key == row.key, t.cards.c.night == before)
+    def _night_card(self, c: Any, crashes: Sequence[Any], stretch: Stretch) -> NightCard:
+        """`crashes` = all of one signature, which has two cards where the stretch reaches over noon."""
+        last = crashes[-1]
+        same = and_(t.cards.c.key == last.key, _crashed(stretch.before, stretch.begin))
         earlier = select(func.count()).select_from(t.crashes.join(t.cards, t.crashes.c.card == t.cards.c.id))
-        runs = c.execute(select(t.runs).where(t.runs.c.card == row.id).order_by(t.runs.c.created_at, t.runs.c.id)).all()
-        last = crashes[-1] if crashes else None
+        mine = t.runs.c.card.in_({each.id for each in crashes})
+        runs = c.execute(select(t.runs).where(mine).order_by(t.runs.c.created_at, t.runs.c.id)).all()
         return NightCard(
-            row.title, row.message, len(crashes), c.execute(earlier.where(same)).scalar_one(),
-            last.judged if last else None, last.report if last else None, tuple(map(read_run, runs)),
-            Signature(last.family, last.exact, last.version) if last is not None and last.exact is not None else None,
+            last.title, last.message, len(crashes), c.execute(earlier.where(same)).scalar_one(), last.judged,
+            last.report, tuple(map(read_run, runs)),
+            None if last.exact is None else Signature(last.family, last.exact, last.version),
         )  # fmt: skip
 
-    def count_night_crashes(self, night: date) -> tuple[int, int]:
-        """(how many, of how many kinds)."""
-        mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
+    def list_turned(self, since: datetime) -> list[tuple[Run, datetime]]:
+        """Runs that came to the state they are in at that time or later, and when; oldest first."""
+        moved = and_(t.run_events.c.run == t.runs.c.id, t.run_events.c.after == t.runs.c.state)
+        came = func.max(t.run_events.c.at)
         with self.begin() as c:
-            row = c.execute(select(func.count(), func.count(t.crashes.c.exact.distinct())).where(mine)).one()
+            query = select(t.runs, came.label("came")).join(t.run_events, moved).group_by(t.runs.c.id)
+            rows = c.execute(query.having(came >= since).order_by(came, t.runs.c.created_at)).all()
+        return [(read_run(row), row.came) for row in rows]
+
+    def count_card_crashes(self, run: str) -> int:
+        """On the card of a run."""
+        card = select(t.runs.c.card).where(t.runs.c.id == run).scalar_subquery()
+        with self.begin() as c:
+            query = select(func.count()).where(t.crashes.c.card == card, t.crashes.c.keeper != IMPORTED)
+            return int(c.execute(query).scalar_one())
+
+    def count_crashes_between(self, begin: datetime, until: datetime) -> tuple[int, int]:
+        """(how many, of how many kinds)."""
+        with self.begin() as c:
+            count = select(func.count(), func.count(t.crashes.c.exact.distinct())).where(_crashed(begin, until))
+            row = c.execute(count).one()
         return row[0], row[1]
 
-    def list_night_recoveries(self, night: date) -> list[float | None]:
+    def list_recoveries(self, begin: datetime, until: datetime) -> list[float | None]:
         """Seconds from each crash to ready, None = not back yet; oldest first."""
-        mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
         with self.begin() as c:
-            return list(c.execute(select(t.crashes.c.back_after).where(mine).order_by(t.crashes.c.id)).scalars())
+            query = select(t.crashes.c.back_after).where(_crashed(begin, until)).order_by(t.crashes.c.id)
+            return list(c.execute(query).scalars())
 
-    def list_crash_times(self, night: date) -> list[datetime]:
-        mine = and_(t.crashes.c.night == night, t.crashes.c.keeper != IMPORTED)
+    def list_crash_times(self, begin: datetime, until: datetime) -> list[datetime]:
         with self.begin() as c:
-            return list(c.execute(select(t.crashes.c.at).where(mine).order_by(t.crashes.c.id)).scalars())
+            query = select(t.crashes.c.at).where(_crashed(begin, until)).order_by(t.crashes.c.id)
+            return list(c.execute(query).scalars())
 
     def list_night_branches(self, first: date, last: date) -> list[Branch]:
         """Oldest first."""

@@ -47,7 +47,7 @@ class Fact(StrEnum):
     FOUND = "found"  # {"build", "commit"}: the first fallback
     RUNNING = "running"  # {"build", "revision", "commit"}: what was last seen ready
     WARM = "warm"  # commit of the warm build
-    SUMMARY = "summary"  # {"night"}: the newest that was summarised
+    SUMMARY = "summary"  # {"night", "until"}: the newest that was summarised, and up to when that told
     MERGED = "merged"  # {"base", "name", "has", "lacks"}: commits of ours, as the base branch at `base` has them
     DELETED = "deleted"  # {"branches"}: night branches that the remote had and has no more
     ABSENT = "absent"  # {"build", "watched", "runs"}: watched fixes that this build has not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -610,7 +611,7 @@ async def test_after_days_without_a_bot_only_the_newest_night_is_told(world: Wor
 
 async def test_nights_before_the_first_start_have_none(world: World) -> None:
     await world.pass_time(minutes=1)
-    assert world.store.get_fact(Fact.SUMMARY) == {"night": "2026-11-21"}
+    assert (world.store.get_fact(Fact.SUMMARY) or {})["night"] == "2026-11-21"
     assert summaries(world) == []
 
 
@@ -621,6 +622,120 @@ async def test_a_clock_that_is_put_back_posts_nothing_twice(world: World) -> Non
     await world.settle()
     await world.pass_time(hours=5)
     assert summaries(world) == ["2026-11-22"]
+
+
+# --- what the one that is posted tells of ----------------------------------------------------------------------------
+
+
+def told(world: World) -> list[tuple[str, list[str], list[str], dict[str, int]]]:
+    """Of each summary that was posted: its night, what was fixed, what was taken back, and the crashes."""
+    posted = [each.data for each in world.posts() if each.kind is PostKind.SUMMARY]
+    return [
+        (
+            data["night"],
+            [line["subject"] for line in data["fixed"]],
+            [line["subject"] for line in data["undone"]],
+            {line["title"]: line["crashes"] for line in data["crashes"]},
+        )
+        for data in posted
+    ]
+
+
+async def test_what_happens_between_a_summary_and_noon_is_told_the_next_morning_and_once(world: World) -> None:
+    await world.pass_time(hours=11)  # 09:00
+    await heal(world)
+    await world.pass_time(days=1)
+    await world.pass_time(days=1)
+    assert told(world) == [
+        ("2026-11-22", [], [], {}),
+        ("2026-11-23", ["Map::Update"], [], {"Map::Update": 1}),
+        ("2026-11-24", [], [], {}),
+    ]
+    posted = [each.data for each in world.posts() if each.kind is PostKind.SUMMARY]
+    assert [each["counts"]["crashes"] for each in posted] == [0, 1, 0]
+    assert [[line["name"] for line in each["branches"]] for each in posted] == [[], ["overnight-20261122"], []]
+
+
+async def test_a_crash_before_noon_and_the_same_after_it_are_one_kind_in_the_summary(world: World) -> None:
+    await world.pass_time(hours=11)
+    for _ in range(2):
+        await world.crash("Map::Update")
+        await world.pass_time(hours=3)  # to 12:00 and on
+    await world.pass_time(days=1)
+    assert told(world)[-1] == ("2026-11-23", [], [], {"Map::Update": 2})
+    (summary,) = [each.data for each in world.posts() if each.kind is PostKind.SUMMARY][1:]
+    assert [(line["subject"], line["crashes"]) for line in summary["unfixed"]] == [("Map::Update", 2)]
+
+
+async def test_a_fix_counts_in_the_night_in_which_it_went_live_whenever_its_crash_was(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"approval": Approval.DEPLOY}).start()
+    run = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(hours=21)  # 19:00 of the next evening
+    await world.orders.approve(run.id, OPERATOR)
+    await world.settle()
+    await world.pass_time(minutes=3)
+    assert look(world).fixed == ()
+    assert [(each.subject, each.crashes) for each in look(world, NIGHT + timedelta(days=1)).fixed] == [
+        ("Map::Update", 1)
+    ]
+    await world.pass_time(days=1)
+    assert told(world) == [("2026-11-22", [], [], {"Map::Update": 1}), ("2026-11-23", ["Map::Update"], [], {})]
+
+
+async def test_a_fix_that_is_taken_back_days_later_and_brought_back_again_is_told_each_time(world: World) -> None:
+    await heal(world)
+    for kind in (RunKind.FIX, RunKind.REVERT):
+        await world.pass_time(days=2)
+        (taken,) = [run for run in world.runs() if run.kind is kind]
+        await world.orders.revert(taken.commit or "", OPERATOR)
+        await world.settle()
+        await world.pass_time(minutes=3)
+    await world.pass_time(days=1)
+    await world.pass_time(days=1)
+    assert told(world) == [
+        ("2026-11-23", ["Map::Update"], [], {"Map::Update": 1}),
+        ("2026-11-25", [], ["Map::Update"], {}),
+        ("2026-11-26", ["Map::Update"], [], {}),
+        ("2026-11-27", [], [], {}),
+    ]
+
+
+async def test_after_days_without_a_bot_all_of_them_are_told(world: World) -> None:
+    await world.crash("Map::Update")
+    world.clock.time += timedelta(days=3)
+    await world.settle()
+    assert told(world) == [("2026-11-24", [], [], {"Map::Update": 1})]
+
+
+async def test_a_bot_that_is_back_reads_what_crashed_before_it_tells_of_the_night(world: World) -> None:
+    world.clock.time += timedelta(hours=5)
+    world.keeper.crash("Map::Update")
+    world.clock.time += timedelta(hours=6)  # 09:00
+    world.restart()
+    await world.settle()
+    await world.pass_time(seconds=10)
+    assert told(world) == [("2026-11-22", [], [], {"Map::Update": 1})]
+
+
+async def test_a_crash_that_cannot_be_read_holds_no_summary_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/state/scratch")
+
+    monkeypatch.setattr(world.reader, "read", fail)
+    await world.die("Map::Update")
+    await world.pass_time(hours=10, minutes=1)  # 08:01
+    assert told(world) == []
+    await world.pass_time(minutes=15)
+    assert told(world) == [("2026-11-22", [], [], {})]
+
+
+async def test_after_an_older_version_all_since_its_last_summary_was_due_is_told(world: World) -> None:
+    await world.pass_time(hours=11)
+    assert summaries(world) == ["2026-11-22"]
+    world.store.set_fact(Fact.SUMMARY, {"night": "2026-11-22"})
+    await heal(world)
+    await world.pass_time(days=1)
+    assert told(world)[-1] == ("2026-11-23", ["Map::Update"], [], {"Map::Update": 1})
 
 
 BERLIN, NEW_YORK, AUCKLAND = (ZoneInfo(name) for name in ("Europe/Berlin", "America/New_York", "Pacific/Auckland"))
