@@ -64,8 +64,9 @@ def owe(tools: Tools, branch: Branch, reason: str) -> None:
 def continue_elsewhere(tools: Tools, branch: Branch, detail: str) -> Branch:
     """The same commits under the next name; what is on the remote stays as it is."""
     name = branching.free_name(tools, branch.night, branch.head)
-    tools.source.begin(name, branch.head)
-    tools.source.restore(name, branch.head)
+    if not branch.ended:  # else our clone stands on another one, where a build may be under way
+        tools.source.begin(name, branch.head)
+        tools.source.restore(name, branch.head)
     now = tools.now()
     point("publish.renamed")
     tools.store.move_branch(branch.name, name, branch.night, branch.base, branch.head, now)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from pipeline import tables as t
 from pipeline.model import (
@@ -86,11 +86,14 @@ class Branches(Base):
         return [read_branch(row) for row in rows]
 
     def move_branch(self, old: str, new: str, night: date, base: str, head: str, at: datetime) -> None:
-        """What stood on a branch that ended goes on under another name; runs that are not over follow."""
+        """What stood on a branch goes on under another name, and is open only where that one was; other branches stay
+        as they are. Runs follow that are not over, or that the remote has under no name yet."""
+        own = t.branches.c.name == old
         with self.begin() as c:
-            c.execute(update(t.branches).values(ended=True, owed_since=None))
+            ended = c.execute(select(t.branches.c.ended).where(own)).scalar_one()
+            c.execute(update(t.branches).where(own).values(ended=True, owed_since=None))
             c.execute(
-                insert(t.branches).values(name=new, night=night, base=base, head=head, ended=False, created_at=at)
+                insert(t.branches).values(name=new, night=night, base=base, head=head, ended=ended, created_at=at)
             )
-            moving = and_(t.runs.c.branch == old, t.runs.c.state.not_in(OVER))
+            moving = and_(t.runs.c.branch == old, or_(t.runs.c.state.not_in(OVER), t.runs.c.pushed.is_(False)))
             c.execute(update(t.runs).where(moving).values(branch=new))

@@ -1,9 +1,12 @@
 """The night's branch: lost, owed, diverged, moved by an update; and a source that is not ready."""
 
+import pytest
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
 from pipeline.card_models import PostKind
-from pipeline.model import Done, Impossible, Question, RunKind, RunState
+from pipeline.errors import RemoteUnreachable
+from pipeline.model import Done, Impossible, Patch, Question, Run, RunKind, RunState, WholeFile
+from pipeline.ports import Diverged, Pushed
 
 
 async def lose_the_clone(world: World, keep: set[str]) -> None:
@@ -76,6 +79,48 @@ async def test_a_branch_that_diverged_goes_on_under_the_next_name(world: World) 
     assert world.expect(run, RunState.VERIFYING).branch == "overnight-20261122-2"
     assert world.source.remote == {"overnight-20261122-2": world.get(run).commit}
     assert [each.data["branch"] for each in world.posts() if each.kind is PostKind.BUILT] == ["overnight-20261122-2"]
+
+
+async def leave_two_nights_owed(world: World) -> tuple[Run, Run]:
+    """A fix of each, live and not on the remote."""
+    world.source.remote_gone = True
+    older = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(hours=24)
+    newer = await world.answer(await world.crash("Spell::Cast"), OTHER)
+    await world.pass_time(minutes=3)
+    assert {each.name for each in world.store.list_owed_branches()} == {"overnight-20261122", "overnight-20261123"}
+    return world.expect(older, RunState.SUCCEEDED), world.expect(newer, RunState.SUCCEEDED)
+
+
+async def test_an_earlier_nights_branch_that_diverged_takes_no_other_nights_place(world: World) -> None:
+    older, newer = await leave_two_nights_owed(world)
+    world.source.remote_gone = False
+    world.source.diverged.add("overnight-20261122")
+    await world.pass_time(minutes=1)
+    assert world.source.remote == {"overnight-20261122-2": older.commit, "overnight-20261123": newer.commit}
+    assert (world.get(older).branch, world.get(older).pushed) == ("overnight-20261122-2", True)
+    assert world.source.checked_out == newer.commit
+    third = await world.answer(await world.crash("Loot::Roll"), Patch(files=(WholeFile("src/Loot.cpp", "good"),)))
+    assert (third.branch, third.base) == ("overnight-20261123", newer.commit)
+
+
+async def test_a_branch_that_diverged_leaves_an_earlier_nights_push_owed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, newer = await leave_two_nights_owed(world)
+    publish = world.source.publish
+
+    def refuse_the_older(branch: str, head: str, known: str | None) -> Pushed | Diverged:
+        if branch == "overnight-20261122":
+            raise RemoteUnreachable("it is refused")
+        return publish(branch, head, known)
+
+    monkeypatch.setattr(world.source, "publish", refuse_the_older)
+    world.source.remote_gone = False
+    world.source.diverged.add("overnight-20261123")
+    await world.pass_time(minutes=1)
+    assert world.source.remote == {"overnight-20261123-2": newer.commit}
+    assert [each.name for each in world.store.list_owed_branches()] == ["overnight-20261122"]
 
 
 async def test_the_base_moves_only_by_an_operators_order(world: World) -> None:
