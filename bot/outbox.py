@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.cards import Home
-from bot.channel import Channel, Report, Uncertain
+from bot.channel import Channel, Report
 from bot.delivery.cards import CardLedger, Cards
 from bot.delivery.endings import Endings, EndLedger
 from bot.delivery.posts import PostLedger, Posts
 from bot.delivery.rendering import Renderer
-from bot.delivery.rests import DISCORD, Rests
+from bot.delivery.rests import Rests
 from bot.delivery.sending import Sender
 from bot.redaction import Redact
 from pipeline.errors import Obstructed
@@ -45,7 +45,7 @@ class Outbox:
         self._channel = channel
         self._clock = clock
         self._woken = asyncio.Event()
-        self._rests = Rests(clock, report)
+        self._rests = Rests(clock, report, lambda: channel.open)
         sender = Sender(channel, clock)
         renderer = Renderer(redact, realm, Home(channel.guild, channel.id))
         self._pace = sender.pace
@@ -97,13 +97,28 @@ class Outbox:
         return self._busy or self._rests.any or self._obstacle is not None
 
     async def deliver(self) -> None:
-        """One pass over what waits. Returns early while Discord does not answer."""
+        """One pass over what waits. Does little while Discord does not answer."""
         self._due = None
         self._pace.begin_pass()
-        if not self._channel.open or self._rests.has(DISCORD):
+        if not self._channel.open or self._rests.away:
             return
         self._busy = True
-        with contextlib.suppress(Uncertain):
-            found = [await self._cards.deliver(), await self._posts.deliver(), await self._endings.deliver()]
-            self._busy = any(found)
-            self._due = await asyncio.to_thread(self._ledger.find_due_post, self._clock.now())
+        found = await self._go_round(untried_only=True)
+        if self._rests.any:
+            found |= await self._go_round(untried_only=False)
+        self._busy = found
+        self._due = await asyncio.to_thread(self._ledger.find_due_post, self._clock.now())
+        if not self._busy and self._due is None:
+            self._rests.clear()
+
+    async def _go_round(self, *, untried_only: bool) -> bool:
+        """Whether anything waited. News of the server stand behind no edit; the details of a card follow it."""
+        self._rests.begin_round(untried_only=untried_only)
+        found = [
+            await self._cards.deliver(new=True),
+            await self._posts.deliver(news=True),
+            await self._cards.deliver(new=False),
+            await self._posts.deliver(news=False),
+            await self._endings.deliver(),
+        ]
+        return any(found)

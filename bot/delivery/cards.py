@@ -45,20 +45,21 @@ class Cards:
         self._shown: dict[int, Message] = {}  # card -> what its message shows
         self._losses: dict[int, int] = {}  # card -> how often its message was deleted in this life
 
-    async def deliver(self) -> bool:
-        """Whether there were any that show less than they should."""
+    async def deliver(self, *, new: bool) -> bool:
+        """Those without a message, or the others. Whether there were any that show less than they should."""
         dirty = await asyncio.to_thread(self._ledger.list_dirty_cards)
         if self._inherited is None:
             self._inherited = {each.card for each in dirty if each.message is None}
         for state in dirty:
             mark = _mark_of(state)
-            if not self._rests.has(mark):
+            if (state.message is None) is new and not self._rests.has(mark):
                 await self._rests.guard(mark, self._deliver(state))
         return bool(dirty)
 
-    async def _deliver(self, state: CardState) -> None:
+    async def _deliver(self, state: CardState) -> bool:
+        """Whether it shows what it should; not while too much was sent or edited already."""
         if state.message is None and not self._pace.has_room(CHANNEL):
-            return
+            return False
         view = await asyncio.to_thread(self._ledger.get_card_view, state.card)
         message = await asyncio.to_thread(self._renderer.card, view)
         if state.message is None:
@@ -66,11 +67,12 @@ class Cards:
         elif await self._edit(state.card, state.message, message):
             message_id = state.message
         else:
-            return
+            return False
         self._shown[state.card] = message
         thread = state.thread or await self._channel.open_thread(message_id, self._renderer.thread_name(state))
         point("card.shown")
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.wanted, message_id, thread)
+        return True
 
     async def _send(self, state: CardState, view: CardView, message: Message) -> str:
         """Noted at once, still as undelivered: its thread comes next, and a kill in between must not send it twice."""
@@ -86,6 +88,7 @@ class Cards:
         point("card.sent")
         await asyncio.to_thread(self._ledger.card_delivered, state.card, state.delivered, message_id, None)
         self._sender.settle(mark)
+        self._rests.answered()
         inherited.discard(state.card)
         if known is not None:
             await self._sender.edit(state.card, message_id, message)
@@ -110,6 +113,7 @@ class Cards:
             _log.warning("the message of card %s takes no edits for now; a new one refers to it", card)
             await self._lose(card, replaced=True)
             return False
+        self._rests.answered()
         return True
 
     async def _lose(self, card: int, *, replaced: bool = False) -> None:

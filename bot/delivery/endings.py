@@ -49,15 +49,16 @@ class Endings:
     def _may_edit(self, mark: str) -> bool:
         return not self._rests.has(mark) and self._pace.has_room(EDITS)
 
-    async def _close_order(self, end: OrderEnd) -> None:
+    async def _close_order(self, end: OrderEnd) -> bool:
         self._pace.count(EDITS)
         try:
             await self._channel.edit(end.message, self._renderer.order_over(end), end.place)
         except (MessageGone, PlaceGone, Closed) as fault:
             _log.warning("the answer to order %s cannot be changed: %s", end.id, fault)
         await asyncio.to_thread(self._ledger.note_order_shown, end.id, end.state, end.place, end.message)
+        return True
 
-    async def _close_post(self, post: Post) -> None:
+    async def _close_post(self, post: Post) -> bool:
         message = await asyncio.to_thread(self._renderer.post_over, post)
         self._pace.count(EDITS)
         try:
@@ -65,3 +66,4 @@ class Endings:
         except (MessageGone, PlaceGone, Closed) as fault:
             _log.warning("the buttons of post %s cannot be taken away: %s", post.id, fault)
         await asyncio.to_thread(self._ledger.post_settled, post.id)
+        return True

@@ -1,4 +1,5 @@
 """Posts: news in the channel, details in the threads of cards. In order; one that waits holds up the rest of its place.
+Only news that fail by themselves, while Discord takes others, are passed by the next ones.
 
 A thread that somebody deleted is opened again.
 """
@@ -40,20 +41,25 @@ class Posts:
         self._clock = clock
         self._born = clock.now()
 
-    async def deliver(self) -> bool:
-        """Whether any waited."""
+    async def deliver(self, *, news: bool) -> bool:
+        """The channel's, or those of the threads. Whether any waited."""
         pending = await asyncio.to_thread(self._ledger.list_pending_posts, self._clock.now())
         held: set[int | None] = set()
         for post in pending:
-            place = _place_of(post)
-            if post.card in held:
-                continue
-            ready = not self._rests.has(place) and self._pace.has_room(place)
-            if not ready or not await self._rests.guard(place, self._deliver(post)):
+            if (post.card is None) is news and post.card not in held and not await self._goes_on(post):
                 held.add(post.card)
         return bool(pending)
 
-    async def _deliver(self, post: Post) -> None:
+    async def _goes_on(self, post: Post) -> bool:
+        """Whether what stands behind it may go out: it did, or it is news that fails by itself, behind which no other
+        news wait for good. A thread is read from its beginning, so there all of it waits."""
+        mark = _mark_of(post)
+        ready = not self._rests.has(mark) and self._pace.has_room(_place_of(post))
+        if ready and await self._rests.guard(mark, self._deliver(post)):
+            return True
+        return post.card is None and self._rests.lets_pass(mark, tried=ready)
+
+    async def _deliver(self, post: Post) -> bool:
         try:
             await self._send(post)
         except (Later, Uncertain, Closed) as fault:
@@ -61,6 +67,7 @@ class Posts:
             not_before = self._clock.now() + min(timedelta(seconds=seconds), LONGEST_DEFERRAL)
             await asyncio.to_thread(self._ledger.post_deferred, post.id, str(fault), not_before)
             raise
+        return True
 
     async def _send(self, post: Post) -> None:
         mark = _mark_of(post)
