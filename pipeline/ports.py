@@ -284,7 +284,7 @@ class Analyst(Protocol):
 
     @property
     def stuck(self) -> str | None:
-        """What was judged and could not be moved, with the cure; None = nothing."""
+        """Why no response can be read, or what was judged and could not be moved, with the cure; None = nothing."""
 
     def create(self) -> None:
         """Makes the queue's folders. Raises TransientError."""

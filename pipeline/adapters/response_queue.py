@@ -68,6 +68,7 @@ class ResponseQueue:
         self._waiting: dict[str, _Look] = {}  # files that could not be read as a response yet
         self._stuck: dict[str, _Look] = {}  # files that were judged and could not be moved
         self._fault = ""  # why not, in words
+        self._unread: str | None = None  # why the folder of responses cannot be read, in words
 
     def create(self) -> None:
         """Makes the folders. Raises TransientError."""
@@ -129,7 +130,9 @@ class ResponseQueue:
 
     @property
     def stuck(self) -> str | None:
-        """What was judged and could not be moved, with the cure; None = nothing."""
+        """Why no response can be read, or what was judged and could not be moved, with the cure; None = nothing."""
+        if self._unread is not None:
+            return self._unread
         number = len(self._stuck)
         return f"{number} {'file' if number == 1 else 'files'} of responses/ {self._fault}" if number else None
 
@@ -168,10 +171,21 @@ class ResponseQueue:
                     wanted = find_request_id(entry.name) is not None or is_misnamed(entry.name)
                     if wanted and (look := _look_at(entry)):
                         yield entry.name, look
-        except FileNotFoundError:
-            return
+            self._unread = None
         except OSError as fault:
+            self._note_unread(fault)
+
+    def _note_unread(self, fault: OSError) -> None:
+        """A folder that is not there is made with the next request, but where a link leads nowhere."""
+        if isinstance(fault, FileNotFoundError) and not self.responses.is_symlink():
+            self._unread = None
+            return
+        if self._unread is None:
             _log.warning("the analyst's responses cannot be listed: %s", fault)
+        self._unread = (
+            f"responses/ cannot be read, and no answer is taken: {fault.strerror or type(fault).__name__}. "
+            "Cure: put a folder there, in the analyst's queue, that the bot may read and write"
+        )
 
     def _is_quiet(self, look: _Look | None) -> bool:
         return look is not None and self._clock.monotonic() - look.since >= QUIET

@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -346,6 +347,36 @@ def test_a_response_that_cannot_be_moved_stays_and_is_given_again_after_a_while(
     (queue.folder / "completed").unlink()
     queue.analyst.file_away(answer, used=True)
     assert queue.analyst.stuck is None
+
+
+def stand_a_file(place: Path) -> None:
+    place.write_text("a file stands where the folder should be")
+
+
+def lead_nowhere(place: Path) -> None:
+    place.symlink_to(place.with_name("gone"))
+
+
+def lead_to_itself(place: Path) -> None:
+    place.symlink_to(place)
+
+
+@pytest.mark.parametrize("spoil", [stand_a_file, lead_nowhere, lead_to_itself])
+def test_a_folder_of_responses_that_cannot_be_read_is_told_until_it_can(
+    queue: Queue, spoil: Callable[[Path], None]
+) -> None:
+    queue.responses.rmdir()
+    spoil(queue.responses)
+    assert queue.analyst.answers() == []
+    told = queue.analyst.stuck or ""
+    assert told.startswith("responses/ cannot be read, and no answer is taken: ")
+    assert told.endswith(". Cure: put a folder there, in the analyst's queue, that the bot may read and write")
+    queue.responses.unlink()
+    assert queue.analyst.answers() == []
+    assert queue.analyst.stuck is None
+    queue.analyst.create()
+    queue.drop("ab12")
+    assert [answer.request_id for answer in queue.analyst.answers()] == ["ab12"]
 
 
 def test_what_cannot_be_moved_keeps_nothing_else_waiting(queue: Queue) -> None:
