@@ -30,6 +30,7 @@ NO_FALLBACK = (
     "there is no healthy build to go back to, and without one nothing is risked: what lay in SERVER_DIR before the "
     "first deployment becomes one as soon as it is archived, and `/status` names what hinders that"
 )
+GIVEN_UP = (Hold.BREAKER, Hold.SWAP)  # holds that no person made
 LATEST_WAKE = timedelta(seconds=1)  # after its moment; what is late for longer waits for something else
 
 
@@ -283,8 +284,8 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
         return postponing.put_off(tools, deployment, fault)
     if observed.deployment != deployment.id and observed.build != deployment.build:
         return False
-    if observed.state is ServerState.HELD and observed.build == deployment.build:
-        return rolling_back.begin(tools, deployment, f"the server is held: {observed.hold_detail or observed.hold}")
+    if roll_back_held(tools, deployment, observed):
+        return True
     if observed.state is not ServerState.READY or observed.build != deployment.build or observed.ready_at is None:
         return False
     ready = datetime.fromtimestamp(observed.ready_at, deployment.created_at.tzinfo)
@@ -296,6 +297,13 @@ def watch_start(tools: Tools, deployment: Deployment, observed: Observed) -> boo
         ready_at=ready, down_seconds=down,
     )  # fmt: skip
     return True
+
+
+def roll_back_held(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
+    """Whether it is held with the new build: another one lifts that."""
+    if observed.state is not ServerState.HELD or observed.build != deployment.build:
+        return False
+    return rolling_back.begin(tools, deployment, f"the server is held: {observed.hold_detail or observed.hold}")
 
 
 def down_seconds(tools: Tools, deployment: Deployment, ready: datetime) -> float:
@@ -313,7 +321,7 @@ def watch_soak(tools: Tools, deployment: Deployment, observed: Observed) -> bool
         return rolling_back.begin(tools, deployment, "the new server died twice")
     judgement = verifying.judge(tools, deployment, observed)
     if judgement is None:
-        return False
+        return observed.hold in GIVEN_UP and roll_back_held(tools, deployment, observed)
     match judgement.verdict:
         case Verdict.UNHEALTHY:
             return rolling_back.begin(tools, deployment, judgement.reason)

@@ -25,13 +25,17 @@ def judge(tools: Tools, deployment: Deployment, observed: Observed) -> Judgement
     crashes = tools.store.list_crashes_of_deployment(deployment.id)
     if any(crash.judged is None for crash in crashes):
         return None
-    if crashes:
-        return judge_crash(tools, deployment, crashes[0])
-    return judge_soak(tools, observed) if is_up(tools, deployment, observed) else None
+    found = judge_crash(tools, deployment, crashes[0]) if crashes else None
+    if found is not None and found.verdict is Verdict.UNHEALTHY:
+        return found
+    if not is_up(tools, deployment, observed):
+        return None
+    return found or judge_soak(tools, observed)
 
 
 def is_up(tools: Tools, deployment: Deployment, observed: Observed) -> bool:
-    """And every end before was heard of: what the events end with is another life else."""
+    """Nothing but a worse build is judged while it is down: the keeper replaces one that does not come back, as long as
+    it is watched. Nor while an end is still to be heard of: what the events end with is another life then."""
     up = observed.state is ServerState.READY and observed.build == deployment.build
     return up and tools.store.find_living() == observed.pid
 

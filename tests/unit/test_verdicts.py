@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from world import BASE, GOOD, OPERATOR, OTHER, World
 
-from pipeline.keeper.protocol import EventKind
+from pipeline.keeper.protocol import EventKind, ExitVerdict, Hold, ServerState
 from pipeline.model import Done, FixState, Patch, Run, RunKind, RunState, Verdict, WholeFile
 from pipeline.read_models import RollbackPlan
 from pipeline.stages import rolling_back
@@ -153,6 +154,56 @@ async def test_a_known_crash_in_the_soak_is_inconclusive_and_no_fallback(world: 
     await world.crash("Spell::Cast")
     assert world.expect(run, RunState.SUCCEEDED).verdict is Verdict.INCONCLUSIVE
     assert world.store.list_healthy_builds(1) == ["found-1"]
+
+
+@pytest.mark.parametrize("name", ["Spell::Cast", "port 8085 in use", "Map::Update"])
+async def test_what_died_in_the_soak_is_watched_and_can_be_replaced_until_it_is_up_again(
+    world: World, name: str
+) -> None:
+    run = await _watch_known(world)
+    world.keeper.slow = True
+    await world.die(name)
+    for state in (ServerState.BACKOFF, ServerState.ABSENT, ServerState.STARTING):
+        world.keeper.be_between_lives(state)
+        await world.pass_time(minutes=5)
+        world.expect(run, RunState.VERIFYING)
+        assert world.keeper.wished and world.keeper.wished.probation == world.get(run).deployment
+    world.keeper.start(world.running, world.get(run).deployment)
+    world.keeper.get_ready()
+    await world.settle()
+    state = RunState.FAILED if name == "Map::Update" else RunState.SUCCEEDED
+    assert world.expect(run, state).commit == world.running
+
+
+async def test_what_does_not_come_back_from_a_known_crash_is_rolled_back(world: World) -> None:
+    run = await _watch_known(world)
+    world.keeper.slow = True
+    await world.die("Spell::Cast")
+    world.expect(run, RunState.VERIFYING)
+    world.keeper.slow = False
+    world.keeper.note(EventKind.FELL_BACK, build="found-1", bad=world.running, why="not ready in time")
+    world.keeper.start("found-1", None)
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+
+
+async def test_what_the_keeper_gives_up_after_a_known_crash_makes_way_for_the_build_before(world: World) -> None:
+    run = await _watch_known(world)
+    world.keeper.end(ExitVerdict.CRASH, "Spell::Cast", -11)
+    world.keeper.hold(Hold.BREAKER, "20 crashes within an hour")
+    await world.settle()
+    world.expect(run, RunState.ROLLED_BACK)
+    assert world.running == "found-1"
+    assert world.keeper.now and world.keeper.now.state is ServerState.READY
+
+
+async def _watch_known(world: World) -> Run:
+    """A fix in its soak, in a realm that has crashed in `Spell::Cast` before."""
+    await world.crash("Spell::Cast")
+    run = await world.crash("Map::Update")
+    await world.answer(run, GOOD)
+    return world.expect(run, RunState.VERIFYING)
 
 
 async def test_fault_b13_a_crash_of_an_older_binary_does_not_reopen_a_fix(world: World) -> None:
