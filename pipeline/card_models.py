@@ -34,7 +34,7 @@ class DeploymentView:
 
 @dataclass(frozen=True)
 class TakenBack:
-    """A fix that was live, and that an operator's revert takes out."""
+    """A fix that was live, and that a revert takes out."""
 
     fix: FixLink
     revert: FixLink | None  # None = it has no commit yet

@@ -86,6 +86,7 @@ def _stored_card(tools: Tools, card: int) -> CardView:
     build = store.get_pace(run.id) if run and run.state is RunState.BUILDING else None
     last = crashes[-1] if crashes else None
     withdrawn = _withdrawn(store, run) if run else None
+    last_fix = _find_last_fix(store, run)
     return CardView(
         card=card,
         realm=tools.realm.name,
@@ -129,8 +130,8 @@ def _stored_card(tools: Tools, card: int) -> CardView:
         went_with=_count_others(store, run),
         only_taken_back=_was_only_taken_back(store, run, last),
         brought_again=run is None and _was_taken_back(last) and _came_again(store, last),
-        not_cured=_find_not_cured(store, run),
-        taken_back=_find_taken_back(store, run),
+        not_cured=_find_not_cured(store, last_fix),
+        taken_back=_find_taken_back(store, last_fix),
     )
 
 
@@ -175,40 +176,34 @@ def _came_again(store: Store, last: Any) -> bool:
     return came_again(store, Signature(last.family, last.exact, last.version))
 
 
-def _find_not_cured(store: Store, run: Run | None) -> FixLink | None:
-    """Asked of what is being analysed; else its card tells of what came after. The crash came again at once, or after
-    its fix had been found healthy."""
-    if run is None or run.state is not RunState.ANALYZING:
-        return None
-    tried = store.get_run(run.retry_of) if run.retry_of else _find_recurred(store, run)
-    if tried is None or tried.commit is None:
-        return None
-    came_again = tried.verdict is Verdict.NOT_CURED or tried.fix_state is FixState.RECURRED
-    return FixLink(tried.commit, None, tried.branch) if came_again else None
-
-
-def _find_recurred(store: Store, run: Run) -> Run | None:
-    """The last fix before this run, where it stands."""
-    same = store.list_runs_of_signature(run.signature) if run.signature is not None else []
-    before = [each for each in same if each.kind is RunKind.FIX and each.created_at < run.created_at]
-    if not before or policy.find_revert(before[-1].commit or "", store.list_reverts()) is not None:
-        return None
-    return before[-1]
-
-
-def _find_taken_back(store: Store, run: Run | None) -> TakenBack | None:
-    """Asked of what is being analysed, as above: whose crash is there again because its last fix is not."""
+def _find_last_fix(store: Store, run: Run | None) -> Run | None:
+    """Asked of what is being analysed, where it is the last that went live before; else its card tells of what came
+    after."""
     if run is None or run.signature is None or run.state is not RunState.ANALYZING:
         return None
     before = [each for each in store.list_runs_of_signature(run.signature) if each.created_at < run.created_at]
-    live = [each for each in before if each.kind is RunKind.FIX and each.state is RunState.SUCCEEDED]
-    if not live or live[-1].commit is None:
+    return next((each for each in reversed(before) if each.kind is RunKind.FIX and _went_live(each)), None)
+
+
+def _went_live(run: Run) -> bool:
+    return run.state in (RunState.SUCCEEDED, RunState.ROLLED_BACK) or run.verdict is Verdict.NOT_CURED
+
+
+def _find_not_cured(store: Store, fix: Run | None) -> FixLink | None:
+    """Where it stands: the crash came again at once, or after it had been found healthy."""
+    if fix is None or fix.commit is None or policy.find_revert(fix.commit, store.list_reverts()) is not None:
         return None
-    revert = policy.find_revert(live[-1].commit, store.list_reverts())
-    if revert is None or revert.asked_by is None:
+    came_again = fix.verdict is Verdict.NOT_CURED or fix.fix_state is FixState.RECURRED
+    return FixLink(fix.commit, None, fix.branch) if came_again else None
+
+
+def _find_taken_back(store: Store, fix: Run | None) -> TakenBack | None:
+    """The crash is there again because its last fix is not."""
+    revert = policy.find_revert(fix.commit, store.list_reverts()) if fix is not None and fix.commit else None
+    if fix is None or fix.commit is None or revert is None:
         return None
     made = FixLink(revert.commit, None, revert.branch) if revert.commit else None
-    return TakenBack(FixLink(live[-1].commit, None, live[-1].branch), made, revert.state is RunState.SUCCEEDED)
+    return TakenBack(FixLink(fix.commit, None, fix.branch), made, revert.state is RunState.SUCCEEDED)
 
 
 def _withdrawn(store: Store, run: Run) -> Withdrawn | None:

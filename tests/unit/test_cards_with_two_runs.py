@@ -38,8 +38,23 @@ async def revert_while_asked(world: World) -> Run:
     await world.settle()
     assert title(world, first) == "Revert live, watching: Map::Update"
     await world.pass_time(minutes=3)
-    assert [run.state for run in world.runs() if run.kind is RunKind.REVERT] == [RunState.SUCCEEDED]
+    world.expect(find_revert(world), RunState.SUCCEEDED)
     return next(run for run in world.runs() if run.retry_of)
+
+
+def find_revert(world: World) -> Run:
+    """The last."""
+    return [run for run in world.runs() if run.kind is RunKind.REVERT][-1]
+
+
+def link(world: World, run: Run) -> str:
+    commit = world.get(run).commit or ""
+    return f"[`{commit[:7]}`](https://example.org/commit/{commit})"
+
+
+def say_taken_back(world: World, fix: Run) -> str:
+    by = link(world, find_revert(world))
+    return f"**Its fix {link(world, fix)} was taken back** by {by}: a new one is asked for"
 
 
 async def allow(world: World) -> None:
@@ -51,7 +66,11 @@ async def allow(world: World) -> None:
 async def test_once_a_revert_is_over_the_card_tells_of_the_run_that_is_still_asked_for(world: World) -> None:
     asked = await revert_while_asked(world)
     world.expect(asked, RunState.ANALYZING)
-    assert "*its request waits in the queue for an answer, since* <t:" in embed_of(show(world, asked)).description
+    assert title(world, asked) == "Crash in Map::Update (×2)"
+    known, waits, *_ = embed_of(show(world, asked)).description.splitlines()
+    first = next(run for run in world.runs() if run.id == asked.retry_of)
+    assert known == say_taken_back(world, first)
+    assert "*its request waits in the queue for an answer, since* <t:" in waits
 
 
 async def test_a_good_fix_after_a_revert_is_on_the_card(world: World) -> None:
@@ -97,7 +116,24 @@ async def test_of_a_revert_and_a_fix_that_go_live_together_the_card_tells_of_the
     asked = await world.answer(next(run for run in world.runs() if run.retry_of), OTHER)
     assert title(world, first).startswith("Fix built")
     await world.pass_time(minutes=3)
-    revert = next(run for run in world.runs() if run.kind is RunKind.REVERT)
+    revert = find_revert(world)
     assert world.expect(asked, RunState.VERIFYING).deployment == world.expect(revert, RunState.VERIFYING).deployment
     await world.pass_time(minutes=3)
     assert title(world, first) == "Fixed: Map::Update"
+
+
+async def test_a_card_names_the_fix_that_was_taken_back_last(tmp_path: Path) -> None:
+    world = await World(tmp_path, {"max_tries": 2}).start()
+    first = await world.answer(await world.crash("Map::Update"), GOOD)
+    await world.pass_time(minutes=3)
+    await world.orders.revert(world.get(first).commit or "", OPERATOR)
+    await world.pass_time(minutes=3)
+    await world.pass_time(minutes=3)
+    worse = await world.answer(await world.crash("Map::Update"), WORSE)
+    await world.die("Loot::Roll")
+    await world.pass_time(minutes=3)
+    world.expect(worse, RunState.ROLLED_BACK)
+    await world.orders.retry(worse.id, OPERATOR)
+    await world.settle()
+    known = embed_of(show(world, worse)).description.splitlines()[0]
+    assert known == say_taken_back(world, worse)
