@@ -66,7 +66,8 @@ def crash_face(view: CardView, *lines: str) -> Face:
         return Face(markup.title("Crash in {}", view.title, suffix), colour, (facts.taken_back_line(view), *lines))
     fix = commit_link(view.not_cured.commit, view.not_cured.url)
     stays = f"**It crashed again with {fix} in place:** that build stays, and a new try goes on from it"
-    return Face(markup.title("Not cured: {}", view.title, suffix), colour, (stays, *lines))
+    revert = Button("Revert", f"revert:{view.not_cured.commit}", Style.DANGER)
+    return Face(markup.title("Not cured: {}", view.title, suffix), colour, (stays, *lines), (revert,))
 
 
 def analyzing(view: CardView, run: Run) -> Face:

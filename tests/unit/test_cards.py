@@ -161,7 +161,7 @@ CARDS: dict[str, tuple[CardView, str, Colour, str, list[str]]] = {
         f"**It crashed again with [`a1b2c3d`]({URL}) in place:** that build stays, and a new try goes on from it\n"
         f"{BACK} · *asking the analyst*\n"
         "access violation at `EventDispatcher.cpp:132` · 2 times tonight · it ran `7d14957a32df`",
-        [],
+        [f"revert:{COMMIT}"],
     ),
     "build failed, given back": (
         card(

@@ -34,7 +34,9 @@ async def revert_while_asked(world: World) -> Run:
     first = await world.answer(await world.crash("Map::Update"), GOOD)
     await allow(world)
     await world.crash("Map::Update")
-    await world.orders.revert(world.expect(first, RunState.FAILED).commit or "", OPERATOR)
+    commit = world.expect(first, RunState.FAILED).commit or ""
+    assert [button.custom_id for button in show(world, first).buttons] == [f"revert:{commit}"]
+    await world.orders.revert(commit, OPERATOR)
     await world.settle()
     assert title(world, first) == "Revert live, watching: Map::Update"
     await world.pass_time(minutes=3)
