@@ -171,8 +171,8 @@ async def test_what_died_in_the_soak_is_watched_and_can_be_replaced_until_it_is_
     world.keeper.start(world.running, world.get(run).deployment)
     world.keeper.get_ready()
     await world.settle()
-    state = RunState.FAILED if name == "Map::Update" else RunState.SUCCEEDED
-    assert world.expect(run, state).commit == world.running
+    end = RunState.FAILED if name == "Map::Update" else RunState.SUCCEEDED
+    assert world.expect(run, end).commit == world.running
 
 
 async def test_what_does_not_come_back_from_a_known_crash_is_rolled_back(world: World) -> None:
