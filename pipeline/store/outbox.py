@@ -136,13 +136,16 @@ class Outbox(Base):
 
 
 def _list_ready(waiting: Iterable[Any], now: datetime) -> list[int]:
-    """The first few that nothing stands before: however many wait for a thread, they hold nobody up."""
+    """The first few that nothing stands before, of threads and of the channel each: however many wait for a thread, or
+    are not taken there, they hold up no news."""
     blocked: set[int | None] = set()
     ready: list[int] = []
+    taken = {True: 0, False: 0}  # by whether it is for the channel
     for row in waiting:
         deferred = row.not_before is not None and now < row.not_before <= now + LONGEST_DEFERRAL
         if deferred or (row.card is not None and not row.thread) or row.card in blocked:
             blocked.add(row.card)
-        elif len(ready) < POSTS_AT_ONCE:
+        elif taken[row.card is None] < POSTS_AT_ONCE:
+            taken[row.card is None] += 1
             ready.append(row.id)
     return ready

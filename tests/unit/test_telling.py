@@ -130,7 +130,8 @@ async def test_what_waits_for_a_thread_that_cannot_be_opened_holds_up_no_word_in
     assert [each.data for each in world.store.list_pending_posts(now)] == [{"what": "released"}]
     world.store.card_delivered(card, 1, "11", "12")
     pending = world.store.list_pending_posts(now)
-    assert len(pending) == POSTS_AT_ONCE
+    assert len(pending) == POSTS_AT_ONCE + 1, "and what is for the channel, though all these were there before it"
+    assert pending[-1].data == {"what": "released"}
     told = [each.data["reason"] for each in pending if each.kind is PostKind.REFUSED]
     assert told == [str(number) for number in range(len(told))]
 
