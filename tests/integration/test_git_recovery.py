@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -307,8 +308,9 @@ def test_world_git_remote_slow_is_given_up_and_its_whole_tree_is_ended(tmp_path:
 def test_world_git_remote_slow_is_not_asked_at_once_again_for_what_nobody_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(git_source, "_ASK_AGAIN", 1.0)  # second, less than the remote is waited for
-    bed, asked = make_bed(tmp_path, network_timeout=2.0), tmp_path / "asked"
+    bed, asked = make_bed(tmp_path, network_timeout=1.0), tmp_path / "asked"
+    long = SimpleNamespace(monotonic=lambda: 120.0 if asked.exists() else 0.0, time=time.time)  # as it seems
+    monkeypatch.setattr(git_source, "time", long)
     set_ssh(bed, f"open({str(asked)!r}, 'a').write('once ')\n{SLEEP}child.wait()\n")
     assert [bed.source.resolve("deadbeef1234") for _ in range(2)] == [None, None]
     assert asked.read_text() == "once "

@@ -177,7 +177,7 @@ async def test_the_status_of_a_server_that_waits_after_a_crash_names_the_crash(w
     assert status(world)["server"].startswith("down: it crashed: `SIGSEGV without a stack`\n")
     (run,) = world.runs()
     assert status(world)["needs"] == (
-        "**1 thing needs you**\n- `SIGSEGV without a stack` **its request waits in the queue for an answer**, since"
+        "**1 thing needs you**\n- `SIGSEGV without a stack` **waits in the queue for an answer**, since"
         f" <t:{int(run.updated_at.timestamp())}:R> · run `{run.id}` · `/run {run.id}` names its file"
     ), "of the server itself nothing is needed"
 
@@ -242,7 +242,7 @@ async def test_the_status_names_a_crash_whose_fix_was_rolled_back(tmp_path: Path
     assert world.expect(run, RunState.ROLLED_BACK)
     (again,) = [each for each in world.runs("Spell::Cast") if each.retry_of == run.id]
     assert status(world)["needs"] == (
-        "**1 thing needs you**\n- `Spell::Cast` **its request waits in the queue for an answer**, since"
+        "**1 thing needs you**\n- `Spell::Cast` **waits in the queue for an answer**, since"
         f" <t:{int(again.updated_at.timestamp())}:R> · run `{again.id}` · `/run {again.id}` names its file"
     )
     world.store.advance(world.get(again), RunState.FAILED, world.clock.now(), reason="no cure")
