@@ -5,6 +5,7 @@ Pure functions. The answers to what was ordered are in messages.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,13 +44,8 @@ def ask_restart(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
         *_halted(plan.halted),
         *down,
         f"Restart the server {when}? It goes down{_outage(plan.down_seconds, plan.players)}.",
+        *_list_terms(plan, "It brings with it", reason),
     ]
-    if plan.due:
-        lines.append(prose(plan.due))
-    if plan.brings:
-        lines.append("It brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
-    if reason:
-        lines.append(f"Reason: {plain(reason)}")
     confirm = f"restart:{int(delay.total_seconds())}:{reason}"
     buttons = (Button("Restart", confirm, Style.DANGER), Button("Keep running", "keep:restart"))
     return Message(content="\n".join(lines), buttons=buttons)
@@ -63,13 +59,8 @@ def ask_stop(plan: RestartPlan, delay: timedelta, reason: str) -> Message:
     lines = [
         *_halted(plan.halted),
         f"Stop the server {when}{online}? **It stays down until** `/start-server`**, whatever happens.**",
+        *_list_terms(plan, "Its next start brings with it", reason),
     ]
-    if plan.due:
-        lines.append(prose(plan.due))
-    if plan.brings:
-        lines.append("Its next start brings with it: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5]))
-    if reason:
-        lines.append(f"Reason: {plain(reason)}")
     confirm = f"stop:{int(delay.total_seconds())}:{reason}"
     buttons = (Button("Stop", confirm, Style.DANGER), Button("Keep running", "keep:stop"))
     return Message(content="\n".join(lines), buttons=buttons)
@@ -82,6 +73,15 @@ def _ask_to_keep_down(plan: RestartPlan, reason: str) -> Message:
         lines.append(f"Reason: {plain(reason)}")
     buttons = (Button("Keep it down", f"stop:0:{reason}", Style.DANGER), Button("Leave it", "keep:stop"))
     return Message(content="\n".join(lines), buttons=buttons)
+
+
+def _list_terms(plan: RestartPlan, brings: str, reason: str) -> Iterator[str]:
+    if plan.due:
+        yield prose(plan.due)
+    if plan.brings:
+        yield f"{brings}: " + ", ".join(f"*{plain(each)}*" for each in plan.brings[:5])
+    if reason:
+        yield f"Reason: {plain(reason)}"
 
 
 def _halted(why: str) -> list[str]:

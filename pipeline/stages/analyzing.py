@@ -37,7 +37,7 @@ def go_on(tools: Tools, run: Run, passage: Passage) -> Step:
 
 def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
     """A pause, or a deployment that this crash belongs to and that is not judged yet."""
-    if is_held_up(tools, run):
+    if may_not_ask(tools, run):
         return Stay()  # the card says so by itself, and no longer when it goes on
     active = tools.store.get_active_deployment()
     if active is not None and crash is not None and crash.exit.build == active.build:
@@ -45,14 +45,14 @@ def why_not_yet(tools: Tools, run: Run, crash: Crash | None) -> Stay | None:
     return None
 
 
-def is_held_up(tools: Tools, run: Run) -> bool:
-    """By the pause. What a person asked again goes on."""
+def may_not_ask(tools: Tools, run: Run) -> bool:
+    """For the pause. Who asks again himself is answered."""
     return run.asked_by is None and tools.store.get_pause() is not None
 
 
 def ask(tools: Tools, run: Run, crash: Crash | None, passage: Passage) -> Step:
     request = compose_request(tools, run, crash, finding.base_of_answers(tools, crash))
-    if is_held_up(tools, run):  # it takes a while, and somebody may have paused meanwhile
+    if may_not_ask(tools, run):  # it takes a while, and somebody may have paused meanwhile
         return Stay()
     tools.analyst.ask(run.request_id or run.id, request)
     point("request.written")
@@ -71,7 +71,7 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     if base is None:
         return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")
     with tools.store.together():  # somebody may have paused since it was looked at
-        if is_held_up(tools, run):
+        if may_not_ask(tools, run):
             return Stay()
         run = tools.store.begin_attempt(run, tools.now())
     if run.attempts > MOST_COMMANDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import os
 import shutil
 import subprocess
@@ -308,10 +309,11 @@ def test_world_git_remote_slow_is_given_up_and_its_whole_tree_is_ended(tmp_path:
 def test_world_git_remote_slow_is_not_asked_at_once_again_for_what_nobody_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bed, asked = make_bed(tmp_path, network_timeout=1.0), tmp_path / "asked"
-    long = SimpleNamespace(monotonic=lambda: 120.0 if asked.exists() else 0.0, time=time.time)  # as it seems
-    monkeypatch.setattr(git_source, "time", long)
-    set_ssh(bed, f"open({str(asked)!r}, 'a').write('once ')\n{SLEEP}child.wait()\n")
+    bed, asked = make_bed(tmp_path, network_timeout=5.0), tmp_path / "asked"
+    moments = itertools.chain([0.0], itertools.repeat(120.0))  # it hangs for longer than nobody is asked again
+    monkeypatch.setattr(git_source, "time", SimpleNamespace(monotonic=lambda: next(moments), time=time.time))
+    only_told = "if '-G' in sys.argv: sys.exit(1)\n"  # git asks what kind of ssh it is, and goes on if that dies
+    set_ssh(bed, f"{only_told}open({str(asked)!r}, 'a').write('once ')\n{SLEEP}child.wait()\n")
     assert [bed.source.resolve("deadbeef1234") for _ in range(2)] == [None, None]
     assert asked.read_text() == "once "
 

@@ -131,12 +131,18 @@ def test_a_program_that_cannot_be_run_is_told_and_tried_again(world: KeeperWorld
     world.wait_until_ready()
 
 
-def test_ready_needs_the_port_too(world: KeeperWorld) -> None:
+def begin_with_a_closed_port(world: KeeperWorld) -> int:
+    """A server that says that it is ready, and does not listen where it should."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     world.ask(ready=ReadyRule(port=port))
     world.start_keeper()
     until(lambda: "ready..." in _read(world.server / "Server.log"), "the ready line")
+    return int(port)
+
+
+def test_ready_needs_the_port_too(world: KeeperWorld) -> None:
+    port = begin_with_a_closed_port(world)
     world.wait_for(ServerState.STARTING)
     world.set_habits(port=port)
     world.order("signal 9")
@@ -144,11 +150,7 @@ def test_ready_needs_the_port_too(world: KeeperWorld) -> None:
 
 
 def test_how_long_a_start_took_is_not_learned_where_its_rule_was_mended_meanwhile(world: KeeperWorld) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    world.ask(ready=ReadyRule(port=port))
-    world.start_keeper()
-    until(lambda: "ready..." in _read(world.server / "Server.log"), "the ready line")
+    begin_with_a_closed_port(world)
     world.ask(ready=ReadyRule(port=0))
     assert world.wait_until_ready().learned_start is None
     world.order("signal 9")
