@@ -26,13 +26,11 @@ class Killed(BaseException):
 
 @dataclass
 class Reaper:
-    """Ends the life that comes to a point for the n-th time, and whatever else that life still does."""
+    """Ends each life that comes to a point for the n-th time, and whatever else that life still does."""
 
-    name: str = ""
-    nth: int = 1
+    deaths: dict[str, int] = field(default_factory=dict)  # point -> n, those that are still to come
     seen: Counter[str] = field(default_factory=Counter)
     dying: bool = False
-    fired: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -45,14 +43,15 @@ class Reaper:
     def reach(self, name: str) -> None:
         with self._lock:
             self.seen[name] += 1
-            if not self.fired and name == self.name and self.seen[name] == self.nth:
-                self.fired = self.dying = True
+            if not self.dying and self.seen[name] >= self.deaths.get(name, self.seen[name] + 1):
+                self.dying = True
+                del self.deaths[name]
         self.refuse_the_dead()
 
     def refuse_the_dead(self, *_: object) -> None:
         """Nothing of a life that ended reaches the database."""
         if self.dying:
-            raise Killed(self.name)
+            raise Killed
 
 
 class Night:
@@ -150,19 +149,23 @@ class Night:
 
     async def _do(self, act: Callable[[], Awaitable[object]]) -> bool:
         """Whether the bot lived through it; one that did not is started again."""
-        lived = True
+        lived = await self._survives(act)
+        while self.reaper.dying:
+            lived = False
+            if others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
+            self.reaper.dying = False
+            self.world.restart()
+            await self._survives(self.world.settle)
+        return lived
+
+    @staticmethod
+    async def _survives(act: Callable[[], Awaitable[object]]) -> bool:
         try:
             await act()
         except Killed:
-            lived = False
-        if not self.reaper.dying:
-            return lived
-        if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(others)
-        self.reaper.dying = False
-        self.world.restart()
-        await self.world.settle()
-        return False
+            return False
+        return True
 
     # --- the morning -------------------------------------------------------------------------------------------------
 
@@ -190,9 +193,8 @@ class Night:
         }  # fmt: skip
 
 
-async def play(folder: Path, reaper: Reaper, name: str = "", nth: int = 1) -> dict[str, Any]:
-    """The morning of a night in which the bot died at its n-th passage of this point."""
-    reaper.name, reaper.nth = name, nth
+async def play(folder: Path, reaper: Reaper) -> dict[str, Any]:
+    """The morning of a night in which the bot died whenever the reaper said."""
     night = Night(folder, reaper)
     try:
         return await night.play()

@@ -43,7 +43,7 @@ async def test_killed_right_after_reject_of_what_stands_by(tmp_path: Path, monke
     await world.answer(run, GOOD)
     assert world.store.get_standby() is not None
     reaper = Reaper.installed(monkeypatch)
-    reaper.name = "revert.noted"
+    reaper.deaths = {"revert.noted": 1}
     with pytest.raises(Killed):
         await world.orders.reject(run.id, BOB, "no")
     reaper.dying = False

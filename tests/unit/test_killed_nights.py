@@ -19,6 +19,7 @@ from point_names import covers, list_points
 
 ELSEWHERE = {name for part in ("/adapters/", "/keeper/", "/bot/") for name in list_points(part)}
 NIGHTLY = [name for name in list_points() if name not in ELSEWHERE]
+NIGHTS = 10  # whose points lie far apart in the code
 
 
 @dataclass
@@ -40,14 +41,14 @@ def test_every_point_of_the_pipeline_is_reached_in_the_night(undisturbed: Undist
     assert [name for name in NIGHTLY if not any(covers(name, seen) for seen in undisturbed.seen)] == []
 
 
-@pytest.mark.parametrize("name", NIGHTLY)
+@pytest.mark.parametrize("names", [NIGHTLY[each::NIGHTS] for each in range(NIGHTS)], ids=" ".join)
 async def test_a_bot_that_dies_there_leaves_the_same_morning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: Undisturbed, names: list[str]
 ) -> None:
     """At the first passage of a night or at the last: which of them is drawn by the name. All of them, with a keeper
     and a server that live, are the matrix of tests/soak/kills.py."""
-    nth = random.Random(name).choice([1, undisturbed.seen[name]])
     reaper = Reaper.installed(monkeypatch)
-    morning = await play(tmp_path, reaper, name, nth)
-    assert reaper.fired
+    reaper.deaths = {name: random.Random(name).choice([1, undisturbed.seen[name]]) for name in names}
+    morning = await play(tmp_path, reaper)
+    assert reaper.deaths == {}, "where nobody died"
     assert morning == undisturbed.morning
