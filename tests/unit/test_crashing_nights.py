@@ -33,9 +33,8 @@ class RecordedReader:
         return read_whole(self.crashes[int(str(evidence.output))])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_a_night_of_200_crashes_of_12_bugs_has_12_cards_and_12_requests(tmp_path: Path, seed: int) -> None:
-    chance = random.Random(seed)
+async def test_a_night_of_200_crashes_of_12_bugs_has_12_cards_and_12_requests(tmp_path: Path) -> None:
+    chance = random.Random(1)
     reader = RecordedReader()
     world = await World(tmp_path, real_reader=reader).start()
     mine = [number for number, each in enumerate(reader.crashes) if each["bug"] in BUGS and not each["moved"]]
