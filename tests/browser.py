@@ -127,7 +127,8 @@ class Browser:
 
     def until(self, look: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
         """The first true result. Raises AssertionError with what the page shows."""
-        wait = WebDriverWait(self.driver, patience, LOOK, [StaleElementReferenceException])
+        look_every = LOOK * patience / PATIENCE  # each look costs the browser more than its page
+        wait = WebDriverWait(self.driver, patience, look_every, [StaleElementReferenceException])
         try:
             return wait.until(lambda _: look())
         except TimeoutException:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import psutil
 from invariants import is_alive
 from living_ground import Ground
-from living_realm import LivingRealm, Waited, living_as
+from living_realm import LOOK, SELDOM, LivingRealm, Waited, living_as
 
 from bot.demo.bugs import FixKind, PlantedBug, get_bug
 from pipeline import points
@@ -54,7 +54,7 @@ class MortalRealm(LivingRealm):
         super().__init__(ground, conf, settings)
         self._over = False
 
-    def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = 0.01) -> T:
+    def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = LOOK) -> T:
         """A bot that is being killed answers nobody: it is asked again. While it gets on it is waited for once more: on
         a machine that does much else a compile takes minutes."""
 
@@ -237,7 +237,7 @@ class Night:
 
     def _wait_run(self, bug: PlantedBug, kind: str, state: str) -> None:
         what = f"the {kind} of {bug.name} to be {state}"
-        self.realm.wait(lambda: any(row["state"] == state for row in self._runs(bug, kind)), what)
+        self.realm.wait(lambda: any(row["state"] == state for row in self._runs(bug, kind)), what, every=SELDOM)
 
     def _runs(self, bug: PlantedBug, kind: str) -> list[dict[str, Any]]:
         rows = self._read("runs", f"kind='{kind}'")

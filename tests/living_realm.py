@@ -41,8 +41,8 @@ PATIENCE = 60.0  # seconds for anything to happen
 WARM_BUILD = 300.0  # seconds
 ENDING = 30.0  # seconds for the bot, or keeper and server, to end in order
 REST = 60.0  # seconds for all that is under way to come to rest
-SELDOM = 0.2  # seconds between two looks at a whole history
-LOOK = 0.01  # seconds between two looks
+SELDOM = 0.2  # seconds between two looks at the channel, all processes, or a whole history: each costs the bot or us
+LOOK = 0.02  # seconds between two looks
 _ADDRESS = re.compile(r"The channel: (http://127\.0\.0\.1:\d+)/")
 _INHERITED = ("PATH", "LANG", "SYSTEMROOT")
 
@@ -121,7 +121,7 @@ class LivingRealm:
         """Starts the bot; returns when the server is ready and the channel takes commands."""
         self.start_bot()
         self.wait(lambda: self.server_pid, "the server to be ready")
-        self.wait(self.is_open, "the channel")
+        self.wait(self.is_open, "the channel", every=SELDOM)
         return self
 
     def start_bot(self) -> subprocess.Popen[bytes]:
@@ -305,7 +305,7 @@ class LivingRealm:
             cards = [each for each in self.channel.cards() if each.title.startswith(title) and saying in each.words]
             return next((each for each in cards if of is None or _is_about(each, of)), None)
 
-        return self.wait(look, f"a card {title!r} {of.name if of else ''} {saying!r}")
+        return self.wait(look, f"a card {title!r} {of.name if of else ''} {saying!r}", every=SELDOM)
 
     def wait_thread(self, card: Said, title: str, times: int = 1) -> list[Said]:
         """All of a card's thread, once that many messages of this title are in it."""
@@ -314,12 +314,15 @@ class LivingRealm:
             said = self.channel.thread_of(card)
             return said if [each.title for each in said].count(title) == times else None
 
-        return self.wait(look, f"{title!r} in the thread of {card.title!r}")
+        return self.wait(look, f"{title!r} in the thread of {card.title!r}", every=SELDOM)
 
     def wait_news(self, words: str) -> Said:
         """A message in the channel itself."""
-        found = self.wait(lambda: [each for each in self.channel.news() if words in each.words], f"news of {words!r}")
-        return found[0]
+
+        def look() -> list[Said]:
+            return [each for each in self.channel.news() if words in each.words]
+
+        return self.wait(look, f"news of {words!r}", every=SELDOM)[0]
 
     def states(self) -> list[str]:
         """Of all runs, oldest first: only to hit a moment, which no card tells in time."""
@@ -343,9 +346,7 @@ class LivingRealm:
     def wait_state(self, *states: str) -> None:
         """The newest run has come to one of these states; on a busy machine it may be past it by now."""
         newest = "select after from run_events where run = (select id from runs order by created_at desc limit 1)"
-        self.wait(
-            lambda: any(state in states for (state,) in self._query(newest)), f"a run in {states}", every=0.002
-        )  # fmt: skip
+        self.wait(lambda: any(state in states for (state,) in self._query(newest)), f"a run in {states}")
 
     def branches(self) -> dict[str, str]:
         """What the remote has: branch -> commit."""
@@ -430,7 +431,7 @@ class LivingRealm:
         for process in list_processes(self.state):
             if process.pid == pid:
                 process.terminate()
-        self.wait(lambda: not list_processes(self.root), "the end of keeper and server", ENDING)
+        self.wait(lambda: not list_processes(self.root), "the end of keeper and server", ENDING, SELDOM)
 
     def kill_all(self) -> list[str]:
         """Whatever is left of it; what that was."""
@@ -461,7 +462,7 @@ def living_as(
     try:
         with Witness(_site(realm)) as witness:
             yield realm
-            realm.wait(lambda: not witness.find_gaps(realm.channel.said()), "the last messages")
+            realm.wait(lambda: not witness.find_gaps(realm.channel.said()), "the last messages", every=SELDOM)
             revision = realm.wait(realm.find_revision, "a server that answers")
             witness.check_alive(realm.channel.said(), revision)
             realm.check_history(witness.looks)

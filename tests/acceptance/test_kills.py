@@ -119,7 +119,7 @@ def test_a_keeper_killed_in_a_deployment_ends_in_the_new_build(ground: Ground, m
         realm.wait(lambda: realm.server_pid, "a server")
         realm.answer(DISPATCHER, request)
         realm.wait_state("DEPLOYING")
-        realm.wait(lambda: realm.observed()["state"] == moment, f"a server that is {moment}", every=0.002)
+        realm.wait(lambda: realm.observed()["state"] == moment, f"a server that is {moment}")
         realm.kill_keeper()
         realm.wait_fixed(DISPATCHER)
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from invariants import Secret
 from living_ground import Ground
-from living_realm import LivingRealm, living_as
+from living_realm import LOOK, LivingRealm, living_as
 from realm import git
 
 from bot.demo.bugs import get_bug, response
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.timeout(600)
 class PlantedRealm(LivingRealm):
     """A checkout whose remote is reached with a credential, a server with its database's passwords."""
 
-    def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = 0.01) -> T:
+    def wait(self, look: Callable[[], T | None], what: str, timeout: float = LONG, every: float = LOOK) -> T:
         """Two builds, one of them begun anew."""
         return super().wait(look, what, max(timeout, LONG), every)
 
