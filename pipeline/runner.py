@@ -352,7 +352,7 @@ def apply_step(tools: Tools, run: Run, step: Step) -> bool:
     if isinstance(step, Move):
         note = step.note
         point("stage.decided")
-        with tools.store.together():  # somebody may have paused since it was looked at
+        with tools.wishing, tools.store.together():  # somebody may have paused since it was looked at
             if step.to is RunState.PATCHING and ready.is_held_up(tools, run):
                 return False
             tools.store.advance(run, step.to, tools.now(), note=note, posts=step.posts, **step.changes)

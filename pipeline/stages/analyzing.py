@@ -70,7 +70,7 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     base = finding.base_of_answers(tools, tools.store.get_crash_of_run(run.id))
     if base is None:
         return Stay("ANALYST_COMMAND needs the crashed commit, which is not known: SERVER_COMMIT can name it")
-    with tools.store.together():  # somebody may have paused since it was looked at
+    with tools.wishing, tools.store.together():  # somebody may have paused since it was looked at
         if may_not_ask(tools, run):
             return Stay()
         run = tools.store.begin_attempt(run, tools.now())
@@ -84,10 +84,8 @@ def command(tools: Tools, run: Run, passage: Passage) -> Step:
     point("analyst.begun")
     failed = tools.analyst.run_command(work)
     point("analyst.ended")
-    if passage.cancelled.is_set():
-        return (
-            Stay()
-        )  # the run has gone on without it; or the bot ends, and its next start begins the command once more
+    if passage.cancelled.is_set():  # the run has gone on without it, or the bot ends and begins it anew when it starts
+        return Stay()
     tools.store.note_commanded(run)
     if failed is not None:
         return Stay(f"the analyst gave no answer: {tools.redact(failed.reason)}")

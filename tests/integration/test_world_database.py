@@ -29,11 +29,13 @@ from world import GOOD, OPERATOR, OTHER, World
 from pipeline import intake, judging, run_orders
 from pipeline.keeper.protocol import ServerState
 from pipeline.model import Impossible, RunState
-from pipeline.stages import carrying
+from pipeline.runner import apply_step, take_step
+from pipeline.stages import carrying, ready
 from pipeline.status_views import status
 from pipeline.store import Fact, engine, patience
 from pipeline.store.outage import DatabaseAway
 from pipeline.store.patience import one_patience
+from pipeline.tools import Passage
 
 SOON = 0.05  # seconds a test is patient with a lock
 FILE = "world.sqlite"
@@ -360,6 +362,38 @@ if postgres.is_expected():
         person.join()
         later = [each.next_build for each in world.keeper.wishes[answered[0] :]]
         assert not any(later), "it was rejected, and stands by"
+        world.engine.dispose()
+
+    async def test_a_pause_beside_the_admission_of_a_run_comes_before_it_or_after_it(
+        tmp_path: Path, cluster: postgres.Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Here transactions run side by side: that nobody has paused is read before the run has moved."""
+        world = await World(tmp_path, database=cluster.make_database()).start()
+        run = await world.crash("Map::Update")
+        await world.orders.pause(OPERATOR, "")
+        await world.answer(run, GOOD)
+        await world.orders.resume(OPERATOR)
+        is_held_up = ready.is_held_up
+        paused_in: list[RunState] = []
+
+        def pause() -> None:
+            world.orders._pause(OPERATOR, "sleeping")
+            paused_in.append(world.get(run).state)
+
+        person = threading.Thread(target=pause)
+
+        def look(*arguments: Any) -> bool:
+            held_up = is_held_up(*arguments)
+            person.start()
+            if not world.tools.wishing.locked():
+                person.join()
+            return held_up
+
+        admitted = take_step(world.tools, world.get(run), Passage())
+        monkeypatch.setattr(ready, "is_held_up", look)
+        apply_step(world.tools, world.get(run), admitted)
+        person.join()
+        assert paused_in == [world.get(run).state], "it was paused, and began"
         world.engine.dispose()
 
     async def test_a_crash_that_is_judged_beside_a_retry_begins_no_second_run(
