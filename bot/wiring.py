@@ -43,7 +43,7 @@ def build_tools(settings: Settings, realm: Realm, redact: Callable[[str], str]) 
         realm=realm,
         store=store,
         source=source,
-        builder=build_builder(settings, realm),
+        builder=build_builder(settings, realm, redact),
         keeper=FileKeeper(realm.state_dir, realm.server_dir, withhold=realm.withhold),
         console=build_console(settings),
         analyst=build_analyst(settings, realm, source.work_tree(), redact),
@@ -68,7 +68,7 @@ def build_source(settings: Settings, realm: Realm) -> GitSource:
     )
 
 
-def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
+def build_builder(settings: Settings, realm: Realm, redact: Callable[[str], str]) -> CMakeBuilder:
     return CMakeBuilder(
         state_dir=realm.state_dir,
         server_dir=realm.server_dir,
@@ -84,6 +84,7 @@ def build_builder(settings: Settings, realm: Realm) -> CMakeBuilder:
         build_env=settings.build_env,
         withhold=realm.withhold,
         min_free_disk=settings.min_free_disk,
+        redact=redact,
     )
 
 

@@ -19,6 +19,7 @@ import psutil
 from pipeline.adapters import children, process_tree
 from pipeline.adapters.builder import CMakeBuilder
 from pipeline.model import BuildResult, Progress
+from pipeline.redact import Redactor
 
 COMMIT, OTHER = "a1" * 20, "b2" * 20
 CMAKE_LISTS = """\
@@ -115,7 +116,10 @@ class TinyProject:
         self.write("revision.h", f'#define REVISION "{revision}"\n')
 
     def builder(self, **options: Any) -> CMakeBuilder:
-        settings = {"state_dir": self.state, "server_dir": self.server, "program": "worldserver", "timeout": 100.0}
+        settings = {
+            "state_dir": self.state, "server_dir": self.server, "program": "worldserver", "timeout": 100.0,
+            "redact": Redactor(),
+        }  # fmt: skip
         return CMakeBuilder(**{**settings, **self.options, **options})
 
     def build(self, commit: str = COMMIT, *, warm: bool = False, **options: Any) -> BuildResult:

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -50,6 +50,7 @@ class CMakeBuilder:
 
     state_dir: Path
     server_dir: Path
+    redact: Callable[[str], str]  # strikes what tools said, before it is cut
     program: str  # SERVER_COMMAND's first word: below SERVER_DIR, or absolute and in it
     build_dir: Path | None = None  # BUILD_DIR, below which we have a folder; None = one in the state folder
     build_like: Path | None = None  # a build folder that the operator has
@@ -148,7 +149,7 @@ class CMakeBuilder:
         return BuildResult(order.commit, order.elapsed, order.log, reason=reason)
 
     def _explain(self, order: Order, reason: str, *, killed: bool) -> BuildResult:
-        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
+        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir, self.redact)
         errors = tuple(each for each in found if each.severity != "warning")
         said = [each for each in errors if not _TOOL_ENDED.match(each.message)]
         fault = find_machine_fault(errors) if errors else find_machine_words(read_lines(order.log))
@@ -160,7 +161,7 @@ class CMakeBuilder:
             return BuildResult(order.commit, order.elapsed, order.log, reason=f"{reason}: {fault}")
         if not said and (killed or errors):
             raise TransientError(f"{reason}: {_ENDED_BY_OTHERS}")
-        if not errors and (words := builder_run.last_words(order.log)):
+        if not errors and (words := builder_run.last_words(order.log, self.redact)):
             reason = f"{reason}: {words}"
         return BuildResult(order.commit, order.elapsed, order.log, None, errors, reason)
 
@@ -189,13 +190,13 @@ class CMakeBuilder:
         Anything else is tried for as long as it takes, so that one log is kept of it and not one for each try.
         """
         end = builder_run.describe_end(status)
-        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir)
+        found = parse_diagnostics(read_lines(order.log), order.source, order.build_dir, self.redact)
         errors = [each for each in found if each.severity != "warning"]
         if status < 0 and not errors:
             return _ProgramFailed(f"cmake could not configure ({end})", killed=True)
         if any(each.message.startswith(_NO_SUCH_SOURCE) for each in errors):
             return _ProgramFailed(f"cmake could not configure ({end})")
-        said = str(errors[0]) if errors else builder_run.last_words(order.log)
+        said = str(errors[0]) if errors else builder_run.last_words(order.log, self.redact)
         log = order.log.with_name(CONFIGURE_LOG)
         order.log.replace(log)
         return Unconfigured(

@@ -22,7 +22,7 @@ from pipeline.ports import OnStarted
 _PACE = "spirit-healer-pace.json"  # in the build folder
 # What Ninja, Make and MSBuild say of it; Ninja only where it failed, the others name no target of theirs otherwise.
 _CONFIGURES = re.compile(r"rebuilding 'build\.ninja'|cmake_check_build_system\]|generate\.stamp(\.rule)?'.* \d+\.?$")
-_LAST_WORDS = 300  # characters
+LAST_WORDS = 300  # characters
 
 OnProgress = Callable[[Progress, float | None], None]
 
@@ -88,12 +88,12 @@ def was_configuring(log: Path) -> bool:
     return any(_CONFIGURES.search(line) for line in read_lines(log))
 
 
-def last_words(log: Path) -> str:
+def last_words(log: Path, redact: Callable[[str], str]) -> str:
     """The last line that says something."""
     last = ""
     for line in read_lines(log):
         last = line.strip() or last
-    return last[:_LAST_WORDS]
+    return redact(last)[:LAST_WORDS]
 
 
 def recall_pace(build: Path) -> Pace | None:

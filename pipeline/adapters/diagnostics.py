@@ -8,7 +8,7 @@ ninja and make about a rule that is missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
@@ -77,25 +77,28 @@ _MACHINE = (
 class _Collected:
     """Errors and warnings in the order of the log, each once, bounded."""
 
+    redact: Callable[[str], str]
     errors: dict[Diagnostic, None] = field(default_factory=dict)
     warnings: dict[Diagnostic, None] = field(default_factory=dict)
 
     def add(self, diagnostic: Diagnostic) -> None:
         into = self.warnings if diagnostic.severity == "warning" else self.errors
         if len(into) < MOST:
-            into.setdefault(replace(diagnostic, message=_shorten(diagnostic.message)))
+            into.setdefault(replace(diagnostic, message=_shorten(self.redact(diagnostic.message))))
 
     @property
     def all(self) -> tuple[Diagnostic, ...]:
         return (*self.errors, *self.warnings)[:MOST]
 
 
-def parse_diagnostics(lines: Iterable[str], source: PurePath, build: PurePath) -> tuple[Diagnostic, ...]:
+def parse_diagnostics(
+    lines: Iterable[str], source: PurePath, build: PurePath, redact: Callable[[str], str]
+) -> tuple[Diagnostic, ...]:
     """At most 50 diagnostics, errors first, each once. Files in `source` are named relative to it.
 
     `build` is the folder that relative names in the log start from. Memory does not grow with the log.
     """
-    collected = _Collected()
+    collected = _Collected(redact)
     for diagnostic in _read(_clean(line) for line in lines):
         collected.add(replace(diagnostic, file=_name(diagnostic.file, source, build)))
     return collected.all

@@ -11,7 +11,7 @@ from bot import limits
 from bot.payloads import Attachment, Message
 from bot.wire import Pen
 from pipeline import log_tails
-from pipeline.adapters import analyst
+from pipeline.adapters import analyst, builder_run, diagnostics
 from pipeline.adapters.clock import SystemClock
 from pipeline.crash import context
 from pipeline.redact import Redactor
@@ -110,6 +110,20 @@ def test_a_proposed_change_shows_no_half_of_a_secret(
     for text in laid_over(secret, 300):
         shown = proposal.cut(tools, text)
         assert len(shown) == 300
+        assert not any(half in shown for half in halves), shown
+
+
+@secrets
+def test_what_a_compiler_said_shows_no_half_of_a_secret(tmp_path: Path, secret: str, halves: tuple[str, str]) -> None:
+    log = tmp_path / "build.log"
+    for text in laid_over(secret.replace("\n", " "), diagnostics.LONGEST):
+        (found,) = diagnostics.parse_diagnostics([f"src/Map.cpp:3:1: error: {text}"], tmp_path, tmp_path, redact)
+        assert found.message.startswith("words") and len(found.message) <= diagnostics.LONGEST
+        assert not any(half in found.message for half in halves), found.message
+    for text in laid_over(secret.replace("\n", " "), builder_run.LAST_WORDS):
+        log.write_text(f"first\n{text}\n")
+        shown = builder_run.last_words(log, redact)
+        assert shown.startswith("words") and len(shown) <= builder_run.LAST_WORDS
         assert not any(half in shown for half in halves), shown
 
 

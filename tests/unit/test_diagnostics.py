@@ -14,11 +14,11 @@ D_SOURCE, D_BUILD = PureWindowsPath(r"D:\realm\clone"), PureWindowsPath(r"D:\rea
 
 
 def parse(text: str) -> list[Diagnostic]:
-    return list(parse_diagnostics(text.splitlines(), SOURCE, BUILD))
+    return list(parse_diagnostics(text.splitlines(), SOURCE, BUILD, str))
 
 
 def parse_windows(text: str) -> list[Diagnostic]:
-    return list(parse_diagnostics(text.splitlines(), D_SOURCE, D_BUILD))
+    return list(parse_diagnostics(text.splitlines(), D_SOURCE, D_BUILD, str))
 
 
 def test_an_error_of_gcc_or_clang_names_file_line_and_column() -> None:
