@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostile_patches import CONTENTS, DIFFS, MAP, PATHS, change, diff, whole
-from hostile_world import SECRET, End, Outcome, as_raw, of_candidates, of_patch
+from hostile_world import SECRET, End, Outcome, Raw, as_raw, of_candidates, of_patch
 
 from pipeline.model import Edit, Patch
 
-Raw = Callable[[str], bytes]  # of the id of its request
 GOOD = {"edits": [{"path": MAP, "search": "delete _grid;", "replace": "_grid = nullptr;"}]}
 CURE = change("    delete _grid;", "    _grid = nullptr;")
 NOT_JSON, A_PERSON = "it is not valid JSON", ""

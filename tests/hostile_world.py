@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
@@ -26,7 +26,9 @@ from pipeline.adapters.analyst import FileAnalyst
 from pipeline.adapters.response_queue import QUIET
 from pipeline.card_models import Post, PostKind
 from pipeline.model import Approval, Patch, Run, RunState
+from pipeline.store.refusals import NAMED
 
+Raw = Callable[[str], bytes]  # of the id of its request
 SECRET = "hunter2"  # the redactor of the world knows it
 COMMAND_TIMEOUT = 20.0  # seconds
 BENCH = "state/source/.git/scratch"  # where a change that may be made is worked out, until the next one is
@@ -54,7 +56,7 @@ class Outcome:
 
     def expect(self, end: End | None, reason: str) -> None:
         """Nothing stray is left, and people are told so much of why. `end` None = it is rejected or refused."""
-        assert self.strays == []
+        assert self.strays == [], self.strays
         assert self.end in ((End.REJECTED, End.REFUSED) if end is None else (end,)), self
         assert reason in self.reason
         if self.end in (End.REJECTED, End.REFUSED):
@@ -77,7 +79,8 @@ class HostileWorld:
         })  # fmt: skip
         self.world.keeper.revision = self.bed.base[:12]
         self.world.source.commits = _Anything()
-        self._script = folder / "agent.py"
+        vars(self.bed.source)["trace"] = self.world.source.trace  # eight processes of git for each crash, no response
+        self._script, self._scripts = folder / "agent.py", folder / "scripts"
         argv = [sys.executable, "-I", "-S", str(self._script), "{request}", "{response}", "{worktree}"]
         analyst = FileAnalyst(
             self.queue, self.world.clock, state_dir=self.bed.state, clone=self.bed.clone,
@@ -98,7 +101,16 @@ class HostileWorld:
         (self.root / "user" / MAP).write_text("// what its owner works on tonight\n", encoding="utf-8")
 
     async def start(self) -> HostileWorld:
-        self._script.write_text("", encoding="utf-8")
+        self._scripts.mkdir()
+        self._script.write_text(
+            "import json, os, subprocess, sys, time\n"
+            "request, response, worktree = sys.argv[1:4]\n"
+            f"root = {str(self.root)!r}\n"
+            "asked = json.load(open(request, encoding='utf-8'))\n"
+            "id, name = asked['request_id'], asked['crash']['crash_function'].removeprefix('Case::')\n"
+            f"exec(open(os.path.join({str(self._scripts)!r}, name), encoding='utf-8').read())\n",
+            encoding="utf-8",
+        )
         await self.world.start()
         return self
 
@@ -106,11 +118,20 @@ class HostileWorld:
 
     async def crash(self, name: str) -> Run:
         """A request lies there; the bot was started anew before. Its run is the newest: all of them would be many."""
+        (run,) = await self.crash_all([name])
+        return run
+
+    async def crash_all(self, names: Collection[str]) -> list[Run]:
+        """One of each, read in the same look."""
         self.world.restart()
-        await self.world.die(f"Case::{name}")
-        (newest,) = self.world.store.list_latest_runs(1)
-        assert newest.subject == f"Case::{name}"
-        return newest
+        for name in names:
+            self.world.clock.time += timedelta(seconds=1)
+            self.world.keeper.crash(f"Case::{name}")
+        await self.world.settle()
+        runs = self.world.store.list_latest_runs(len(names))[::-1]
+        found = {run.subject.removeprefix("Case::"): run for run in runs}
+        assert found.keys() == {*names}
+        return [found[name] for name in names]
 
     async def put(self, name: str, drop: Callable[[Path, str], None], also: Collection[str] = ()) -> Outcome:
         """`drop` gets the folder of responses and the id, and does what it likes; `also` = files of the queue that it
@@ -118,39 +139,45 @@ class HostileWorld:
         run = await self.crash(name)
         before = self.picture()
         drop(self.queue / "responses", run.request_id or "")
-        return await self._judge(run, before, also)
-
-    async def put_raw(self, name: str, raw: Callable[[str], bytes]) -> Outcome:
-        def drop(folder: Path, request: str) -> None:
-            (folder / f".{request}.tmp").write_bytes(raw(request))
-            (folder / f".{request}.tmp").rename(folder / f"response_{request}.json")
-
-        return await self.put(name, drop)
-
-    async def command(self, name: str, script: str) -> Outcome:
-        """`script` sees request, response, worktree, root and the id. Nothing that it started is left."""
-        self.write_script(script)
-        before = self.picture()
-        run = await self.crash(name)
-        outcome = await self._judge(run, before)
-        left = [each for each in psutil.process_iter(["cmdline"]) if self._is_ours(each)]
-        assert left == [], "a program outlived the command"
+        (outcome,) = await self._judge([run], before, also)
         return outcome
 
-    def write_script(self, script: str) -> None:
-        prelude = (
-            "import json, os, subprocess, sys, time\n"
-            "request, response, worktree = sys.argv[1:4]\n"
-            f"root = {str(self.root)!r}\n"
-            "id = json.load(open(request, encoding='utf-8'))['request_id']\n"
-        )
-        self._script.write_text(prelude + script, encoding="utf-8")
+    async def put_raw(self, responses: Mapping[str, Raw]) -> list[Outcome]:
+        """One by each name, side by side; no more than a post names the reasons of."""
+        assert len(responses) <= NAMED
+        runs = await self.crash_all(responses)
+        before = self.picture()
+        for run, raw in zip(runs, responses.values(), strict=True):
+            part = self.queue / "responses" / f".{run.request_id}.tmp"
+            part.write_bytes(raw(run.request_id or ""))
+            part.rename(part.with_name(f"response_{run.request_id}.json"))
+        return await self._judge(runs, before)
 
-    async def command_raw(self, name: str, raw: Callable[[str], bytes]) -> Outcome:
-        payload = self._script.with_name("payload")
-        payload.write_bytes(raw("{ID}"))
-        script = f"raw = open({str(payload)!r}, 'rb').read().replace(b'{{ID}}', id.encode())\n"
-        return await self.command(name, f"{script}open(response, 'wb').write(raw)")
+    async def command(self, scripts: Mapping[str, str]) -> list[Outcome]:
+        """Each script sees request, response, worktree, root and the id. Nothing that they started is left."""
+        for name, script in scripts.items():
+            self.write_script(name, script)
+        before = self.picture()
+        outcomes = await self._judge(await self.crash_all(scripts), before)
+        left = [each for each in psutil.process_iter(["cmdline"]) if self._is_ours(each)]
+        assert left == [], "a program outlived the command"
+        return outcomes
+
+    def write_script(self, name: str, script: str) -> None:
+        """What the command does about the crash of that name."""
+        (self._scripts / name).write_text(script, encoding="utf-8")
+
+    async def command_raw(self, responses: Mapping[str, Raw]) -> list[Outcome]:
+        scripts = {}
+        for name, raw in responses.items():
+            payload = self._scripts / f"{name}.payload"
+            payload.write_bytes(raw("{ID}"))
+            script = f"raw = open({str(payload)!r}, 'rb').read().replace(b'{{ID}}', id.encode())\n"
+            scripts[name] = f"{script}open(response, 'wb').write(raw)"
+        outcomes = await self.command(scripts)
+        for payload in self._scripts.glob("*.payload"):
+            payload.unlink()
+        return outcomes
 
     def _is_ours(self, process: psutil.Process) -> bool:
         return any(str(self.root) in part or str(self._script) in part for part in process.info["cmdline"] or ())
@@ -163,38 +190,35 @@ class HostileWorld:
         mine = {f"{user.name}/{path}": each for path, each in snapshot(user).items()}
         return snapshot(self.root, times=False) | mine
 
-    async def _judge(self, run: Run, before: Picture, also: Collection[str] = ()) -> Outcome:
+    async def _judge(self, runs: list[Run], before: Picture, also: Collection[str] = ()) -> list[Outcome]:
+        """What is stray is each one's."""
         await self.world.settle()
         await self.world.pass_time(seconds=QUIET)
         await self.world.runner.close()
         after = self.picture()
         changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-        found = self.world.get(run)
-        may_stand = found.state is RunState.AWAITING_APPROVAL
+        found = [self.world.get(run) for run in runs]
+        may_stand = any(run.state is RunState.AWAITING_APPROVAL for run in found)
         changed -= {f"state/queue/{path}" for path in also}
         changed -= {path for path in changed if path.startswith(BENCH) and (may_stand or path not in after)}
-        strays = sorted(path for path in changed if not self._is_a_mark(path, run.request_id or ""))
+        strays = sorted(changed - {mark for run in runs for mark in _list_marks(run.request_id or "")})
         posts = self._deliver()
-        rejected = [each for each in posts if each.kind is PostKind.REJECTED_RESPONSE]
-        reasons = [str(each["reason"]) for post in rejected for each in post.data["refused"]]
-        reason = "; ".join([*reasons, found.reason or ""])
+        refused = [each for post in posts if post.kind is PostKind.REJECTED_RESPONSE for each in post.data["refused"]]
         assert self.world.builder.built == [], "something was built"
-        outcome = Outcome(self._find_end(found, bool(rejected)), reason, strays, posts)
-        await self._forget(run)
-        return outcome
+        outcomes = []
+        for run in found:
+            mine = [str(each["reason"]) for each in refused if len(runs) == 1 or (run.request_id or "") in each["file"]]
+            reason = "; ".join([*mine, run.reason or ""])
+            outcomes.append(Outcome(self._find_end(run, bool(mine)), reason, strays, posts))
+            await self._forget(run)
+        self._deliver()
+        return outcomes
 
     async def _forget(self, run: Run) -> None:
-        """Its run is over and its marks are gone: thousands of cases would be slow."""
+        """It is over and its marks are gone: thousands of cases would be slow."""
         await self.world.orders.reject(run.id, OPERATOR, "over")
         for path in self.bed.state.rglob(f"*{run.request_id}*"):
             path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        self._deliver()
-
-    def _is_a_mark(self, path: str, request: str) -> bool:
-        """What is meant to be left of a response: the request, the response where it was filed away, a log."""
-        marks = (f"queue/requests/request_{request}.json", f"queue/completed/response_{request}.json",
-                 f"queue/rejected/response_{request}.json", f"logs/analyst/{request}.log")  # fmt: skip
-        return path in tuple(f"state/{mark}" for mark in marks)
 
     def _find_end(self, run: Run, was_rejected: bool) -> End | None:
         match run.state:
@@ -218,6 +242,13 @@ class HostileWorld:
             assert SECRET not in repr(shown), shown
             self.world.store.post_delivered(post.id, str(post.id))
         return posts
+
+
+def _list_marks(request: str) -> list[str]:
+    """What is meant to be left of a response: the request, the response where it was filed away, a log."""
+    marks = (f"queue/requests/request_{request}.json", f"queue/completed/response_{request}.json",
+             f"queue/rejected/response_{request}.json", f"logs/analyst/{request}.log")  # fmt: skip
+    return [f"state/{mark}" for mark in marks]
 
 
 class _Anything(dict[str, FakeCommit]):
@@ -248,6 +279,6 @@ def of_candidates(patch: Patch) -> dict[str, Any]:
     return {"fix": {"files_modified": [{"path": path} for path in edit.candidates], "code_changes": changes}}
 
 
-def as_raw(plain: dict[str, Any]) -> Callable[[str], bytes]:
+def as_raw(plain: dict[str, Any]) -> Raw:
     """As an analyst would write it."""
     return lambda request: json.dumps({"request_id": request, **plain}).encode()

@@ -10,18 +10,19 @@ import json
 import os
 import random
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from checkouts import snapshot
 from hostile_patches import MAP
-from hostile_responses import CASES, DEEDS, GOOD, REACHING, RESPOND
+from hostile_responses import BROKEN, CASES, DEEDS, GOOD, PLAIN, REACHING, REFUSED, RESPOND, WRONG
 from hostile_world import End, HostileWorld
 from world import OPERATOR
 
 from pipeline.model import RunState
+from pipeline.store.refusals import NAMED
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,28 +49,52 @@ def as_text(path: Path) -> None:
     write(path, json.dumps(GOOD).encode())
 
 
-@pytest.mark.parametrize("name", [*CASES, *REACHING])
-async def test_hostile_response_in_the_queue_writes_nothing_and_runs_nothing(queue: HostileWorld, name: str) -> None:
-    case = (CASES | REACHING)[name]
-    case.expect(await queue.put_raw(name, case.raw))
+def in_batches(names: Collection[str], size: int = NAMED) -> list[list[str]]:
+    """Answered side by side; whose change stands leaves it on the bench, so those are among themselves. What is huge is
+    alone: it is looked at again once it lies still."""
+    alone = [name for name in names if "hundred-megabytes" in name]
+    stand = [name for name in names if EVERY[name].end is End.ASKED]
+    batches = [[name] for name in alone]
+    for some in ([name for name in names if name not in (*alone, *stand)], stand):
+        batches += [some[at : at + size] for at in range(0, len(some), size)]
+    return batches
 
 
-# An empty file of a command is none ("empty-response"); what is wrong with contents and places is the same in either
-# way: of the places a sample, each in one shape. All of them in every shape, and both ways: tests/soak/hostile.py.
-OF_THE_COMMAND = {name: case for name, case in CASES.items() if name != "nothing" and not name.startswith("content-")}
-OF_THE_COMMAND |= {name: REACHING[name] for name in random.Random(3).sample(sorted(REACHING), 16)}
+EVERY = CASES | REACHING | DEEDS
 
 
-@pytest.mark.parametrize("name", OF_THE_COMMAND)
-async def test_hostile_response_of_the_command_writes_nothing_and_runs_nothing(bench: HostileWorld, name: str) -> None:
-    case = OF_THE_COMMAND[name]
-    case.expect(await bench.command_raw(name, case.raw))
+@pytest.mark.parametrize("names", in_batches(CASES | REACHING), ids=", ".join)
+async def test_hostile_response_in_the_queue_writes_nothing_and_runs_nothing(
+    queue: HostileWorld, names: list[str]
+) -> None:
+    cases = {name: (CASES | REACHING)[name] for name in names}
+    outcomes = await queue.put_raw({name: case.raw for name, case in cases.items()})
+    for case, outcome in zip(cases.values(), outcomes, strict=True):
+        case.expect(outcome)
+
+
+# What is no response at all is refused where the command ends: all of those (an empty file is none: "empty-response");
+# of the rest a sample. All of them, every place in every shape: tests/soak/hostile.py.
+OF_THE_COMMAND = {name: case for name, case in BROKEN.items() if name != "nothing"}
+HANDED_ON = WRONG | REFUSED | PLAIN | REACHING
+OF_THE_COMMAND |= {name: HANDED_ON[name] for name in random.Random(3).sample(sorted(HANDED_ON), 37)}
+
+
+@pytest.mark.parametrize("names", in_batches(OF_THE_COMMAND, 8), ids=", ".join)
+async def test_hostile_response_of_the_command_writes_nothing_and_runs_nothing(
+    bench: HostileWorld, names: list[str]
+) -> None:
+    outcomes = await bench.command_raw({name: OF_THE_COMMAND[name].raw for name in names})
+    for name, outcome in zip(names, outcomes, strict=True):
+        OF_THE_COMMAND[name].expect(outcome)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="what it does is POSIX's")
-@pytest.mark.parametrize("name", DEEDS)
-async def test_hostile_command_changes_nothing_but_its_scratch_clone(bench: HostileWorld, name: str) -> None:
-    DEEDS[name].expect(await bench.command(name, DEEDS[name].script))
+@pytest.mark.parametrize("names", in_batches(DEEDS, 8), ids=", ".join)
+async def test_hostile_command_changes_nothing_but_its_scratch_clone(bench: HostileWorld, names: list[str]) -> None:
+    outcomes = await bench.command({name: DEEDS[name].script for name in names})
+    for name, outcome in zip(names, outcomes, strict=True):
+        DEEDS[name].expect(outcome)
 
 
 # --- names, times and kinds of files ---------------------------------------------------------------------------------
@@ -179,7 +204,7 @@ async def test_hostile_command_that_writes_into_our_own_clone_is_in_no_fix(tmp_p
         "    os.chmod(clone + '.git/hooks/' + hook, 0o755)\n" + RESPOND
     )
     user = snapshot(world.bed.checkout.folder)
-    world.write_script(script)
+    world.write_script("clone", script)
     run = await world.crash("clone")
     await world.world.orders.approve(run.id, OPERATOR)
     await world.world.settle()

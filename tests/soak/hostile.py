@@ -25,7 +25,8 @@ async def play(folder: Path, cases: dict[str, Case], *, command: bool) -> int:
     broken = 0
     for name, case in cases.items():
         try:
-            case.expect(await give(name, case.raw))
+            (outcome,) = await give({name: case.raw})
+            case.expect(outcome)
         except AssertionError as fault:
             broken += 1
             print(f"{name} {'of the command' if command else 'in the queue'}: {fault}", flush=True)
