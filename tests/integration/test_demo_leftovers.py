@@ -10,11 +10,20 @@ from pathlib import Path
 
 import psutil
 import pytest
+from realm import find_free_ports, shared_realm, wait_for, write_configuration
 
 from bot.demo import leftovers
 from pipeline.adapters.children import Child, mark_for
+from pipeline.adapters.keeper_client import FileKeeper
+from pipeline.keeper.protocol import Desired, Observed, ReadyRule, ServerState, Want
 
 SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    """A server; found before the folder for temporary files is another one."""
+    return shared_realm().server
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +56,30 @@ def test_a_killed_demos_folder_and_its_compilers_are_gone() -> None:
     assert leftovers.clear() == [dead]
     assert child.wait(SECONDS) != 0
     assert not dead.exists()
+
+
+def test_a_killed_demos_keeper_and_server_are_ended(program: Path) -> None:
+    dead = make_dead()
+    server, (port,) = dead / leftovers.SERVER, find_free_ports(1)
+    write_configuration(server, {"WorldServerPort": port, "Console.Enable": 0})
+    keeper = FileKeeper(dead / leftovers.STATE, server)
+    command = (str(program), "-c", "worldserver.conf")
+    keeper.wish(Desired(1, Want.UP, "demo", "", str(server), command, ready=ReadyRule(port=port)))
+    assert keeper.ensure()
+    try:
+        found = wait_for(lambda: find_ready(keeper), "the server to be ready")
+        assert found.pid is not None
+        realm = [psutil.Process(found.keeper_pid), psutil.Process(found.pid)]
+        assert leftovers.clear() == [dead]
+        assert psutil.wait_procs(realm, SECONDS)[1] == []
+        assert not dead.exists()
+    finally:
+        leftovers.end_realm(dead)
+
+
+def find_ready(keeper: FileKeeper) -> Observed | None:
+    seen = keeper.observed()
+    return seen if seen is not None and seen.state is ServerState.READY else None
 
 
 def test_a_demo_that_lives_and_a_folder_of_somebody_elses_are_left_alone(folder: Path) -> None:
