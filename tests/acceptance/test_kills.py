@@ -11,7 +11,7 @@ import psutil
 import pytest
 from invariants import list_processes, list_servers
 from living_ground import Ground
-from living_realm import COMMAND, ENDING, living
+from living_realm import COMMAND, ENDING, LivingRealm, living
 from realm import shared_realm, start_server
 
 from bot.demo.bugs import get_bug
@@ -73,21 +73,15 @@ def test_fault_b2_a_crash_while_no_bot_lives_is_restarted_at_once_and_healed_whe
         realm.wait_fixed(DISPATCHER)
 
 
-def test_a_killed_keeper_is_replaced_and_adopts_the_server(ground: Ground) -> None:
+def test_keepers_that_are_killed_alone_with_the_bot_or_with_everything_are_replaced_and_the_server_runs(
+    ground: Ground,
+) -> None:
     with living(ground) as realm:
         realm.start()
         server, first = realm.server_pid, realm.keeper().pid
         realm.kill_keeper()
         realm.wait(lambda: realm.observed()["keeper_pid"] != first and realm.server_pid, "another keeper")
         assert realm.server_pid == server
-        assert realm.count_starts() == 1
-        realm.heal(DISPATCHER)
-
-
-def test_bot_and_keeper_killed_together_leave_the_server_running_and_find_it_again(ground: Ground) -> None:
-    with living(ground) as realm:
-        realm.start()
-        server = realm.server_pid
         realm.kill_bot()
         realm.kill_keeper()
         assert [each.pid for each in list_servers(realm.server_dir)] == [server]
@@ -95,52 +89,59 @@ def test_bot_and_keeper_killed_together_leave_the_server_running_and_find_it_aga
         assert realm.server_pid == server
         assert realm.count_starts() == 1
         realm.heal(DISPATCHER)
-
-
-def test_after_everything_was_killed_the_bot_brings_the_server_up_again(ground: Ground) -> None:
-    with living(ground) as realm:
-        realm.start()
-        realm.heal(DISPATCHER)
-        server = realm.server_pid
-        assert server is not None
-        realm.kill_bot()
-        realm.kill_keeper()
-        psutil.Process(server).kill()
-        realm.wait(lambda: not list_servers(realm.server_dir), "the end of the server")
-        realm.start()
+        bring_up_after_all_was_killed(realm)
         assert realm.branches()[realm.night_branch].startswith(realm.revision), "the fix runs, not what was before it"
 
 
-@pytest.mark.parametrize("moment", ["stopping", "starting"])
-def test_a_keeper_killed_in_a_deployment_ends_in_the_new_build(ground: Ground, moment: str) -> None:
+def bring_up_after_all_was_killed(realm: LivingRealm) -> None:
+    server = realm.server_pid
+    assert server is not None
+    realm.kill_bot()
+    realm.kill_keeper()
+    psutil.Process(server).kill()
+    realm.wait(lambda: not list_servers(realm.server_dir), "the end of the server")
+    realm.start()
+
+
+def test_a_keeper_killed_in_a_deployment_ends_in_the_new_build(ground: Ground) -> None:
     with living(ground, conf=SLOW) as realm:
         realm.start()
-        request = realm.crash(DISPATCHER)
-        realm.wait(lambda: realm.server_pid, "a server")
-        realm.answer(DISPATCHER, request)
-        realm.wait_state("DEPLOYING")
-        realm.wait(lambda: realm.observed()["state"] == moment, f"a server that is {moment}")
-        realm.kill_keeper()
-        realm.wait_fixed(DISPATCHER)
+        for bug, moment in ((DISPATCHER, "stopping"), (AURA, "starting")):
+            request = realm.crash(bug)
+            realm.wait(lambda: realm.server_pid, "a server")
+            realm.answer(bug, request)
+            realm.wait_state("DEPLOYING")
+            wait_observed(realm, moment)
+            realm.kill_keeper()
+            realm.wait_fixed(bug)
 
 
-@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
-def test_fault_a10_a_signal_ends_the_bot_in_order_and_the_server_goes_on(ground: Ground, order: signal.Signals) -> None:
+def wait_observed(realm: LivingRealm, state: str) -> None:
+    realm.wait(lambda: realm.observed()["state"] == state, f"a server that is {state}")
+
+
+def test_fault_a10_a_signal_ends_the_bot_in_order_and_the_server_goes_on(ground: Ground) -> None:
     """Also where it was started in the background, with SIGINT ignored."""
     with living(ground) as realm:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            process = realm.start_bot()
-        finally:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        realm.wait(lambda: realm.server_pid, "the server")
-        realm.channel.state()
-        server = realm.server_pid
-        process.send_signal(order)
-        assert process.wait(ENDING) == 0
-        assert "Traceback" not in realm.bot_output
-        assert [each.pid for each in list_servers(realm.server_dir)] == [server]
+        for order in (signal.SIGTERM, signal.SIGINT):
+            process = start_in_background(realm)
+            realm.wait(lambda: realm.server_pid, "the server")
+            realm.channel.state()
+            server = realm.server_pid
+            process.send_signal(order)
+            assert process.wait(ENDING) == 0, order
+            assert "Traceback" not in realm.bot_output
+            assert [each.pid for each in list_servers(realm.server_dir)] == [server]
         realm.start()
+        assert realm.count_starts() == 1
+
+
+def start_in_background(realm: LivingRealm) -> "subprocess.Popen[bytes]":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return realm.start_bot()
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_fault_a9_a_lock_file_that_nobody_holds_blocks_nothing(ground: Ground) -> None:

@@ -7,7 +7,7 @@ from living_ground import Ground
 from living_realm import LivingRealm, living, living_as
 from realm import git
 
-from bot.demo.bugs import get_bug
+from bot.demo.bugs import PlantedBug, get_bug
 
 NEWER = "src/server/game/Maps/Map.cpp"
 DISPATCHER, AURA = get_bug("dispatcher"), get_bug("aura")
@@ -16,6 +16,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def test_revert_asks_once_takes_the_fix_back_and_only_for_operators(ground: Ground) -> None:
+    """By command, and by the button of a card."""
     with living(ground) as realm:
         realm.start()
         realm.heal(DISPATCHER)
@@ -25,24 +26,23 @@ def test_revert_asks_once_takes_the_fix_back_and_only_for_operators(ground: Grou
         question = realm.channel.slash("revert", commit=commit[:10])
         assert list(question.buttons) == ["Revert", "Keep"]
         assert "Reverting" in realm.channel.press(question, "Revert").content
-        realm.wait_card("Reverted: ")
-        assert realm.log()[0].startswith("revert")
-        assert realm.show(DISPATCHER.file) + "\n" == (realm.checkout / DISPATCHER.file).read_text(encoding="utf-8")
-        assert realm.branches()[realm.night_branch].startswith(realm.revision)
+        expect_reverted(realm, DISPATCHER)
         again = realm.channel.slash("revert", commit=commit[:10])
         assert "is reverted already" in again.content
-
-
-def test_the_revert_button_of_a_card_does_the_same(ground: Ground) -> None:
-    with living(ground) as realm:
-        realm.start()
-        card = realm.heal(DISPATCHER)
+        card = realm.heal(AURA)
         kept = realm.channel.press(realm.channel.press(card, "Revert"), "Keep")
         assert "Nothing was changed" in kept.content
-        assert len(realm.log()) == 1
+        assert len(realm.log()) == 3
         realm.channel.press(realm.channel.press(card, "Revert"), "Revert")
-        realm.wait_card("Reverted: ")
-        assert len(realm.log()) == 2
+        expect_reverted(realm, AURA)
+        assert len(realm.log()) == 4
+
+
+def expect_reverted(realm: LivingRealm, bug: PlantedBug) -> None:
+    realm.wait_card("Reverted: ", of=bug)
+    assert realm.log()[0].startswith("revert")
+    assert realm.show(bug.file) + "\n" == (realm.checkout / bug.file).read_text(encoding="utf-8")
+    assert realm.branches()[realm.night_branch].startswith(realm.revision)
 
 
 def test_paused_stays_paused_over_a_restart_and_the_server_still_comes_back_at_once(ground: Ground) -> None:
@@ -61,7 +61,9 @@ def test_paused_stays_paused_over_a_restart_and_the_server_still_comes_back_at_o
         realm.wait_fixed(DISPATCHER)
 
 
-def test_a_restart_can_be_cancelled_until_it_is_due(ground: Ground) -> None:
+def test_a_restart_can_be_cancelled_until_it_is_due_and_stopped_stays_stopped_until_somebody_starts_it(
+    ground: Ground,
+) -> None:
     with living(ground) as realm:
         realm.start()
         first = realm.server_pid
@@ -79,11 +81,6 @@ def test_a_restart_can_be_cancelled_until_it_is_due(ground: Ground) -> None:
         realm.wait(
             lambda: "0 crashes and 1 restart tonight" in realm.channel.slash("status").text, "what /status counts"
         )
-
-
-def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_it(ground: Ground) -> None:
-    with living(ground) as realm:
-        realm.start()
         stopped = realm.channel.press(realm.channel.slash("stop-server", delay="1s", reason="new disk"), "Stop")
         assert "The server stops" in stopped.content and "Cancel" in stopped.buttons
         realm.wait(lambda: realm.observed()["hold"] == "stopped", "the server to be down")
@@ -98,10 +95,10 @@ def test_stopped_stays_stopped_over_a_restart_of_the_bot_until_somebody_starts_i
         realm.start_bot()
         realm.wait(realm.is_open, "the channel")
         assert "Living realm: server stopped" in realm.channel.slash("status").title
-        assert realm.count_starts() == 1
+        assert realm.count_starts() == 2
         assert "is being started" in realm.channel.slash("start-server").content
         realm.wait(lambda: realm.server_pid, "the server to be up")
-        assert realm.count_starts() == 2
+        assert realm.count_starts() == 3
 
 
 def test_a_rollback_reverts_pushes_and_pauses_and_the_build_before_runs(ground: Ground) -> None:

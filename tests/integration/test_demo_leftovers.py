@@ -15,7 +15,7 @@ from realm import find_free_ports, shared_realm, wait_for, write_configuration
 from bot.demo import leftovers
 from pipeline.adapters.children import Child, mark_for
 from pipeline.adapters.keeper_client import FileKeeper
-from pipeline.keeper.protocol import Desired, Observed, ReadyRule, ServerState, Want
+from pipeline.keeper.protocol import Desired, ReadyRule, ServerState, Want
 
 SECONDS = 30
 
@@ -67,8 +67,9 @@ def test_a_killed_demos_keeper_and_server_are_ended(program: Path) -> None:
     keeper.wish(Desired(1, Want.UP, "demo", "", str(server), command, ready=ReadyRule(port=port)))
     assert keeper.ensure()
     try:
-        found = wait_for(lambda: find_ready(keeper), "the server to be ready")
-        assert found.pid is not None
+        wait_for(lambda: is_ready(keeper), "the server to be ready")
+        found = keeper.observed()
+        assert found is not None and found.pid is not None
         realm = [psutil.Process(found.keeper_pid), psutil.Process(found.pid)]
         assert leftovers.clear() == [dead]
         assert psutil.wait_procs(realm, SECONDS)[1] == []
@@ -77,9 +78,9 @@ def test_a_killed_demos_keeper_and_server_are_ended(program: Path) -> None:
         leftovers.end_realm(dead)
 
 
-def find_ready(keeper: FileKeeper) -> Observed | None:
+def is_ready(keeper: FileKeeper) -> bool:
     seen = keeper.observed()
-    return seen if seen is not None and seen.state is ServerState.READY else None
+    return seen is not None and seen.state is ServerState.READY
 
 
 def test_a_demo_that_lives_and_a_folder_of_somebody_elses_are_left_alone(folder: Path) -> None:
