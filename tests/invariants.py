@@ -74,6 +74,7 @@ class Witness:
         self._most_servers: list[psutil.Process] = []
         self.looks: list[Look] = []  # each one that differs from the one before
         self._overheard: set[str] = set()  # secrets in argv or environment of a process that has no use for them
+        self._heard: dict[str, bytes] = {}  # process id -> the command line that it had at the last look
         self._before = take_stock(site)
         self._shipped = hash_file(site.server_dir / EXECUTABLE)
         self._book = site.remote / "pushes.txt"
@@ -105,11 +106,13 @@ class Witness:
     def _overhear(self) -> None:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
-                words, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+                words = (folder / "cmdline").read_bytes()
+                if not words or self._heard.get(folder.name) == words:
+                    continue  # between a fork and its exec, where it still has what its parent has, or over; or known
+                environment = (folder / "environ").read_bytes()
             except OSError:
                 continue
-            if not words:
-                continue  # between a fork and its exec, where it still has what its parent has, or over
+            self._heard[folder.name] = words
             command = words.replace(b"\0", b" ").decode("utf-8", "replace")
             for name, each in self._site.secrets.items():
                 if each.value.encode() in words:
