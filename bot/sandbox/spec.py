@@ -1,4 +1,4 @@
-"""Checks requests and answers against Discord's own OpenAPI document. Needs jsonschema, which only tests have."""
+"""Checks requests and answers against Discord's own OpenAPI document. Needs jsonschema-rs, which only tests have."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from bot.sandbox.call import Exchange
 from bot.sandbox.errors import Json
 
 if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+    from jsonschema_rs import Draft202012Validator
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -26,7 +26,7 @@ class Operation:
 
 
 class Specification:
-    """`check` is what `Sandbox.start(check=...)` takes. Raises ImportError without jsonschema, OSError without the
+    """`check` is what `Sandbox.start(check=...)` takes. Raises ImportError without jsonschema-rs, OSError without the
     document."""
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class Specification:
             if m in METHODS
         )
         self._operations = sorted(found, key=lambda operation: operation.literal)
-        self._validators: dict[int, Validator] = {}
+        self._validators: dict[int, Draft202012Validator] = {}
 
     def check(self, exchange: Exchange) -> list[str]:
         """What is wrong with a request, and with the answer it got, each as one sentence."""
@@ -78,15 +78,12 @@ class Specification:
         return dict(found)
 
     def _validate(self, what: str, schema: Json, value: Any) -> Iterator[str]:
-        from jsonschema.exceptions import best_match
-
         for error in self._get_validator(schema).iter_errors(value):
-            nearest = best_match([error]) or error
-            where = "/".join(str(step) for step in nearest.absolute_path) or "(body)"
-            yield f"{what}: {where}: {nearest.message[:300]}"
+            where = "/".join(str(step) for step in error.instance_path) or "(body)"
+            yield f"{what}: {where}: {error.message[:300]}"
 
-    def _get_validator(self, schema: Json) -> "Validator":
-        from jsonschema import Draft202012Validator
+    def _get_validator(self, schema: Json) -> "Draft202012Validator":
+        from jsonschema_rs import Draft202012Validator
 
         known = self._validators.get(id(schema))
         if known is None:

@@ -19,7 +19,7 @@ IMPORTED_AS = {
 }
 WITH = {
     "yarl": "discord.py",  # an address for discord.py has to be one of its kind
-    "jsonschema": "test",  # bot/sandbox/spec.py compares with Discord's specification, in tests only
+    "jsonschema_rs": "test",  # bot/sandbox/spec.py compares with Discord's specification, in tests only
     "gdb": "gdb",  # pipeline/adapters/gdb_script.py runs inside gdb
 }
 ONLY_INSTALLED = {"tzdata"}  # zoneinfo finds it by itself
