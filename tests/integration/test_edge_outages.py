@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from pipeline.model import Patch, RunState, WholeFile
 FIX = FixLink(COMMIT, URL, "overnight-20241122")
 NAMES = ("Map::Update", "Spell::Cast", "Loot::Roll")
 ANY = r"^/channels/"
+SHORT, LONG = timedelta(minutes=10), timedelta(hours=12)  # outages: where one story has one, the other has the other
 
 
 @pytest.fixture
@@ -87,15 +89,14 @@ def assert_channel_is_the_outbox(world: EdgeWorld) -> None:
     }
 
 
-@pytest.mark.parametrize("length", [600, 12 * 3600], ids=["ten minutes", "twelve hours"])
-@pytest.mark.parametrize("begin", range(9))
+@pytest.mark.parametrize(("begin", "length"), enumerate(islice(cycle((SHORT, LONG)), 9)))
 async def test_discord_away_in_the_middle_of_three_crashes_loses_and_doubles_nothing(
-    world: EdgeWorld, begin: int, length: int
+    world: EdgeWorld, begin: int, length: timedelta
 ) -> None:
     for number, _ in enumerate(Story(world, 12).steps()):
         if number == begin:
             world.sandbox.faults.begin_outage()
-        world.clock.move(length / 9)
+        world.clock.move(length.total_seconds() / 9)
         await world.deliver()
     world.sandbox.faults.end_outage()
     await until(lambda: world.edge.channel.open)
@@ -188,8 +189,7 @@ async def open_night(folder: Path) -> AsyncIterator[Night]:
         yield Night(world, edge)
 
 
-@pytest.mark.parametrize("length", [timedelta(minutes=10), timedelta(hours=12)], ids=["ten minutes", "twelve hours"])
-@pytest.mark.parametrize("begin", range(3 * STEPS))
+@pytest.mark.parametrize(("begin", "length"), enumerate(islice(cycle((LONG, SHORT)), 3 * STEPS)))
 async def test_what_the_pipeline_wrote_down_while_discord_was_away_is_in_the_channel_once_and_in_order(
     tmp_path: Path, begin: int, length: timedelta
 ) -> None:
