@@ -20,7 +20,6 @@ from bot.edge import Edge, EdgeSettings
 from bot.login import Ear, run_client
 from bot.sandbox import Clock as SandboxClock
 from bot.sandbox import MessageState, Reply, Rules, Sandbox, redirect_discord
-from bot.sandbox.call import Exchange
 from bot.sandbox.spec import Specification
 from pipeline.ports import Clock
 
@@ -33,13 +32,6 @@ QUICK = {"message_limit": 1000}  # sends and edits in five seconds: tests that a
 def load_specification() -> Specification | None:
     """None where it does not lie beside the repository: then nothing is compared with it."""
     return Specification(SPECIFICATION) if SPECIFICATION.is_file() else None
-
-
-def check_exchange(exchange: Exchange) -> list[str]:
-    """discord.py sends ids of allowed roles as integers, which Discord takes and its document does not."""
-    specification = load_specification()
-    faults = [] if specification is None else specification.check(exchange)
-    return [each for each in faults if "allowed_mentions/roles/" not in each]
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -219,7 +211,8 @@ async def open_world(
     book: Any = None, time: Clock | None = None, orders: OrderDesk | None = None, **rules: Any
 ) -> AsyncIterator[EdgeWorld]:
     """A world whose bot is logged in; at its end no request may have broken Discord's specification."""
-    check = None if load_specification() is None else check_exchange
+    specification = load_specification()
+    check = None if specification is None else specification.check
     discord_time = DiscordTime()
     clock = SandboxClock(wall=discord_time.now)
     async with await Sandbox.start(rules=Rules(**(QUICK | rules)), check=check, clock=clock) as sandbox:

@@ -98,8 +98,8 @@ def _read_operation(path: str, method: str, document: Json) -> Operation:
 
 
 def _with_text_ids(body: Any) -> Any:
-    """discord.py sends some ids as integers (files it uploads, the message it replies to), which Discord takes and
-    its document does not."""
+    """discord.py sends some ids as integers (files it uploads, the message it replies to, roles it may call), which
+    Discord takes and its document does not."""
     if not isinstance(body, dict):
         return body
     shown = dict(body)
@@ -108,6 +108,10 @@ def _with_text_ids(body: Any) -> Any:
     if isinstance(body.get("message_reference"), dict):
         shown["message_reference"] = {
             n: str(v) if n.endswith("_id") else v for n, v in body["message_reference"].items()
+        }
+    if isinstance(body.get("allowed_mentions"), dict):
+        shown["allowed_mentions"] = {
+            n: [str(each) for each in v] if n in ("roles", "users") else v for n, v in body["allowed_mentions"].items()
         }
     if isinstance(body.get("data"), dict):
         shown["data"] = _with_text_ids(body["data"])

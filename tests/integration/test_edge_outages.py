@@ -89,7 +89,7 @@ def assert_channel_is_the_outbox(world: EdgeWorld) -> None:
     }
 
 
-@pytest.mark.parametrize(("begin", "length"), enumerate(islice(cycle((SHORT, LONG)), 9)))
+@pytest.mark.parametrize(("begin", "length"), [*enumerate(islice(cycle((SHORT, LONG)), 9))])
 async def test_discord_away_in_the_middle_of_three_crashes_loses_and_doubles_nothing(
     world: EdgeWorld, begin: int, length: timedelta
 ) -> None:
@@ -189,7 +189,7 @@ async def open_night(folder: Path) -> AsyncIterator[Night]:
         yield Night(world, edge)
 
 
-@pytest.mark.parametrize(("begin", "length"), enumerate(islice(cycle((LONG, SHORT)), 3 * STEPS)))
+@pytest.mark.parametrize(("begin", "length"), [*enumerate(islice(cycle((LONG, SHORT)), 3 * STEPS))])
 async def test_what_the_pipeline_wrote_down_while_discord_was_away_is_in_the_channel_once_and_in_order(
     tmp_path: Path, begin: int, length: timedelta
 ) -> None:

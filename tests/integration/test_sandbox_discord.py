@@ -1,7 +1,6 @@
 """The loopback Discord against the real discord.py client, over real sockets."""
 
 import asyncio
-import functools
 import io
 import json
 import os
@@ -16,11 +15,10 @@ import aiohttp
 import discord
 import pytest
 from discord import app_commands
+from edge_world import SPECIFICATION, load_specification
 
 from bot.sandbox import Clock, MessageEvent, MessageState, Permission, Rules, Sandbox, VisitorError, redirect_discord
-from bot.sandbox.spec import Specification
 
-SPECIFICATION = Path(__file__).parents[2].parent / "shared" / "discord-openapi.json"
 Act = Callable[[discord.Interaction], Coroutine[Any, Any, None]]
 
 
@@ -114,12 +112,6 @@ async def connected(sandbox: Sandbox, **options: Any) -> AsyncIterator[Bot]:
     finally:
         await bot.close()
         await asyncio.gather(running, return_exceptions=True)
-
-
-@functools.cache
-def load_specification() -> Specification | None:
-    """None where it does not lie beside the repository: then nothing is compared with it, and one test says so."""
-    return Specification(SPECIFICATION) if SPECIFICATION.is_file() else None
 
 
 @pytest.fixture
