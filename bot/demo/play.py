@@ -6,10 +6,11 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -33,12 +34,38 @@ READY = 120.0  # seconds for the realm and the channel to be up
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where the channel is seen in a browser."""
+
+    port: int = 0  # 0 = any free one
+    token: str | None = None  # None = one that nobody knows yet
+
+
+def read_door() -> Door:
+    """As SANDBOX_PORT and SANDBOX_TOKEN say. Raises SettingsError, before a realm is built for nothing."""
+    given = os.environ.get("SANDBOX_PORT") or "0"
+    if not (given.isascii() and given.isdigit() and int(given) < 65536):
+        raise SettingsError(["SANDBOX_PORT: is no port: give a number from 1 to 65535, or 0 for any free one"])
+    try:
+        socket.create_server(("127.0.0.1", int(given))).close()
+    except OSError as fault:
+        why = os.strerror(fault.errno or 0)
+        raise SettingsError([f"SANDBOX_PORT: {given} cannot be had ({why}): give another one, or 0"]) from fault
+    return Door(int(given), os.environ.get("SANDBOX_TOKEN") or None)
+
+
 async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
     """The exit code: 0 if what was asked for happened."""
 
     def say(text: str) -> None:
         click.echo(text, err=as_json)
 
+    try:
+        door = read_door()
+    except SettingsError as fault:
+        click.echo(str(fault), err=True)
+        return 1
     for left in await asyncio.to_thread(leftovers.clear):
         say(f"Cleared away what an earlier demo has left in {left}.")
     folder = leftovers.make_folder()
@@ -48,8 +75,8 @@ async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
         world = await asyncio.to_thread(make_world, folder)
         await asyncio.to_thread(acts.leave_note, world)
         if not once:
-            return await host(world, stop, say, teller)
-        outcome = await heal(world, stop, teller)
+            return await host(world, door, stop, say, teller)
+        outcome = await heal(world, door, stop, teller)
         if outcome is None:
             say(f"Ended before it was healed; {folder} is removed.")
             return 1
@@ -67,10 +94,10 @@ async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
             await asyncio.to_thread(leftovers.remove, folder)
 
 
-async def host(world: DemoWorld, stop: asyncio.Event, say: Say, teller: Teller) -> int:
+async def host(world: DemoWorld, door: Door, stop: asyncio.Event, say: Say, teller: Teller) -> int:
     """The realm for a visitor, until told to stop."""
     analyst = list_words("bot.demo.turn", str(world.folder))
-    async with bot_in(world, SOAK, teller.hear, analyst) as app, panel_of(app, world):
+    async with bot_in(world, door, SOAK, teller.hear, analyst) as app, panel_of(app, world):
         say(f"\nThe channel, to be seen and used in a browser: {get_address(app)}\n")
         await story.wait_until_up(app, READY)
         say(instructions(world, get_address(app)))
@@ -92,9 +119,9 @@ async def panel_of(app: bot_app.App, world: DemoWorld) -> AsyncIterator[None]:
         await asyncio.wait({kept})
 
 
-async def heal(world: DemoWorld, stop: asyncio.Event, teller: Teller) -> story.Healing | None:
+async def heal(world: DemoWorld, door: Door, stop: asyncio.Event, teller: Teller) -> story.Healing | None:
     """One crash by itself; None if it was told to stop meanwhile."""
-    async with bot_in(world, SOAK_ONCE, teller.hear, list_words("bot.demo.analyst")) as app:
+    async with bot_in(world, door, SOAK_ONCE, teller.hear, list_words("bot.demo.analyst")) as app:
         teller.step(f"The channel, to look on in a browser: {get_address(app)}")
         telling = asyncio.ensure_future(story.tell(app, world, teller.step))
         told_to_stop = asyncio.ensure_future(stop.wait())
@@ -108,13 +135,10 @@ async def heal(world: DemoWorld, stop: asyncio.Event, teller: Teller) -> story.H
 
 @asynccontextmanager
 async def bot_in(
-    world: DemoWorld, soak: timedelta, hear: Callable[[MessageEvent], None], analyst: tuple[str, ...] = ()
+    world: DemoWorld, door: Door, soak: timedelta, hear: Callable[[MessageEvent], None], analyst: tuple[str, ...] = ()
 ) -> AsyncIterator[bot_app.App]:
     """The bot over the realm; at the end both are gone, keeper and server included. `analyst`: ANALYST_COMMAND."""
-    port, token = os.environ.get("SANDBOX_PORT") or "0", os.environ.get("SANDBOX_TOKEN") or None
-    if not port.isdigit():
-        raise SettingsError(["SANDBOX_PORT: is not a number: give a port, or 0 for any free one"])
-    settings = settings_of(world, soak, analyst, int(port), token)
+    settings = settings_of(world, soak, analyst, door.port, door.token)
     redact = build_redactor(settings)
     bot_log.set_up(settings.state_dir / "logs", redact, console=False)
     ready: asyncio.Future[bot_app.App] = asyncio.get_running_loop().create_future()

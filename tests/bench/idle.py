@@ -38,7 +38,7 @@ async def measure(seconds: float) -> dict[str, dict[str, float]]:
     """The bot is this very process: what the bench itself holds is in its figure too."""
     with tempfile.TemporaryDirectory() as folder:
         world = await asyncio.to_thread(make_world, Path(folder))
-        async with play.bot_in(world, timedelta(seconds=3), lambda event: None) as app:
+        async with play.bot_in(world, play.Door(), timedelta(seconds=3), lambda event: None) as app:
             await story.wait_until_up(app, 120)
             await story.until(lambda: app.tools.store.get_fact(Fact.WARM), "the warm build", 300)
             await asyncio.sleep(5)

@@ -1,5 +1,10 @@
 """What the demo says at a terminal."""
 
+import asyncio
+import errno
+import os
+import socket
+import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
@@ -7,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from bot.demo import play
 from bot.demo.story import Healing, conclude
 from bot.demo.telling import WIDTH, Teller
 from bot.markup import bare
@@ -66,3 +72,20 @@ def test_the_verdict_says_where_things_lie() -> None:
     assert words.startswith("\nHealed in 31 s.") and "commit 5f846de42876:" in words and f"{folder} is removed" in words
     assert "within 4.2 ms" in words and "down for 0.1 s" in words
     assert str(folder / "state" / "logs" / "bot.log") in conclude(Healing(healed=False), folder, 300)
+
+
+def test_a_port_that_the_page_cannot_have_is_told_before_a_realm_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for given, words in (
+            ("no", "SANDBOX_PORT: is no port: give a number from 1 to 65535, or 0 for any free one"),
+            ("65536", "SANDBOX_PORT: is no port: give a number from 1 to 65535, or 0 for any free one"),
+            (str(taken.getsockname()[1]), f"cannot be had ({os.strerror(errno.EADDRINUSE)}): give another one, or 0"),
+        ):
+            monkeypatch.setenv("SANDBOX_PORT", given)
+            assert asyncio.run(play.play(asyncio.Event(), once=True, as_json=True)) == 1
+            said = capsys.readouterr()
+            assert words in said.err and said.out == ""
+    assert [*tmp_path.iterdir()] == []
