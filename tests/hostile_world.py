@@ -70,6 +70,7 @@ class HostileWorld:
 
     def __init__(self, folder: Path, *, command: bool = False) -> None:
         self.root = folder / "realm"
+        self.played: dict[Any, Outcome] = {}  # what became of cases that were played with others
         self.bed = make_hostile_bed(self.root)
         self.queue = self.bed.state / "queue"
         self._lay_out()
