@@ -70,7 +70,7 @@ class HostileWorld:
 
     def __init__(self, folder: Path, *, command: bool = False) -> None:
         self.root = folder / "realm"
-        self.played: dict[Any, Outcome] = {}  # what became of cases that were played with others
+        self.played: dict[tuple[object, str], Outcome] = {}  # what became of cases that were played with others
         self.bed = make_hostile_bed(self.root)
         self.queue = self.bed.state / "queue"
         self._lay_out()
@@ -80,7 +80,7 @@ class HostileWorld:
         })  # fmt: skip
         self.world.keeper.revision = self.bed.base[:12]
         self.world.source.commits = _Anything()
-        vars(self.bed.source)["trace"] = self.world.source.trace  # eight processes of git for each crash, no response
+        vars(self.bed.source)["trace"] = self.world.source.trace  # it asks git much, and no response reaches it
         self._script, self._scripts = folder / "agent.py", folder / "scripts"
         argv = [sys.executable, "-I", "-S", str(self._script), "{request}", "{response}", "{worktree}"]
         analyst = FileAnalyst(

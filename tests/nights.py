@@ -1,6 +1,7 @@
 """A night with everything in it, in the fake world, in which the bot may be made to die at any fault point."""
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -43,7 +44,7 @@ class Reaper:
     def reach(self, name: str) -> None:
         with self._lock:
             self.seen[name] += 1
-            if not self.dying and self.seen[name] >= self.deaths.get(name, self.seen[name] + 1):
+            if not self.dying and self.seen[name] >= self.deaths.get(name, math.inf):
                 self.dying = True
                 del self.deaths[name]
         self.refuse_the_dead()

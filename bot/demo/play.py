@@ -57,15 +57,19 @@ def read_door() -> Door:
 
 async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
     """The exit code: 0 if what was asked for happened."""
+    try:
+        return await play_behind(read_door(), stop, once=once, as_json=as_json)
+    except (PipelineError, SettingsError) as fault:
+        click.echo(str(fault), err=True)
+        return 1
+
+
+async def play_behind(door: Door, stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
+    """As `play`. Raises PipelineError."""
 
     def say(text: str) -> None:
         click.echo(text, err=as_json)
 
-    try:
-        door = read_door()
-    except SettingsError as fault:
-        click.echo(str(fault), err=True)
-        return 1
     for left in await asyncio.to_thread(leftovers.clear):
         say(f"Cleared away what an earlier demo has left in {left}.")
     folder = leftovers.make_folder()
@@ -86,9 +90,6 @@ async def play(stop: asyncio.Event, *, once: bool, as_json: bool) -> int:
         else:
             say(story.conclude(outcome, world.folder, teller.elapsed))
         return 0 if outcome.healed else 1
-    except (PipelineError, SettingsError) as fault:
-        click.echo(str(fault), err=True)
-        return 1
     finally:
         if not kept:
             await asyncio.to_thread(leftovers.remove, folder)

@@ -96,7 +96,8 @@ def parse_diagnostics(
 ) -> tuple[Diagnostic, ...]:
     """At most 50 diagnostics, errors first, each once. Files in `source` are named relative to it.
 
-    `build` is the folder that relative names in the log start from. Memory does not grow with the log.
+    `build` is the folder that relative names in the log start from; `redact` strikes a message before it is cut. Memory
+    does not grow with the log.
     """
     collected = _Collected(redact)
     for diagnostic in _read(_clean(line) for line in lines):
