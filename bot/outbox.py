@@ -79,7 +79,8 @@ class Outbox:
             except Exception:
                 _log.exception("the outbox met an error; it goes on")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), self._pause)
+                async with asyncio.timeout(self._pause):  # wait_for forgets who ends us in the moment that we wake
+                    await self._woken.wait()
 
     @property
     def _pause(self) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from edge_fakes import COMMIT, NAME, URL, Killed, make_card, make_run
-from edge_world import EdgeWorld, get_buttons, open_world, until
+from edge_world import PATIENCE, EdgeWorld, get_buttons, open_world, until
 
 from bot import outbox
 from bot.sandbox.permission import Permission
@@ -284,6 +284,20 @@ async def test_once_discord_is_back_nothing_waits_for_the_end_of_a_pause(world: 
     loop.cancel()
     await asyncio.wait([loop])
     assert_told_once(world)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_an_outbox_that_is_ended_in_the_moment_that_it_wakes_ends(world: EdgeWorld, turns: int) -> None:
+    loop = asyncio.create_task(world.edge.outbox.run())
+    await until(lambda: world.ledger.looked)
+    for _ in range(20):
+        await asyncio.sleep(0)  # it waits by now
+    world.edge.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    loop.cancel()
+    await asyncio.wait([loop], timeout=PATIENCE)
+    assert loop.cancelled()
 
 
 async def test_what_an_earlier_life_deferred_is_sent_when_it_is_due(
